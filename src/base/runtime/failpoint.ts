@@ -1,0 +1,36 @@
+/**
+ * Named places at which a test makes the process die (`kill -9` of itself) or throw, to prove that running again ends right.
+ * Armed by the composition root from OPENDTS_FAILPOINT=`name` or `name:N` (the Nth pass); without it a pass costs one comparison.
+ */
+export const FAILPOINTS = [
+  'copy.before-unit-commit',
+  'copy.after-unit-commit',
+  'apply.between-apply-and-progress',
+  'apply.between-commit-and-ack',
+  'schema.during-index-build',
+  'slot.after-create',
+] as const;
+export type FailpointName = (typeof FAILPOINTS)[number];
+
+export interface Failpoints {
+  /** Marks that the process passed here; an armed one does not return. */
+  pass(name: FailpointName): void;
+}
+
+export const noFailpoints: Failpoints = { pass() {} };
+
+/** Parses `name[:N]`; an unknown name throws, so that a typo in a test cannot pass as success. */
+export function armFailpoint(
+  spec: string,
+  die: () => void = () => process.kill(process.pid, 'SIGKILL'),
+): Failpoints {
+  const [name = '', nth = '1'] = spec.split(':');
+  if (!FAILPOINTS.some((known) => known === name))
+    throw new Error(`unknown failpoint "${name}"; known: ${FAILPOINTS.join(', ')}`);
+  let left = Number(nth);
+  return {
+    pass(passed) {
+      if (passed === name && --left === 0) die();
+    },
+  };
+}

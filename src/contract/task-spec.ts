@@ -1,0 +1,31 @@
+/** What a migration is asked to do: the task file, the CLI's options and (later) the API carry these same fields. */
+import { z } from 'zod';
+
+export const MIGRATION_TYPES = ['schema', 'full', 'incremental'] as const;
+export const migrationType = z.enum(MIGRATION_TYPES);
+export type MigrationType = z.infer<typeof migrationType>;
+
+/** `schema.table`, `schema.*`, or `table` (any schema); `*` and `?` are wildcards; `"…"` keeps dots and stars literal. */
+const tablePattern = z.string().min(1);
+
+export const taskSpec = z.strictObject({
+  source: z.string().min(1).describe('Connection of the source: URI or keyword/value'),
+  target: z.string().min(1).describe('Connection of the target: URI or keyword/value'),
+  types: z
+    .array(migrationType)
+    .min(1)
+    .default([...MIGRATION_TYPES])
+    .describe('What to migrate'),
+  tables: z.array(tablePattern).default([]).describe('Tables to migrate; none means all'),
+  excludeTables: z.array(tablePattern).default([]).describe('Tables to leave out'),
+  jobs: z.int().min(1).max(64).default(2).describe('Tables copied and indexes built at the same time'),
+});
+export type TaskSpec = z.infer<typeof taskSpec>;
+
+/** A task file: kubectl-shaped, so that `apply` and `export` round-trip. */
+export const taskFile = z.strictObject({
+  apiVersion: z.literal('opendts/v1'),
+  kind: z.literal('Task'),
+  metadata: z.strictObject({ name: z.string().min(1).optional() }).optional(),
+  spec: taskSpec.partial(),
+});

@@ -1,0 +1,111 @@
+/** Tables with rows of their own (plain tables, partitions) and their columns, as copy, stream and schema need them. */
+import type { QualifiedName, ReplicaIdentity } from '../../change/relation.ts';
+import type { Session } from '../session.ts';
+
+export interface ColumnInfo {
+  readonly attnum: number;
+  readonly name: string;
+  readonly typeOid: number;
+  /** With length or precision, schema-qualified where needed: `character varying(40)`, `shop.mood`. */
+  readonly type: string;
+  /** The same without length or precision: `character varying`, `"bit"`. Safe in casts. */
+  readonly bareType: string;
+  /** b base, c composite, d domain, e enum, p pseudo, r range, m multirange. */
+  readonly typeKind: string;
+  readonly isArray: boolean;
+  readonly isBuiltinType: boolean;
+  readonly notNull: boolean;
+  /** '' ordinary, 's' stored, 'v' virtual. */
+  readonly generated: '' | 's' | 'v';
+  /** '' none, 'a' always, 'd' by default. */
+  readonly identity: '' | 'a' | 'd';
+  /** False for collations under which unequal texts are equal. */
+  readonly deterministic: boolean;
+}
+
+export interface TableInfo extends QualifiedName {
+  readonly oid: number;
+  /** 'r' plain table or partition, 'p' partitioned table (no rows of its own). */
+  readonly kind: 'r' | 'p';
+  readonly isPartition: boolean;
+  readonly persistence: 'permanent' | 'unlogged';
+  readonly replicaIdentity: ReplicaIdentity;
+  /** Columns of the effective replica identity; empty for FULL, NOTHING, and DEFAULT without a primary key. */
+  readonly identityColumns: readonly string[];
+  /** `pg_class.reltuples`; negative when never analyzed. */
+  readonly estimatedRows: number;
+  /** Heap and TOAST, without indexes. */
+  readonly bytes: bigint;
+  readonly columns: readonly ColumnInfo[];
+}
+
+/** Schemas of the server and of ourselves: never migrated, never compared. */
+export const USER_RELATION = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> '_opendts'
+  AND NOT (n.nspname = 'public' AND c.relname = ANY (ARRAY['dts_pg_class','dts_pg_attribute','dts_pg_type','dts_pg_enum',
+    'dts_postgres_heartbeat','dts_ddl_command','dts_args_session','aliyun_dts_instance']))
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend x WHERE x.classid = 'pg_catalog.pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')`;
+
+const TABLES = (version: number) => `
+  SELECT c.oid::text, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
+         ${version >= 100_000 ? 'c.relispartition::text' : "'false'"} AS is_partition, c.relpersistence::text AS persistence,
+         CASE c.relreplident WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' ELSE 'index' END AS replica_identity,
+         (SELECT pg_catalog.array_to_json(ARRAY(
+            SELECT a.attname FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY k(attnum, pos)
+              JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+             WHERE k.pos <= ${version >= 110_000 ? 'i.indnkeyatts' : 'i.indnatts'} ORDER BY k.pos))::text
+            FROM pg_catalog.pg_index i
+           WHERE i.indrelid = c.oid AND i.indisvalid AND
+                 CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident ELSE false END) AS identity_columns,
+         c.reltuples::text AS estimated_rows,
+         CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END::text AS bytes
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_RELATION}
+   ORDER BY n.nspname, c.relname`;
+
+const COLUMNS = (version: number) => `
+  SELECT a.attrelid::text AS table_oid, a.attnum::text, a.attname AS name, a.atttypid::text AS type_oid,
+         pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, pg_catalog.format_type(a.atttypid, -1) AS bare_type,
+         t.typtype::text AS type_kind, (t.typelem <> 0 AND t.typlen = -1)::text AS is_array, (t.oid < 16384)::text AS is_builtin,
+         a.attnotnull::text AS not_null, ${version >= 120_000 ? 'a.attgenerated::text' : "''"} AS generated,
+         ${version >= 100_000 ? 'a.attidentity::text' : "''"} AS identity,
+         ${version >= 120_000 ? 'coalesce((SELECT l.collisdeterministic FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation), true)::text' : "'true'"} AS deterministic
+    FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped AND ${USER_RELATION}
+   ORDER BY a.attrelid, a.attnum`;
+
+/** All user tables, two statements whatever their number. */
+export async function readTables(session: Session): Promise<TableInfo[]> {
+  const [tables, columns] = [
+    await session.query(TABLES(session.version)),
+    await session.query(COLUMNS(session.version)),
+  ];
+  const byTable = Map.groupBy(columns, (row) => row.table_oid);
+  return tables.map((row) => ({
+    oid: Number(row.oid),
+    schema: row.schema ?? '',
+    name: row.name ?? '',
+    kind: row.kind === 'p' ? 'p' : 'r',
+    isPartition: row.is_partition === 'true',
+    persistence: row.persistence === 'u' ? 'unlogged' : 'permanent',
+    replicaIdentity: row.replica_identity as ReplicaIdentity,
+    identityColumns: row.identity_columns ? (JSON.parse(row.identity_columns) as string[]) : [],
+    estimatedRows: Number(row.estimated_rows),
+    bytes: BigInt(row.bytes ?? '0'),
+    columns: (byTable.get(row.oid ?? null) ?? []).map((column) => ({
+      attnum: Number(column.attnum),
+      name: column.name ?? '',
+      typeOid: Number(column.type_oid),
+      type: column.type ?? '',
+      bareType: column.bare_type ?? '',
+      typeKind: column.type_kind ?? '',
+      isArray: column.is_array === 'true',
+      isBuiltinType: column.is_builtin === 'true',
+      notNull: column.not_null === 'true',
+      generated: column.generated as ColumnInfo['generated'],
+      identity: column.identity as ColumnInfo['identity'],
+      deterministic: column.deterministic === 'true',
+    })),
+  }));
+}

@@ -1,0 +1,162 @@
+/**
+ * One connection to one server: ordinary statements through the driver, raw traffic through a Wire taken from it.
+ * Values are PostgreSQL text in both directions; the driver parses nothing.
+ */
+import pg from 'pg';
+import type { Duplex } from 'node:stream';
+import { AppError } from '../../base/errors/app-error.ts';
+import type { Side } from './conninfo/conninfo.ts';
+import { isConnectionLoss, PgError, sqlstateOf } from './pg-error.ts';
+import { Wire } from './wire/wire.ts';
+
+export type Row = Readonly<Record<string, string | null>>;
+
+/** The parts of the driver's client that its types leave out. */
+interface DriverClient {
+  readonly connection: { readonly stream: Duplex };
+  readonly processID: number | null;
+}
+
+function fromDriver(thrown: unknown): unknown {
+  if (!(thrown instanceof pg.DatabaseError)) return thrown;
+  return new PgError({
+    sqlstate: thrown.code ?? 'XX000',
+    severity: thrown.severity ?? 'ERROR',
+    message: thrown.message,
+    detail: thrown.detail,
+    hint: thrown.hint,
+    position: thrown.position,
+    where: thrown.where,
+    table: thrown.table,
+    constraint: thrown.constraint,
+  });
+}
+
+export class Session implements AsyncDisposable {
+  readonly side: Side;
+  /** `server_version_num`, e.g. 150018. */
+  readonly version: number;
+  readonly pid: number;
+  private readonly client: pg.Client;
+  private readonly driver: DriverClient;
+  private lost: unknown = null;
+  private ended = false;
+
+  private constructor(client: pg.Client, side: Side, version: number) {
+    this.client = client;
+    this.driver = client as unknown as DriverClient;
+    this.side = side;
+    this.version = version;
+    this.pid = this.driver.processID ?? 0;
+    client.on('error', (error) => (this.lost ??= error));
+  }
+
+  /** Connects with a driver configuration made by connect.ts. Throws what the driver throws, server errors as PgError. */
+  static async open(config: pg.ClientConfig, side: Side): Promise<Session> {
+    const client = new pg.Client({ ...config, types: { getTypeParser: () => (value: unknown) => value } });
+    let version = '';
+    (client as unknown as { connection: NodeJS.EventEmitter }).connection.on(
+      'parameterStatus',
+      (message: { parameterName: string; parameterValue: string }) => {
+        if (message.parameterName === 'server_version') version = message.parameterValue;
+      },
+    );
+    try {
+      await client.connect();
+    } catch (thrown) {
+      client.on('error', () => {});
+      await client.end().catch(() => {});
+      throw fromDriver(thrown);
+    }
+    return new Session(client, side, versionNumber(version));
+  }
+
+  /** Runs one statement; with values through the extended protocol. Rows come as text. Server errors are PgError; a lost connection is CONNECTION_LOST. */
+  async query<R extends Row = Row>(sql: string, values?: readonly (string | null)[]): Promise<R[]> {
+    try {
+      const result =
+        values === undefined ? await this.client.query(sql) : await this.client.query(sql, [...values]);
+      // Several statements in one string give several results: the last one counts.
+      const last: unknown = Array.isArray(result) ? result.at(-1) : result;
+      return (last as pg.QueryResult<R>).rows;
+    } catch (thrown) {
+      throw this.explain(fromDriver(thrown));
+    }
+  }
+
+  /** The single row of a statement that must return one. */
+  async one<R extends Row = Row>(sql: string, values?: readonly (string | null)[]): Promise<R> {
+    const rows = await this.query<R>(sql, values);
+    if (rows.length !== 1 || !rows[0])
+      throw new Error(`expected one row, got ${rows.length}: ${sql.slice(0, 200)}`);
+    return rows[0];
+  }
+
+  /** Runs `work` in a transaction: commits when it returns, rolls back when it throws. */
+  async transaction<T>(work: () => Promise<T>, begin = 'BEGIN'): Promise<T> {
+    await this.query(begin);
+    try {
+      const result = await work();
+      await this.query('COMMIT');
+      return result;
+    } catch (thrown) {
+      // A lost connection has rolled back by itself; the first error is the one to report.
+      await this.query('ROLLBACK').catch(() => {});
+      throw thrown;
+    }
+  }
+
+  /** Takes the socket for raw traffic. No statement may run until it is released. */
+  takeWire(): Wire {
+    const socket = this.driver.connection.stream;
+    const listeners = socket.listeners('data');
+    socket.removeAllListeners('data');
+    return new Wire(socket, () => {
+      for (const listener of listeners) socket.on('data', listener as (bytes: Buffer) => void);
+      socket.resume();
+    });
+  }
+
+  /** A server error as it is; the end of the connection as CONNECTION_LOST with its cause. */
+  explain(thrown: unknown): unknown {
+    const cause = this.lost ?? thrown;
+    if (isConnectionLoss(thrown) || (this.lost !== null && sqlstateOf(thrown) === undefined)) {
+      return new AppError(
+        'CONNECTION_LOST',
+        { side: this.side, problem: cause instanceof Error ? cause.message : String(cause) },
+        cause,
+      );
+    }
+    return thrown;
+  }
+
+  get isEnded(): boolean {
+    return this.ended || this.lost !== null || this.driver.connection.stream.destroyed;
+  }
+
+  /** Says goodbye; never throws. */
+  async end(): Promise<void> {
+    if (this.ended) return;
+    this.ended = true;
+    if (this.driver.connection.stream.destroyed) return;
+    await this.client.end().catch(() => {});
+  }
+
+  /** Cuts the connection without a goodbye: for one that is in the middle of something. */
+  destroy(): void {
+    this.ended = true;
+    this.driver.connection.stream.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+}
+
+/** `server_version` ("15.18", "12.22 (Debian …)", "18beta1") as `server_version_num`. */
+export function versionNumber(text: string): number {
+  const [, major = '0', minor = '0', patch = '0'] = /^(\d+)(?:\.(\d+))?(?:\.(\d+))?/.exec(text) ?? [];
+  return Number(major) >= 10
+    ? Number(major) * 10_000 + Number(minor)
+    : Number(major) * 10_000 + Number(minor) * 100 + Number(patch);
+}
