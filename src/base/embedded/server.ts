@@ -41,6 +41,8 @@ export interface EmbeddedServer {
 export interface EmbeddedOptions {
   readonly major: number;
   readonly settings?: Readonly<Record<string, string | number>>;
+  /** Written into the data folder before the start, private to the server: name → content. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 const START_SECONDS = 60;
@@ -54,6 +56,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   const copied = spawnSync('cp', ['-a', join(template, 'data'), join(folder, 'data')]);
   if (copied.status !== 0) cpSync(join(template, 'data'), join(folder, 'data'), { recursive: true });
   const password = readFileSync(join(template, 'password'), 'utf8').trim();
+  for (const [name, content] of Object.entries(options.files ?? {})) {
+    const path = join(folder, 'data', name);
+    writeFileSync(path, content, { mode: 0o600 });
+    giveTo(path, binaries.runAs);
+  }
   const settings = { ...options.settings, port: await freePort() };
   return run(binaries, { folder, password, settings });
 }

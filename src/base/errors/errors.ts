@@ -186,6 +186,8 @@ export const ERRORS = {
     '{remedy}',
   ),
 
+  CHECKS_FAILED: entry('never', EXIT.check, 409, 'The migration cannot start: {problems}', '{remedy}'),
+
   // slot and stream
   SLOT_BLOCKED: entry(
     'later',
@@ -230,6 +232,13 @@ export const ERRORS = {
     'Nothing was applied from it. Report this with the versions of both servers.',
   ),
 
+  SNAPSHOT_LOST: entry(
+    'later',
+    EXIT.connection,
+    503,
+    'The snapshot that tables are copied under is gone: its session ended.',
+    'Run again: what is copied stays, the rest is copied under a new snapshot.',
+  ),
   // data
   COPY_COUNT_DIFFERS: entry(
     'never',
@@ -300,6 +309,13 @@ export const ERRORS = {
     409,
     '{count} of {tables} tables differ.',
     'See the list above.',
+  ),
+  SEQUENCES_BEHIND: entry(
+    'never',
+    EXIT.differences,
+    409,
+    'On the target, sequences would give out numbers again: {names}.',
+    'Set them on the target with setval() to the values of the source.',
   ),
   TIMED_OUT: entry('later', EXIT.timeout, 504, '{what} was not reached in {seconds} s.', '{remedy}'),
 

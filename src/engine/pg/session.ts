@@ -37,6 +37,7 @@ export class Session implements AsyncDisposable {
   /** `server_version_num`, e.g. 150018. */
   readonly version: number;
   readonly pid: number;
+  readonly user: string;
   private readonly client: pg.Client;
   private readonly driver: DriverClient;
   private lost: unknown = null;
@@ -48,6 +49,7 @@ export class Session implements AsyncDisposable {
     this.side = side;
     this.version = version;
     this.pid = this.driver.processID ?? 0;
+    this.user = client.user ?? '';
     client.on('error', (error) => (this.lost ??= error));
   }
 

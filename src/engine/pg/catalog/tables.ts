@@ -28,6 +28,8 @@ export interface TableInfo extends QualifiedName {
   /** 'r' plain table or partition, 'p' partitioned table (no rows of its own). */
   readonly kind: 'r' | 'p';
   readonly isPartition: boolean;
+  /** For a partition the partitioned table at the top, else null. */
+  readonly rootOid: number | null;
   readonly persistence: 'permanent' | 'unlogged';
   readonly replicaIdentity: ReplicaIdentity;
   /** Columns of the effective replica identity; empty for FULL, NOTHING, and DEFAULT without a primary key. */
@@ -48,6 +50,7 @@ export const USER_RELATION = `n.nspname !~ '^pg_' AND n.nspname <> 'information_
 const TABLES = (version: number) => `
   SELECT c.oid::text, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
          ${version >= 100_000 ? 'c.relispartition::text' : "'false'"} AS is_partition, c.relpersistence::text AS persistence,
+         (SELECT h.inhparent::text FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid ${version >= 100_000 ? 'AND c.relispartition' : 'AND false'}) AS parent,
          CASE c.relreplident WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' ELSE 'index' END AS replica_identity,
          (SELECT pg_catalog.array_to_json(ARRAY(
             SELECT a.attname FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY k(attnum, pos)
@@ -81,6 +84,7 @@ export async function readTables(session: Session): Promise<TableInfo[]> {
     await session.query(TABLES(session.version)),
     await session.query(COLUMNS(session.version)),
   ];
+  const parents = new Map(tables.flatMap((row) => (row.parent ? [[Number(row.oid), Number(row.parent)] as const] : [])));
   const byTable = Map.groupBy(columns, (row) => row.table_oid);
   return tables.map((row) => ({
     oid: Number(row.oid),
@@ -88,6 +92,7 @@ export async function readTables(session: Session): Promise<TableInfo[]> {
     name: row.name ?? '',
     kind: row.kind === 'p' ? 'p' : 'r',
     isPartition: row.is_partition === 'true',
+    rootOid: topOf(parents, Number(row.oid)),
     persistence: row.persistence === 'u' ? 'unlogged' : 'permanent',
     replicaIdentity: row.replica_identity as ReplicaIdentity,
     identityColumns: row.identity_columns ? (JSON.parse(row.identity_columns) as string[]) : [],
@@ -108,4 +113,10 @@ export async function readTables(session: Session): Promise<TableInfo[]> {
       deterministic: column.deterministic === 'true',
     })),
   }));
+}
+
+function topOf(parents: ReadonlyMap<number, number>, oid: number): number | null {
+  let top = parents.get(oid) ?? null;
+  for (let above = top === null ? undefined : parents.get(top); above !== undefined; above = parents.get(above)) top = above;
+  return top;
 }

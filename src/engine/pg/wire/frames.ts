@@ -32,6 +32,19 @@ export class FrameReader {
     }
   }
 
+  get isPartial(): boolean {
+    return this.partial !== null;
+  }
+
+  /** Where in `chunk` the message ends that begins at `offset` or is unfinished; the chunk's end where that is not known yet. */
+  endOfMessage(chunk: Buffer, offset: number): number {
+    if (this.partial && this.partial.length > HEADER)
+      return Math.min(chunk.length, offset + this.partial.length - this.filled);
+    if (this.partial) return Math.min(chunk.length, offset + HEADER - this.filled);
+    if (chunk.length - offset < HEADER) return chunk.length;
+    return Math.min(chunk.length, offset + 1 + chunk.readUInt32BE(offset + 1));
+  }
+
   private continuePartial(partial: Buffer, chunk: Buffer, offset: number, onFrame: OnFrame): number {
     const taken = chunk.copy(
       partial,

@@ -1,0 +1,19 @@
+/** Comments of user objects and of columns. */
+import type { Session } from '../session.ts';
+import type { ObjectKey } from './user-object.ts';
+
+export interface CommentInfo {
+  readonly object: ObjectKey;
+  /** Null for the object itself. */
+  readonly column: string | null;
+  readonly text: string;
+}
+
+export async function readComments(session: Session): Promise<CommentInfo[]> {
+  return session.query<{ object: string; column: string | null; text: string }>(`
+    SELECT k.relname || ':' || d.objoid AS object, a.attname AS column, d.description AS text
+      FROM pg_catalog.pg_description d JOIN pg_catalog.pg_class k ON k.oid = d.classoid
+      LEFT JOIN pg_catalog.pg_attribute a ON k.relname = 'pg_class' AND d.objsubid > 0 AND a.attrelid = d.objoid AND a.attnum = d.objsubid
+     WHERE d.objoid >= 16384 OR (k.relname = 'pg_namespace' AND d.description <> 'standard public schema')
+     ORDER BY d.objoid, d.objsubid`);
+}

@@ -1,0 +1,76 @@
+/** Indexes of tables and materialized views, those of constraints among them. */
+import type { QualifiedName } from '../../change/relation.ts';
+import type { Session } from '../session.ts';
+import { USER_RELATION } from './tables.ts';
+import { optionList, type ObjectKey } from './user-object.ts';
+
+export interface IndexInfo extends QualifiedName {
+  readonly key: ObjectKey;
+  readonly table: ObjectKey;
+  /** On a partitioned table: `CREATE INDEX … ON ONLY …`. */
+  readonly definition: string;
+  readonly isPartitioned: boolean;
+  /** The partitioned index this one is attached to. */
+  readonly parent: ObjectKey | null;
+  /** False after a failed CREATE INDEX CONCURRENTLY. */
+  readonly valid: boolean;
+  readonly clustered: boolean;
+  readonly replicaIdentity: boolean;
+  readonly nullsNotDistinct: boolean;
+  readonly hasIncluded: boolean;
+  readonly options: readonly string[];
+  /** Statistics targets of expression columns, by position. */
+  readonly statistics: readonly { readonly position: number; readonly target: number }[];
+}
+
+export async function readIndexes(session: Session): Promise<IndexInfo[]> {
+  const rows = await session.query<{
+    key: string;
+    table_key: string;
+    schema: string;
+    name: string;
+    definition: string;
+    is_partitioned: string;
+    parent: string | null;
+    valid: string;
+    clustered: string;
+    replica_identity: string;
+    nulls_not_distinct: string;
+    has_included: string;
+    options: string | null;
+    statistics: string;
+  }>(`
+    SELECT 'pg_class:' || x.oid AS key, 'pg_class:' || i.indrelid AS table_key, n.nspname AS schema, x.relname AS name,
+           pg_catalog.pg_get_indexdef(x.oid) AS definition, (x.relkind = 'I')::text AS is_partitioned,
+           (SELECT 'pg_class:' || h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = x.oid) AS parent,
+           i.indisvalid::text AS valid, i.indisclustered::text AS clustered, i.indisreplident::text AS replica_identity,
+           ${session.version >= 150_000 ? 'i.indnullsnotdistinct::text' : "'false'"} AS nulls_not_distinct,
+           ${session.version >= 110_000 ? '(i.indnkeyatts < i.indnatts)::text' : "'false'"} AS has_included,
+           pg_catalog.array_to_json(x.reloptions)::text AS options,
+           coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object('position', a.attnum, 'target', a.attstattarget) ORDER BY a.attnum)
+                       FROM pg_catalog.pg_attribute a WHERE a.attrelid = x.oid AND a.attstattarget >= 0), '[]')::text AS statistics
+      FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+      JOIN pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND ${USER_RELATION}
+     ORDER BY n.nspname, c.relname, x.relname`);
+  return rows.map((row) => {
+    const statistics: { position: number; target: number }[] = JSON.parse(row.statistics);
+    return {
+      key: row.key,
+      table: row.table_key,
+      schema: row.schema,
+      name: row.name,
+      definition: row.definition,
+      isPartitioned: row.is_partitioned === 'true',
+      parent: row.parent,
+      valid: row.valid === 'true',
+      clustered: row.clustered === 'true',
+      replicaIdentity: row.replica_identity === 'true',
+      nullsNotDistinct: row.nulls_not_distinct === 'true',
+      hasIncluded: row.has_included === 'true',
+      options: optionList(row.options),
+      // Before PostgreSQL 11 an index column has a target of its own only by accident of an upgrade.
+      statistics,
+    };
+  });
+}

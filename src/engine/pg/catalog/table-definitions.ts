@@ -1,0 +1,152 @@
+/** What CREATE TABLE needs beyond tables.ts: partitioning, inheritance, options, and of columns the defaults and settings. */
+import type { Session } from '../session.ts';
+import { USER_RELATION } from './tables.ts';
+import { collationName, optionList, type ObjectKey } from './user-object.ts';
+
+/** A NOT NULL constraint with a name of its own, since PostgreSQL 18. */
+export interface NamedNotNull {
+  readonly name: string;
+  readonly validated: boolean;
+  readonly noInherit: boolean;
+  readonly isInherited: boolean;
+}
+
+export interface ColumnDefinition {
+  readonly name: string;
+  readonly attnum: number;
+  /** False when the column exists only because a parent has it. */
+  readonly isLocal: boolean;
+  /** Default or generation expression, everything qualified. */
+  readonly expression: string | null;
+  readonly expressionKey: ObjectKey | null;
+  readonly collation: string | null;
+  /** PLAIN, EXTERNAL, EXTENDED or MAIN when it is not the type's own. */
+  readonly storage: string | null;
+  readonly compression: 'pglz' | 'lz4' | null;
+  readonly statistics: string | null;
+  readonly options: readonly string[];
+  readonly notNullConstraint: NamedNotNull | null;
+}
+
+export interface TableDefinition {
+  readonly key: ObjectKey;
+  /** `RANGE (created_at)` of a partitioned table. */
+  readonly partitionKey: string | null;
+  /** `FOR VALUES …` or `DEFAULT` of a partition. */
+  readonly partitionBound: string | null;
+  /** Inheritance parents in their order; of a partition the one it is attached to. */
+  readonly parents: readonly ObjectKey[];
+  readonly options: readonly string[];
+  readonly toastOptions: readonly string[];
+  /** Null for heap. */
+  readonly accessMethod: string | null;
+  /** The composite type of a typed table. */
+  readonly ofType: string | null;
+  readonly rowSecurity: boolean;
+  readonly columns: readonly ColumnDefinition[];
+}
+
+const TABLES = (version: number) => `
+  SELECT 'pg_class:' || c.oid AS key,
+         CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END AS partition_key,
+         CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END AS partition_bound,
+         pg_catalog.array_to_json(ARRAY(SELECT 'pg_class:' || i.inhparent FROM pg_catalog.pg_inherits i
+                                         WHERE i.inhrelid = c.oid ORDER BY i.inhseqno))::text AS parents,
+         pg_catalog.array_to_json(c.reloptions)::text AS options,
+         (SELECT pg_catalog.array_to_json(tc.reloptions)::text FROM pg_catalog.pg_class tc WHERE tc.oid = c.reltoastrelid) AS toast_options,
+         ${version >= 120_000 ? "(SELECT am.amname FROM pg_catalog.pg_am am WHERE am.oid = c.relam AND am.amname <> 'heap')" : 'NULL'} AS access_method,
+         CASE WHEN c.reloftype <> 0 THEN pg_catalog.format_type(c.reloftype, NULL) END AS of_type,
+         c.relrowsecurity::text AS row_security
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_RELATION}
+   ORDER BY n.nspname, c.relname`;
+
+const COLUMNS = (version: number) => `
+  SELECT 'pg_class:' || a.attrelid AS table_key, a.attnum::text AS attnum, a.attname AS name, a.attislocal::text AS is_local,
+         pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS expression, 'pg_attrdef:' || d.oid AS expression_key,
+         ${collationName('a.attcollation', 't.typcollation')} AS collation,
+         CASE WHEN a.attstorage <> t.typstorage THEN
+           CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END AS storage,
+         ${version >= 140_000 ? "CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END" : 'NULL'} AS compression,
+         CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text END AS statistics,
+         pg_catalog.array_to_json(a.attoptions)::text AS options,
+         ${
+           version >= 180_000
+             ? `(SELECT pg_catalog.json_build_object('name', k.conname, 'validated', k.convalidated, 'noInherit', k.connoinherit,
+                    'isInherited', NOT k.conislocal)::text
+                   FROM pg_catalog.pg_constraint k
+                  WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey[1] = a.attnum)`
+             : 'NULL'
+         } AS not_null
+    FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped AND ${USER_RELATION}
+   ORDER BY a.attrelid, a.attnum`;
+
+interface TableRow extends Readonly<Record<string, string | null>> {
+  key: string;
+  partition_key: string | null;
+  partition_bound: string | null;
+  parents: string;
+  options: string | null;
+  toast_options: string | null;
+  access_method: string | null;
+  of_type: string | null;
+  row_security: string;
+}
+
+interface ColumnRow extends Readonly<Record<string, string | null>> {
+  table_key: string;
+  attnum: string;
+  name: string;
+  is_local: string;
+  expression: string | null;
+  expression_key: string | null;
+  collation: string | null;
+  storage: string | null;
+  compression: ColumnDefinition['compression'];
+  statistics: string | null;
+  options: string | null;
+  not_null: string | null;
+}
+
+/** Definitions of all user tables, two statements whatever their number. Expressions come qualified: the session has an empty search_path. */
+export async function readTableDefinitions(session: Session): Promise<TableDefinition[]> {
+  const tables = await session.query<TableRow>(TABLES(session.version));
+  const columns = await session.query<ColumnRow>(COLUMNS(session.version));
+  const byTable = Map.groupBy(columns, (row) => row.table_key);
+  return tables.map((row) => {
+    const parents: ObjectKey[] = JSON.parse(row.parents);
+    return {
+      key: row.key,
+      partitionKey: row.partition_key,
+      partitionBound: row.partition_bound,
+      parents,
+      options: optionList(row.options),
+      toastOptions: optionList(row.toast_options),
+      accessMethod: row.access_method,
+      ofType: row.of_type,
+      rowSecurity: row.row_security === 'true',
+      columns: (byTable.get(row.key) ?? []).map(columnDefinition),
+    };
+  });
+}
+
+function columnDefinition(row: ColumnRow): ColumnDefinition {
+  const notNullConstraint: NamedNotNull | null = row.not_null === null ? null : JSON.parse(row.not_null);
+  return {
+    name: row.name,
+    attnum: Number(row.attnum),
+    isLocal: row.is_local === 'true',
+    expression: row.expression,
+    expressionKey: row.expression_key,
+    collation: row.collation,
+    storage: row.storage,
+    compression: row.compression,
+    statistics: row.statistics,
+    options: optionList(row.options),
+    notNullConstraint,
+  };
+}

@@ -1,0 +1,38 @@
+/** Which database is this: the facts that tell two servers, and two databases of one server, apart. */
+import type { Session } from './session.ts';
+
+export interface DatabaseIdentity {
+  /** Survives restarts and is shared by a primary and its standbys. */
+  readonly systemIdentifier: string;
+  readonly database: string;
+  readonly databaseOid: string;
+  readonly timeline: number;
+  readonly versionText: string;
+}
+
+export async function identify(session: Session): Promise<DatabaseIdentity> {
+  const row = await session.one(
+    `SELECT s.system_identifier::text AS system_identifier, pg_catalog.current_database() AS database,
+            (SELECT d.oid::text FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) AS oid,
+            c.timeline_id::text AS timeline, pg_catalog.current_setting('server_version') AS version
+       FROM pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c`,
+  );
+  return {
+    systemIdentifier: row.system_identifier ?? '',
+    database: row.database ?? '',
+    databaseOid: row.oid ?? '',
+    timeline: Number(row.timeline),
+    versionText: row.version ?? '',
+  };
+}
+
+/** Asks every backend of a task on this server to end (I7), our own session apart. Returns how many were asked; rights that are missing are not an error. */
+export async function endBackends(session: Session, applicationPrefix: string): Promise<number> {
+  const rows = await session.query(
+    `SELECT pg_catalog.pg_terminate_backend(pid) AS ended FROM pg_catalog.pg_stat_activity
+      WHERE pg_catalog.left(application_name, pg_catalog.length($1)) = $1 AND pid <> pg_catalog.pg_backend_pid()
+        AND (usename = current_user OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))`,
+    [applicationPrefix],
+  );
+  return rows.length;
+}

@@ -1,0 +1,33 @@
+/** Where the source's WAL ends right now, as a position that a stream can be seen to reach. */
+import { sleep } from '../../base/runtime/sleep.ts';
+import { parseLsn, type Lsn } from '../change/lsn.ts';
+import type { Session } from './session.ts';
+
+const PAGE = 8192n;
+const SHORT_HEADER = 24n;
+const LONG_HEADER = 40n;
+
+/**
+ * Everything inserted before the call lies before the result, asynchronous commits included: the insert position is read first and
+ * its flush waited for. The insert position itself would not do: on a fresh page it points behind a header that no record fills,
+ * and an idle stream never gets there.
+ */
+export async function endOfWal(session: Session): Promise<Lsn> {
+  const row = await session.one(
+    `SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS inserted,
+            (SELECT CASE unit WHEN 'B' THEN setting::bigint ELSE setting::bigint * 8192 END FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size')::text AS segment`,
+  );
+  const wanted = lastRecordEnd(parseLsn(row.inserted ?? ''), BigInt(row.segment ?? '16777216'));
+  for (;;) {
+    const { flushed } = await session.one('SELECT pg_catalog.pg_current_wal_flush_lsn()::text AS flushed');
+    if (parseLsn(flushed ?? '') >= wanted) return wanted;
+    await sleep(20);
+  }
+}
+
+/** The insert position without the page or segment header that may stand before it. */
+export function lastRecordEnd(inserted: Lsn, segmentBytes: bigint): Lsn {
+  if (inserted % segmentBytes === LONG_HEADER) return (inserted - LONG_HEADER) as Lsn;
+  if (inserted % PAGE === SHORT_HEADER) return (inserted - SHORT_HEADER) as Lsn;
+  return inserted;
+}

@@ -1,0 +1,191 @@
+/**
+ * COPY … TO STDOUT of one server straight into COPY … FROM STDIN of another, without looking at the rows.
+ *
+ *   1. the target is asked first and must answer CopyInResponse, then the source must answer CopyOutResponse;
+ *   2. CopyData messages have the same form in both directions, so their bytes go over as they come, also parts of a message:
+ *      memory does not depend on the size of a row;
+ *   3. the target's full send buffer pauses the source's socket;
+ *   4. both sides end with a command tag whose row counts must be equal (the caller compares, P4).
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
+ */
+import { sqlstateOf } from '../pg-error.ts';
+import type { Session } from '../session.ts';
+import { FrameReader } from './frames.ts';
+import {
+  copyDoneMessage,
+  copyFailMessage,
+  parseErrorResponse,
+  queryMessage,
+  rowsOfTag,
+  TYPE,
+} from './messages.ts';
+import type { Wire } from './wire.ts';
+
+export interface CopyResult {
+  readonly rowsOut: number;
+  readonly rowsIn: number;
+  /** Payload bytes of the rows. */
+  readonly bytes: number;
+}
+
+/** What failed, and on which side; both sessions are unusable afterwards unless `sourceUsable`/`targetUsable` say so. */
+export class CopyError extends Error {
+  override readonly name = 'CopyError';
+  readonly side: 'source' | 'target';
+
+  constructor(side: 'source' | 'target', cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.side = side;
+  }
+
+  get sqlstate(): string {
+    return sqlstateOf(this.cause) ?? '-----';
+  }
+}
+
+export interface CopyStatements {
+  readonly out: string;
+  readonly in: string;
+  /** Told the payload bytes as they pass. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+/** Relays one COPY. Throws CopyError; then both connections are cut, because one of them is in the middle of a COPY. */
+export async function relayCopy(
+  source: Session,
+  target: Session,
+  statements: CopyStatements,
+  signal: AbortSignal,
+): Promise<CopyResult> {
+  signal.throwIfAborted();
+  const from = source.takeWire();
+  const to = target.takeWire();
+  const { promise, resolve, reject } = Promise.withResolvers<CopyResult>();
+  const relay = new Relay(from, to, statements, { resolve, reject });
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    relay.start();
+    const result = await promise;
+    from.release();
+    to.release();
+    return result;
+  } catch (thrown) {
+    from.listen(null);
+    to.listen(null);
+    source.destroy();
+    target.destroy();
+    if (!(thrown instanceof CopyError)) throw thrown;
+    throw new CopyError(thrown.side, (thrown.side === 'source' ? source : target).explain(thrown.cause));
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+class Relay {
+  private readonly from: Wire;
+  private readonly to: Wire;
+  private readonly statements: CopyStatements;
+  private readonly done: { resolve(result: CopyResult): void; reject(error: unknown): void };
+  private rowsOut = -1;
+  private rowsIn = -1;
+  private bytes = 0;
+  private ready = 0;
+  /** Bytes of the current CopyData message that are still to come. */
+  private passing = 0;
+  private readonly control = new FrameReader();
+
+  constructor(from: Wire, to: Wire, statements: CopyStatements, done: Relay['done']) {
+    this.from = from;
+    this.to = to;
+    this.statements = statements;
+    this.done = done;
+  }
+
+  start(): void {
+    const targetFrames = new FrameReader();
+    this.to.listen({
+      chunk: (bytes) => targetFrames.feed(bytes, (type, payload) => this.onTarget(type, payload)),
+      closed: (error) => this.fail('target', error),
+    });
+    this.from.listen({
+      chunk: (bytes) => this.onSource(bytes),
+      closed: (error) => this.fail('source', error),
+    });
+    this.to.write(queryMessage(this.statements.in));
+  }
+
+  private fail(side: 'source' | 'target', error: unknown): void {
+    if (side === 'source') this.to.write(copyFailMessage('the source failed'));
+    this.done.reject(new CopyError(side, error));
+  }
+
+  private onTarget(type: number, payload: Buffer): void {
+    if (type === TYPE.copyIn) this.from.write(queryMessage(this.statements.out));
+    else if (type === TYPE.error) this.fail('target', parseErrorResponse(payload));
+    else if (type === TYPE.commandComplete) this.rowsIn = rowsOfTag(payload);
+    else if (type === TYPE.ready) this.finishOne();
+  }
+
+  /** Runs of CopyData bytes are forwarded as one slice; everything else goes through the frame reader. */
+  private onSource(chunk: Buffer): void {
+    let offset = 0;
+    while (offset < chunk.length) {
+      if (this.passing === 0 && !this.isCopyDataAt(chunk, offset)) {
+        offset = this.feedControl(chunk, offset);
+        continue;
+      }
+      const start = offset;
+      do {
+        if (this.passing === 0) {
+          const length = chunk.readUInt32BE(offset + 1);
+          this.passing = length + 1;
+          this.bytes += length - 4;
+        }
+        const step = Math.min(this.passing, chunk.length - offset);
+        this.passing -= step;
+        offset += step;
+      } while (offset < chunk.length && this.isCopyDataAt(chunk, offset));
+      this.forward(chunk.subarray(start, offset));
+    }
+  }
+
+  /** A whole header of a CopyData message begins here and no other message is unfinished. */
+  private isCopyDataAt(chunk: Buffer, offset: number): boolean {
+    return !this.control.isPartial && chunk[offset] === TYPE.copyData && chunk.length - offset >= 5;
+  }
+
+  /** Feeds one message (or the part of it that is here) to the frame reader and returns the offset behind it. */
+  private feedControl(chunk: Buffer, offset: number): number {
+    const end = this.control.endOfMessage(chunk, offset);
+    this.control.feed(chunk.subarray(offset, end), (type, payload) => this.onSourceFrame(type, payload));
+    return end;
+  }
+
+  private onSourceFrame(type: number, payload: Buffer): void {
+    // A CopyData message comes here only when a chunk ended inside its header.
+    if (type === TYPE.copyData) {
+      const head = Buffer.allocUnsafe(5);
+      head[0] = TYPE.copyData;
+      head.writeUInt32BE(payload.length + 4, 1);
+      this.bytes += payload.length;
+      this.forward(Buffer.concat([head, payload]));
+    } else if (type === TYPE.error) this.fail('source', parseErrorResponse(payload));
+    else if (type === TYPE.copyDone) this.to.write(copyDoneMessage);
+    else if (type === TYPE.commandComplete) this.rowsOut = rowsOfTag(payload);
+    else if (type === TYPE.ready) this.finishOne();
+  }
+
+  private forward(bytes: Buffer): void {
+    this.statements.onBytes(bytes.length);
+    if (this.to.write(bytes)) return;
+    this.from.pause();
+    this.to.onDrain(() => this.from.resume());
+  }
+
+  private finishOne(): void {
+    this.ready++;
+    if (this.ready === 2)
+      this.done.resolve({ rowsOut: this.rowsOut, rowsIn: this.rowsIn, bytes: this.bytes });
+  }
+}

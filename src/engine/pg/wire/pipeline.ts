@@ -1,0 +1,137 @@
+/**
+ * Many statements in one round trip: Parse (once per text), Bind and Execute for each, one Sync at the end. The server runs them in
+ * order and skips the rest after an error; inside a transaction block the Sync does not commit.
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
+ */
+import type { ByteText } from '../../change/change.ts';
+import { PgError } from '../pg-error.ts';
+import type { Session } from '../session.ts';
+import { FrameReader } from './frames.ts';
+import { parseErrorResponse, rowsOfTag, TYPE } from './messages.ts';
+import type { Wire } from './wire.ts';
+
+export interface Statement {
+  readonly sql: string;
+  readonly values: readonly (ByteText | null)[];
+}
+
+/** Prepared statements kept per session; beyond it all are forgotten and prepared anew as they come. */
+const MAX_PREPARED = 5_000;
+
+/** A session used for pipelined statements only; its wire stays taken until `close`. */
+export class Pipeline {
+  private readonly session: Session;
+  private readonly wire: Wire;
+  private readonly names = new Map<string, string>();
+  private prepared = 0;
+
+  constructor(session: Session) {
+    this.session = session;
+    this.wire = session.takeWire();
+  }
+
+  /**
+   * Runs the statements in order and returns the rows each one touched. Throws PgError with `statementIndex` of the first that
+   * failed (nothing after it ran), or CONNECTION_LOST. One call at a time.
+   */
+  async run(statements: readonly Statement[]): Promise<number[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<number[]>();
+    const run = new Run(resolve, reject);
+    const frames = new FrameReader();
+    this.wire.listen({
+      chunk: (bytes) => frames.feed(bytes, (type, payload) => run.frame(type, payload)),
+      closed: (error) => run.closed(error),
+    });
+    try {
+      const forgets = this.names.size >= MAX_PREPARED;
+      if (forgets) this.forget();
+      for (const statement of statements) this.send(statement);
+      this.wire.write(SYNC);
+      const rows = await promise;
+      return forgets ? rows.slice(1) : rows;
+    } catch (thrown) {
+      // What followed the error was not parsed: the names of this batch cannot be relied on.
+      this.names.clear();
+      throw thrown instanceof PgError ? thrown : this.session.explain(thrown);
+    }
+  }
+
+  private forget(): void {
+    this.names.clear();
+    this.send({ sql: 'DEALLOCATE ALL', values: [] });
+    this.names.clear();
+  }
+
+  private send({ sql, values }: Statement): void {
+    let name = this.names.get(sql);
+    if (name === undefined) {
+      name = `o${this.prepared++}`;
+      this.names.set(sql, name);
+      this.wire.write(parseMessage(name, sql));
+    }
+    this.wire.write(bindExecuteMessage(name, values));
+  }
+
+  close(): void {
+    this.wire.listen(null);
+    this.wire.release();
+  }
+}
+
+class Run {
+  private readonly tags: number[] = [];
+  private error: PgError | null = null;
+  private readonly resolve: (rows: number[]) => void;
+  private readonly reject: (error: unknown) => void;
+
+  constructor(resolve: (rows: number[]) => void, reject: (error: unknown) => void) {
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  frame(type: number, payload: Buffer): void {
+    if (type === TYPE.commandComplete) this.tags.push(rowsOfTag(payload));
+    else if (type === TYPE.error) this.error ??= parseErrorResponse(payload, this.tags.length);
+    else if (type === TYPE.ready) {
+      if (this.error) this.reject(this.error);
+      else this.resolve(this.tags);
+    }
+  }
+
+  closed(error: Error): void {
+    this.reject(this.error ?? error);
+  }
+}
+
+const SYNC = Buffer.from([0x53, 0, 0, 0, 4]);
+
+function parseMessage(name: string, sql: string): Buffer {
+  const body = Buffer.from(`${name}\0${sql}\0\0\0`);
+  const head = Buffer.allocUnsafe(5);
+  head.write('P', 0, 'latin1');
+  head.writeUInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}
+
+const EXECUTE = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
+
+/** Bind of the unnamed portal with text parameters and no result columns' formats, then Execute without a row limit. */
+function bindExecuteMessage(name: string, values: readonly (ByteText | null)[]): Buffer {
+  let size = 5 + 1 + name.length + 1 + 2 + 2 + 2;
+  for (const value of values) size += 4 + (value === null ? 0 : value.length);
+  const buffer = Buffer.allocUnsafe(size + EXECUTE.length);
+  let at = buffer.write('B', 0, 'latin1');
+  at = buffer.writeUInt32BE(size - 1, at);
+  at = buffer.writeUInt8(0, at);
+  at += buffer.write(name, at, 'latin1');
+  at = buffer.writeUInt8(0, at);
+  at = buffer.writeUInt16BE(0, at);
+  at = buffer.writeUInt16BE(values.length, at);
+  for (const value of values) {
+    at = buffer.writeInt32BE(value === null ? -1 : value.length, at);
+    if (value !== null) at += buffer.write(value, at, 'latin1');
+  }
+  at = buffer.writeUInt16BE(0, at);
+  EXECUTE.copy(buffer, at);
+  return buffer;
+}

@@ -1,0 +1,74 @@
+/**
+ * Keeps the stream running: opens both ends, runs it, and decides by its end what happens next. The only place that retries a stream.
+ *
+ * (V1) A lost connection is tried again with growing pauses until `patienceMs` have passed without progress.
+ * (V2) A window that did not go in as sets is read again in order; what fails in order too is for a person.
+ * (V3) Whatever the end, both connections are closed before anything else happens, so two readers never share the slot.
+ */
+import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import { backoffMs } from '../../base/runtime/backoff.ts';
+import { sleep } from '../../base/runtime/sleep.ts';
+import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
+import type { ChangeReader } from '../source/change-reader.ts';
+import type { Lane } from '../target/lane.ts';
+import { runStream, type StreamEnd, type StreamRun } from './stream-run.ts';
+
+export interface Supervision extends Omit<StreamRun, 'reader' | 'lane' | 'orderedUntil'> {
+  readonly openLane: () => Promise<Lane>;
+  readonly openReader: (from: Lsn) => Promise<ChangeReader>;
+  readonly patienceMs: number;
+  readonly onRetry: (error: AppError, waitMs: number) => void;
+  readonly onReplay: (cause: unknown) => void;
+}
+
+/** Resolves when stopped or when `until` is reached; throws AppError when a person must act. */
+export async function superviseStream(
+  supervision: Supervision,
+): Promise<Extract<StreamEnd, { kind: 'stopped' | 'reached' }>> {
+  let orderedUntil = LSN_ZERO;
+  let attempt = 0;
+  let lastProgress = performance.now();
+  const onDurable: StreamRun['onDurable'] = (durable) => {
+    attempt = 0;
+    lastProgress = performance.now();
+    supervision.onDurable(durable);
+  };
+  for (;;) {
+    if (supervision.signal.aborted) return { kind: 'stopped' };
+    const end = await runOnce({ ...supervision, onDurable }, orderedUntil);
+    switch (end.kind) {
+      case 'stopped':
+      case 'reached':
+        return end;
+      case 'replay':
+        orderedUntil = end.orderedUntil;
+        supervision.onReplay(end.cause);
+        break;
+      case 'broken': {
+        const error = toAppError(end.cause);
+        const passes = error.entry.retry === 'later' || isPassingServerError(end.cause);
+        if (!passes || performance.now() - lastProgress > supervision.patienceMs) throw error;
+        attempt++;
+        const waitMs = backoffMs(attempt, { firstMs: 200, maxMs: 10_000 });
+        supervision.onRetry(error, waitMs);
+        await sleep(waitMs, supervision.signal);
+      }
+    }
+  }
+}
+
+/** Deadlocks, lock time-outs, serialization failures, a server short of resources or restarting. */
+function isPassingServerError(cause: unknown): boolean {
+  const sqlstate = cause instanceof Error && 'sqlstate' in cause ? String(cause.sqlstate) : '';
+  return /^(08|40|53|55P03|57)/.test(sqlstate);
+}
+
+async function runOnce(supervision: Supervision, orderedUntil: Lsn): Promise<StreamEnd> {
+  try {
+    await using lane = await supervision.openLane();
+    await using reader = await supervision.openReader(lane.recorded);
+    return await runStream({ ...supervision, lane, reader, orderedUntil });
+  } catch (thrown) {
+    return supervision.signal.aborted ? { kind: 'stopped' } : { kind: 'broken', cause: thrown };
+  }
+}

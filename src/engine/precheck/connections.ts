@@ -1,0 +1,45 @@
+/** Free connections on both ends for the sessions of a migration. */
+import type { Session } from '../pg/session.ts';
+import type { Check, Finding } from './check.ts';
+import { finding } from './finding.ts';
+
+/** Two jobs with their checks, control and stream; more jobs take one more each. */
+const NEEDED = 8;
+
+async function judge(session: Session, check: string): Promise<Finding> {
+  const row = await session.one(
+    `SELECT least(
+              pg_catalog.current_setting('max_connections')::int - ${reserved(session.version)}
+                - (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'),
+              CASE WHEN r.rolsuper OR r.rolconnlimit < 0 THEN NULL
+                   ELSE r.rolconnlimit - (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE usename = current_user) END,
+              CASE WHEN r.rolsuper OR d.datconnlimit < 0 THEN NULL
+                   ELSE d.datconnlimit - (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = d.datname) END)::text AS free,
+            pg_catalog.current_setting('max_connections') AS max_connections
+       FROM pg_catalog.pg_roles r, pg_catalog.pg_database d
+      WHERE r.rolname = current_user AND d.datname = pg_catalog.current_database()`,
+  );
+  const evidence = `${row.free} free, about ${NEEDED} needed, max_connections = ${row.max_connections}`;
+  return Number(row.free) >= NEEDED
+    ? finding(check, 'passed', { what: `the ${session.side} has free connections`, evidence })
+    : finding(check, 'alert', {
+        what: `the ${session.side} has few free connections`,
+        evidence,
+        fix: '-- end idle sessions, raise max_connections or the limit of the role or database, or give fewer --jobs',
+      });
+}
+
+function reserved(version: number): string {
+  const settings = [
+    'superuser_reserved_connections',
+    ...(version >= 160_000 ? ['reserved_connections'] : []),
+  ];
+  return settings.map((name) => `pg_catalog.current_setting('${name}')::int`).join(' - ');
+}
+
+export const connections: Check = {
+  name: 'connections',
+  async run({ source, target }) {
+    return [await judge(source, this.name), await judge(target, this.name)];
+  },
+};

@@ -1,0 +1,439 @@
+/** Every check against real servers: once in a state it must complain about, once in one it must not. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
+import { MAJORS } from '../../../test/global-setup.ts';
+import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.ts';
+import type { MigrationType } from '../../contract/task-spec.ts';
+import { readTables } from '../pg/catalog/tables.ts';
+import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
+import { parseConninfo } from '../pg/conninfo/parse.ts';
+import { connect } from '../pg/connect.ts';
+import { ident } from '../pg/ident.ts';
+import type { Session } from '../pg/session.ts';
+import { ALL_CHECKS } from './all-checks.ts';
+import { runChecks, type Check, type Finding } from './check.ts';
+import { transactionsOlderThan } from './long-transactions.ts';
+
+interface Ends {
+  readonly source: ConnInfo;
+  readonly target: ConnInfo;
+}
+
+const ALL: readonly MigrationType[] = ['schema', 'full', 'incremental'];
+
+async function check(
+  ends: Ends,
+  { types = ALL, checks = ALL_CHECKS }: { types?: readonly MigrationType[]; checks?: readonly Check[] } = {},
+): Promise<Finding[]> {
+  await using source = await connect(ends.source, { side: 'source', applicationName: 'opendts:test:check' });
+  await using target = await connect(ends.target, { side: 'target', applicationName: 'opendts:test:check' });
+  const context = {
+    source,
+    target,
+    sourceInfo: ends.source,
+    targetInfo: ends.target,
+    types: new Set(types),
+    tables: await readTables(source),
+    targetTables: await readTables(target),
+  };
+  return await runChecks(context, undefined, checks);
+}
+
+const only = (name: string) => ({ checks: ALL_CHECKS.filter((one) => one.name === name) });
+
+/** The findings of one check that are not `passed`. */
+async function complaints(name: string, ends: Ends, types?: readonly MigrationType[]): Promise<Finding[]> {
+  const findings = await check(ends, { ...only(name), ...(types ? { types } : {}) });
+  expect(findings.every((found) => found.check === name)).toBe(true);
+  return findings.filter(({ result }) => result !== 'passed');
+}
+
+/** Runs a fix as pasted, without its comments. */
+async function paste(session: Session, found: Finding | undefined): Promise<void> {
+  if (!found?.fix) throw new Error('the finding has no fix');
+  await session.query(found.fix.replaceAll(/--.*$/gm, ''));
+}
+
+let source: TestDatabase;
+let target: TestDatabase;
+let ends: Ends;
+
+async function openPair(sourceMajor: (typeof MAJORS)[number], targetMajor = sourceMajor): Promise<void> {
+  source = await freshDatabase(sourceMajor);
+  target = await freshDatabase(targetMajor);
+  ends = { source: source.info, target: target.info };
+}
+
+async function closePair(): Promise<void> {
+  await source[Symbol.asyncDispose]();
+  await target[Symbol.asyncDispose]();
+}
+
+describe.each(MAJORS)('all checks on PostgreSQL %i', (major) => {
+  beforeEach(() => openPair(major));
+  afterEach(closePair);
+
+  it('pass for a plain database and an empty target, and change nothing', async () => {
+    await source.session.query(
+      'CREATE TABLE a (id int PRIMARY KEY, t text); INSERT INTO a SELECT g, g FROM generate_series(1, 10) g',
+    );
+    for (const types of [ALL, ['schema', 'full'] as const]) {
+      const findings = await check(ends, { types });
+      // Other tests hold transactions open on the shared servers.
+      const wrong = findings.filter(
+        ({ result, check: name }) => result !== 'passed' && name !== 'long_transactions',
+      );
+      expect(wrong).toEqual([]);
+      expect(findings.length).toBeGreaterThan(15);
+    }
+    expect(await target.session.query("SELECT FROM pg_namespace WHERE nspname LIKE '\\_opendts%'")).toEqual(
+      [],
+    );
+    expect(await source.session.query('SELECT FROM pg_publication')).toEqual([]);
+  });
+
+  it('complain where they should', async () => {
+    await source.session.query(`
+      CREATE SCHEMA s;
+      CREATE TABLE s.no_key (a int);
+      CREATE TABLE s.by_index (a int NOT NULL, b int, UNIQUE (a));
+      CREATE UNLOGGED TABLE s.scratch (id int PRIMARY KEY);
+      CREATE TABLE s.parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+      CREATE TABLE s.part1 PARTITION OF s.parted FOR VALUES FROM (0) TO (10);
+      CREATE EXTENSION file_fdw WITH SCHEMA s;
+      CREATE SERVER f FOREIGN DATA WRAPPER file_fdw;
+      CREATE FOREIGN TABLE s.elsewhere (a text) SERVER f OPTIONS (filename '/dev/null');
+      SELECT lo_create(0);`);
+    const findings = await check(ends);
+    const seen = (name: string) =>
+      findings.find(
+        (found) => found.check === name && (found.result !== 'passed' || name === 'partitioned_tables'),
+      );
+    expect(
+      findings
+        .filter(({ check: name, result }) => name === 'row_keys' && result === 'alert')
+        .map(({ evidence }) => evidence),
+    ).toEqual(['s.no_key', 's.by_index']);
+    expect(seen('unlogged_tables')).toMatchObject({
+      evidence: 's.scratch',
+      fix: 'ALTER TABLE "s"."scratch" SET LOGGED;',
+    });
+    expect(seen('partitioned_tables')).toMatchObject({
+      what: '1 partitioned table, kept with 1 partition',
+      evidence: 's.parted',
+    });
+    expect(seen('extensions')).toMatchObject({ result: 'alert', evidence: 'file_fdw' });
+    expect(seen('foreign_tables')).toMatchObject({ result: 'alert', evidence: 's.elsewhere' });
+    expect(seen('large_objects')).toMatchObject({ result: 'alert', evidence: '1 large object' });
+    expect(findings.filter(({ result }) => result === 'failed')).toEqual([]);
+
+    await paste(target.session, seen('extensions'));
+    expect(await complaints('extensions', ends)).toEqual([]);
+    const [, byIndex] = await complaints('row_keys', ends);
+    await paste(source.session, byIndex);
+    expect((await complaints('row_keys', ends)).map(({ evidence }) => evidence)).toEqual(['s.no_key']);
+  });
+});
+
+describe('the ends', () => {
+  beforeEach(() => openPair(17));
+  afterEach(closePair);
+
+  it('may not be one database', async () => {
+    expect(await complaints('same_database', { source: source.info, target: source.info })).toMatchObject([
+      { result: 'failed', evidence: expect.stringContaining(source.name) },
+    ]);
+  });
+
+  it('may be swapped when only the target has data', async () => {
+    await source.session.query('CREATE TABLE a (id int)');
+    await target.session.query('CREATE TABLE a (id int); INSERT INTO a VALUES (1)');
+    expect(await complaints('direction', ends)).toMatchObject([
+      { result: 'alert', what: expect.stringContaining('swapped') },
+    ]);
+    await source.session.query('INSERT INTO a VALUES (1)');
+    expect(await complaints('direction', ends)).toEqual([]);
+  });
+
+  it('say when the target is older', async () => {
+    await using older = await freshDatabase(15);
+    expect(await complaints('versions', { ...ends, target: older.info })).toMatchObject([
+      { result: 'alert', evidence: expect.stringMatching(/^source 17\.\d+, target 15\.\d+$/) },
+    ]);
+  });
+
+  it('differ in encoding and collation', async () => {
+    const name = `t_${randomBytes(6).toString('hex')}`;
+    await source.session.query(
+      `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C'`,
+    );
+    const ascii = `t_${randomBytes(6).toString('hex')}`;
+    await source.session.query(`CREATE DATABASE ${ascii} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'`);
+    try {
+      const icu = { ...ends, target: { ...target.info, database: name } };
+      expect(await complaints('collation', icu)).toMatchObject([
+        { result: 'alert', evidence: expect.stringContaining('icu en') },
+      ]);
+      expect(await complaints('encoding', icu)).toEqual([]);
+      const bytes = { ...ends, source: { ...source.info, database: ascii } };
+      expect(await complaints('encoding', bytes)).toMatchObject([
+        { result: 'alert', evidence: 'source SQL_ASCII, target UTF8' },
+      ]);
+    } finally {
+      await source.session.query(`DROP DATABASE ${name}`);
+      await source.session.query(`DROP DATABASE ${ascii}`);
+    }
+  });
+});
+
+describe('tables of the target', () => {
+  beforeEach(() => openPair(17));
+  afterEach(closePair);
+
+  it('must not exist with schema, must exist and be empty without', async () => {
+    await source.session.query(`CREATE TABLE "it's" (id int); CREATE TABLE b (id int)`);
+    await target.session.query(`CREATE TABLE "it's" (id int)`);
+    const [exists] = await complaints('target_tables', ends);
+    expect(exists).toMatchObject({ result: 'failed', evidence: "public.it's" });
+    expect(exists?.fix).toContain(`--exclude-table '"public"."it'\\''s"'`);
+    expect(await complaints('target_tables', ends, ['full'])).toMatchObject([
+      { result: 'failed', evidence: 'public.b' },
+    ]);
+    await target.session.query('CREATE TABLE b (id int)');
+    expect(await complaints('target_tables', ends, ['full'])).toEqual([]);
+    await target.session.query('INSERT INTO b VALUES (1)');
+    expect(await complaints('target_tables', ends, ['full'])).toMatchObject([
+      { result: 'failed', evidence: 'public.b', what: expect.stringContaining('already hold rows') },
+    ]);
+    expect(await complaints('target_tables', ends, ['incremental'])).toEqual([]);
+  });
+});
+
+describe('a user without rights', () => {
+  let role = '';
+  let mine: Ends;
+  beforeEach(async () => {
+    await openPair(17);
+    role = `r_${randomBytes(4).toString('hex')}`;
+    await source.session.query(`CREATE ROLE ${role} LOGIN PASSWORD 'only-here'`);
+    const as = (info: ConnInfo) => ({ ...info, user: role, password: 'only-here' });
+    mine = { source: as(source.info), target: as(target.info) };
+  });
+  afterEach(async () => {
+    for (const db of [source, target]) await db.session.query(`DROP OWNED BY ${role}`);
+    await source.session.query(`DROP ROLE ${role}`);
+    await closePair();
+  });
+
+  it('is told what it lacks on the source, and what is proposed suffices', async () => {
+    const owner = `${role}_owner`;
+    await source.session.query(`
+      CREATE ROLE ${owner};
+      CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY); CREATE TABLE s."T 2" (id int PRIMARY KEY);
+      ALTER SCHEMA s OWNER TO ${owner}; ALTER TABLE s.t OWNER TO ${owner}; ALTER TABLE s."T 2" OWNER TO ${owner}`);
+    try {
+      for (const name of ['source_read', 'publication_right', 'replication_right']) {
+        const found = await complaints(name, mine);
+        expect(found.length).toBeGreaterThan(0);
+        expect(found.every(({ result }) => result === 'failed')).toBe(true);
+        for (const one of found) await paste(source.session, one);
+        expect(await complaints(name, mine)).toEqual([]);
+      }
+      await using walsender = await connect(mine.source, {
+        side: 'source',
+        applicationName: 'test',
+        replication: true,
+      });
+      expect(walsender.pid).toBeGreaterThan(0);
+      await using session = await connect(mine.source, { side: 'source', applicationName: 'test' });
+      await session.query('CREATE PUBLICATION p FOR TABLE s.t, s."T 2"');
+    } finally {
+      await source.session.query(`DROP OWNED BY ${owner}; DROP ROLE ${owner}`);
+    }
+  });
+
+  it('may read by columns as well as by table', async () => {
+    await source.session.query(`CREATE TABLE public.t (a int, b int); GRANT SELECT (a) ON t TO ${role}`);
+    expect(await complaints('source_read', mine)).toMatchObject([{ evidence: 'public.t' }]);
+    await source.session.query(`GRANT SELECT (b) ON t TO ${role}`);
+    expect(await complaints('source_read', mine)).toEqual([]);
+  });
+
+  it('is told when row-level security would hide rows', async () => {
+    await source.session.query(`
+      CREATE TABLE public.t (a int); GRANT SELECT ON t TO ${role};
+      ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (a > 5)`);
+    expect(await complaints('row_security', ends)).toEqual([]);
+    const [found] = await complaints('row_security', mine);
+    expect(found).toMatchObject({ result: 'failed', evidence: 'public.t' });
+    await paste(source.session, found);
+    expect(await complaints('row_security', mine)).toEqual([]);
+  });
+
+  it('is told what it lacks on the target, and what is proposed suffices', async () => {
+    await source.session.query('CREATE TABLE public.t (id int PRIMARY KEY)');
+    const found = await complaints('target_rights', mine);
+    expect(found.map(({ evidence }) => evidence)).toEqual([
+      `no CREATE on database "${target.name}"`,
+      'public',
+    ]);
+    for (const one of found) await paste(target.session, one);
+    expect(await complaints('target_rights', mine)).toEqual([]);
+    await target.session.query('CREATE TABLE public.t (id int PRIMARY KEY)');
+    const [write] = await complaints('target_rights', mine, ['full', 'incremental']);
+    expect(write).toMatchObject({
+      result: 'failed',
+      evidence: 'public.t',
+      fix: expect.stringContaining('TRUNCATE'),
+    });
+    await paste(target.session, write);
+    expect(await complaints('target_rights', mine, ['full', 'incremental'])).toEqual([]);
+  });
+
+  it('is told when it cannot keep triggers quiet', async () => {
+    const [found] = await complaints('session_replication_role', mine);
+    expect(found?.result).toBe('alert');
+    await paste(target.session, found);
+    expect(await complaints('session_replication_role', mine)).toEqual([]);
+    await target.session.query(`REVOKE SET ON PARAMETER session_replication_role FROM ${role}`);
+  });
+
+  it('is told when few connections are left', async () => {
+    expect(await complaints('connections', mine)).toEqual([]);
+    await source.session.query(`ALTER ROLE ${role} CONNECTION LIMIT 6`);
+    expect((await complaints('connections', mine)).map(({ evidence }) => evidence)).toEqual([
+      expect.stringMatching(/^[45] free/),
+      expect.stringMatching(/^[45] free/),
+    ]);
+    await source.session.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+    await target.session.query(`ALTER DATABASE ${ident(target.name)} CONNECTION LIMIT 6`);
+    expect((await complaints('connections', mine)).map(({ what }) => what)).toEqual([
+      'the target has few free connections',
+    ]);
+  });
+});
+
+describe('a source that is not set up for following changes', () => {
+  let server: EmbeddedServer;
+  let info: ConnInfo;
+  let admin: Session;
+  beforeAll(async () => {
+    server = await startEmbedded({
+      major: 17,
+      settings: {
+        wal_level: 'replica',
+        max_replication_slots: 1,
+        max_wal_senders: 1,
+        max_prepared_transactions: 2,
+        max_slot_wal_keep_size: '64MB',
+        fsync: 'off',
+      },
+    });
+    info = parseConninfo(server.uri('postgres'), 'source');
+    admin = await connect(info, { side: 'source', applicationName: 'test' });
+  });
+  afterAll(async () => {
+    await admin?.end();
+    await server?.remove();
+  });
+  beforeEach(() => openPair(17));
+  afterEach(closePair);
+
+  it('gets both ways out of a wrong wal_level', async () => {
+    const [found] = await complaints('wal_level', { ...ends, source: info });
+    expect(found).toMatchObject({ result: 'failed', evidence: 'wal_level = replica' });
+    expect(found?.fix).toContain('ALTER SYSTEM SET wal_level = logical');
+    expect(found?.fix).toMatch(/^--types schema,full$/m);
+    const [alone] = await complaints('wal_level', { ...ends, source: info }, ['incremental']);
+    expect(alone?.fix).not.toContain('--types');
+    expect(await complaints('wal_level', { ...ends, source: info }, ['schema', 'full'])).toEqual([]);
+  });
+
+  it('has no room for a slot or its connections', async () => {
+    await admin.query("SELECT pg_catalog.pg_create_physical_replication_slot('taken')");
+    const found = await complaints('slots', { ...ends, source: info });
+    expect(found.map(({ evidence }) => evidence)).toEqual([
+      '1 in use, max_replication_slots = 1, 1 needed',
+      '0 in use, max_wal_senders = 1, 2 needed',
+    ]);
+    await admin.query("SELECT pg_catalog.pg_drop_replication_slot('taken')");
+    expect(await complaints('slots', { ...ends, source: info })).toHaveLength(1);
+    expect(await complaints('slots', ends)).toEqual([]);
+  });
+
+  it('throws away the log of a slot', async () => {
+    expect(await complaints('slot_wal_limit', { ...ends, source: info })).toMatchObject([
+      { result: 'alert', evidence: 'max_slot_wal_keep_size = 64MB', fix: expect.stringContaining('= -1;') },
+    ]);
+    expect(await complaints('slot_wal_limit', ends)).toEqual([]);
+  });
+
+  it('has transactions that a slot would wait for', async () => {
+    const long = transactionsOlderThan(0);
+    const found = async (checks: Check) => (await check({ ...ends, source: info }, { checks: [checks] }))[0];
+    expect(await found(long)).toMatchObject({ result: 'passed' });
+    await using writer = await connect(info, { side: 'source', applicationName: 'test' });
+    await admin.query('CREATE TABLE public.w (a int)');
+    await writer.query('BEGIN');
+    await writer.query('INSERT INTO public.w VALUES (1)');
+    const running = await found(long);
+    expect(running).toMatchObject({
+      result: 'alert',
+      fix: `SELECT pg_catalog.pg_terminate_backend(${writer.pid});`,
+    });
+    expect(running?.evidence).toMatch(
+      new RegExp(`^${writer.pid} \\(user postgres, database postgres, idle in transaction, open for`),
+    );
+    expect(await found(transactionsOlderThan(60))).toMatchObject({ result: 'passed' });
+    await writer.query("PREPARE TRANSACTION 'it''s'");
+    const prepared = await found(transactionsOlderThan(60));
+    expect(prepared).toMatchObject({
+      result: 'alert',
+      evidence: expect.stringContaining("prepared transaction 'it''s'"),
+    });
+    await paste(admin, prepared);
+    expect(await found(long)).toMatchObject({ result: 'passed' });
+  });
+});
+
+describe('the run of checks', () => {
+  beforeEach(() => openPair(17));
+  afterEach(closePair);
+
+  it('turns a check that throws into a failed finding and goes on', async () => {
+    const broken: Check = {
+      name: 'broken',
+      run: async ({ source: session }) => {
+        await session.query('SELECT 1 / 0');
+        return [];
+      },
+    };
+    expect(await check(ends, { checks: [broken, ...only('versions').checks] })).toMatchObject([
+      { check: 'broken', result: 'failed', what: 'could not be checked', evidence: 'division by zero' },
+      { check: 'versions', result: 'passed' },
+    ]);
+  });
+
+  it('ends with the connection, and when it is aborted', async () => {
+    const cut: Check = {
+      name: 'cut',
+      run: async ({ source: session }) => {
+        await session.query('SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())');
+        return [];
+      },
+    };
+    await expect(check(ends, { checks: [cut] })).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    const context = {
+      ...ends,
+      sourceInfo: ends.source,
+      targetInfo: ends.target,
+      tables: [],
+      targetTables: [],
+      types: new Set(ALL),
+      source: source.session,
+      target: target.session,
+    };
+    await expect(runChecks(context, AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
+  });
+});

@@ -1,0 +1,106 @@
+/** One thing to create on the target before its place in the order is known, and what the writers of drafts share. */
+import type { QualifiedName } from '../change/relation.ts';
+import type { CommentInfo } from '../pg/catalog/comments.ts';
+import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import { ident, literal, qname } from '../pg/ident.ts';
+import type { SchemaModel, TableModel } from './model.ts';
+
+/** In the order of running; the data are copied between the first and the second. */
+export const PHASES = ['pre-data', 'index', 'foreign-key', 'post-data'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/**
+ * A part of an object that could also be added later: a default, a CHECK. It is created in the object's own step, unless
+ * that would make a cycle or would hold the object back until after the data.
+ */
+export interface Piece {
+  readonly key: ObjectKey;
+  readonly id: string;
+  /** `ALTER TABLE ONLY "s"."t"`, followed by `command`. */
+  readonly on: string;
+  /** The same when the piece is added later, when the table may have children. */
+  readonly onLater: string;
+  readonly command: string;
+  /** Several commands with the same `on` may be joined by commas. */
+  readonly joins: boolean;
+  /** Statements after it: its comment. */
+  readonly after: readonly string[];
+}
+
+export interface Draft {
+  readonly key: ObjectKey;
+  readonly id: string;
+  /** The earliest phase it may run in. */
+  readonly phase: Phase;
+  readonly create: readonly string[];
+  readonly pieces: readonly Piece[];
+  /** Run after the pieces. */
+  readonly after: readonly string[];
+  /** What it needs beyond what pg_depend says. */
+  readonly needs: readonly ObjectKey[];
+  /** The relation it goes with: migrated exactly when that is (a sequence also when something else needs it). */
+  readonly attachedTo: ObjectKey | null;
+  readonly creates: QualifiedName | null;
+  readonly relkind: string | null;
+  readonly weight: bigint;
+  /** A second half of another draft, not worth a line of its own in reports. */
+  readonly isFollowUp: boolean;
+}
+
+/** A draft with the parts most kinds leave empty filled in. */
+export function draft(
+  given: Pick<Draft, 'key' | 'id' | 'create'> & Partial<Omit<Draft, 'key' | 'id' | 'create'>>,
+): Draft {
+  return {
+    phase: 'pre-data',
+    pieces: [],
+    after: [],
+    needs: [],
+    attachedTo: null,
+    creates: null,
+    relkind: null,
+    weight: 0n,
+    isFollowUp: false,
+    ...given,
+  };
+}
+
+/** What the writers of drafts look up, and where they say what they leave out. */
+export interface DraftContext {
+  readonly model: SchemaModel;
+  /** `server_version_num` of the target. */
+  readonly targetVersion: number;
+  readonly tables: ReadonlyMap<ObjectKey, TableModel>;
+  /** Name of a table, view or materialized view. */
+  readonly relations: ReadonlyMap<ObjectKey, QualifiedName>;
+  readonly comments: ReadonlyMap<ObjectKey, readonly CommentInfo[]>;
+  isSelected(table: ObjectKey): boolean;
+  /** Records for the report why something is not created as it is; with `key`, not at all, and neither is what needs it. */
+  leaveOut(id: string, reason: string, key?: ObjectKey): void;
+}
+
+/** The statements for the comments of an object; `what` is `TABLE "s"."t"`, `CONSTRAINT "c" ON "s"."t"`. Comments of columns need `relation`. */
+export function commentsOn(
+  context: DraftContext,
+  key: ObjectKey,
+  what: string,
+  relation?: QualifiedName,
+): string[] {
+  return (context.comments.get(key) ?? []).flatMap(({ column, text }) => {
+    if (column === null) return [`COMMENT ON ${what} IS ${literal(text)}`];
+    return relation ? [`COMMENT ON COLUMN ${qname(relation)}.${ident(column)} IS ${literal(text)}`] : [];
+  });
+}
+
+/** `fillfactor=70` as `"fillfactor"='70'`; with `namespace` as `toast."fillfactor"='70'`. */
+export function optionsSql(options: readonly string[], namespace = ''): string[] {
+  return options.map((option) => {
+    const at = option.indexOf('=');
+    return `${namespace}${ident(option.slice(0, at))}=${literal(option.slice(at + 1)).trimStart()}`;
+  });
+}
+
+/** ` WITH (…)`, or nothing. */
+export function withClause(options: readonly string[]): string {
+  return options.length > 0 ? ` WITH (${options.join(', ')})` : '';
+}

@@ -1,0 +1,50 @@
+/** Everything about a source's schema that the plan is made from: plain data, read by read-model.ts. */
+import type { AggregateInfo } from '../pg/catalog/aggregates.ts';
+import type { CommentInfo } from '../pg/catalog/comments.ts';
+import type { CompositeInfo } from '../pg/catalog/composites.ts';
+import type { ConstraintInfo } from '../pg/catalog/constraints.ts';
+import type { Dependency } from '../pg/catalog/dependencies.ts';
+import type { DomainInfo } from '../pg/catalog/domains.ts';
+import type { EnumInfo } from '../pg/catalog/enums.ts';
+import type { ExtensionInfo } from '../pg/catalog/extensions.ts';
+import type { IndexInfo } from '../pg/catalog/indexes.ts';
+import type { NotMigratedInfo } from '../pg/catalog/not-migrated.ts';
+import type { RangeInfo } from '../pg/catalog/ranges.ts';
+import type { RoutineInfo } from '../pg/catalog/routines.ts';
+import type { RuleInfo } from '../pg/catalog/rules.ts';
+import type { SchemaInfo } from '../pg/catalog/schemas.ts';
+import type { SequenceInfo } from '../pg/catalog/sequences.ts';
+import type { TableDefinition } from '../pg/catalog/table-definitions.ts';
+import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TriggerInfo } from '../pg/catalog/triggers.ts';
+import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import type { ViewInfo } from '../pg/catalog/views.ts';
+
+export interface TableModel {
+  readonly key: ObjectKey;
+  readonly info: TableInfo;
+  readonly definition: TableDefinition;
+}
+
+export interface SchemaModel {
+  /** `server_version_num` of the source. */
+  readonly version: number;
+  readonly schemas: readonly SchemaInfo[];
+  readonly enums: readonly EnumInfo[];
+  readonly domains: readonly DomainInfo[];
+  readonly composites: readonly CompositeInfo[];
+  readonly ranges: readonly RangeInfo[];
+  readonly sequences: readonly SequenceInfo[];
+  readonly tables: readonly TableModel[];
+  readonly constraints: readonly ConstraintInfo[];
+  readonly indexes: readonly IndexInfo[];
+  readonly views: readonly ViewInfo[];
+  readonly routines: readonly RoutineInfo[];
+  readonly aggregates: readonly AggregateInfo[];
+  readonly triggers: readonly TriggerInfo[];
+  readonly rules: readonly RuleInfo[];
+  readonly comments: readonly CommentInfo[];
+  readonly dependencies: readonly Dependency[];
+  readonly extensions: readonly ExtensionInfo[];
+  readonly notMigrated: readonly NotMigratedInfo[];
+}

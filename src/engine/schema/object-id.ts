@@ -1,0 +1,7 @@
+/** Names of objects for people and for the record of what was created: `table shop.orders`. */
+import { ident } from '../pg/ident.ts';
+
+/** Unique per kind and parts: a part with a dot, a quote or a space is quoted, so that `"a.b".c` and `a."b.c"` differ. */
+export function objectId(kind: string, ...parts: readonly string[]): string {
+  return `${kind} ${parts.map((part) => (/^[^\s."]+$/.test(part) ? part : ident(part))).join('.')}`;
+}

@@ -1,0 +1,162 @@
+/** Makes the plan of a schema migration from the source's model: every step with its SQL, phase and order. Pure. */
+import { displayName, type QualifiedName } from '../change/relation.ts';
+import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import { draftAll } from './drafts.ts';
+import { PHASES, type Piece, type Phase } from './draft.ts';
+import { buildGraph, type Graph } from './graph.ts';
+import type { SchemaModel } from './model.ts';
+import { orderDrafts, type OrderedStep } from './order.ts';
+import { participants, selectedTables } from './scope.ts';
+import { refreshKey } from './view-ddl.ts';
+
+/** In the order of running; the data are copied between the first and the second. */
+export type SchemaPhase = Phase;
+
+/** What the user chose. */
+export interface SchemaScope {
+  /** Asked for tables; a partition goes with its root. */
+  includesTable(name: QualifiedName): boolean;
+  /** False: only the included tables, what belongs to them and what they need. */
+  readonly wholeDatabase: boolean;
+}
+
+/** One object (or part of one) to create on the target. */
+export interface SchemaStep {
+  /** Stable identity for people and for the record: `table shop.orders`. Unique in a plan. */
+  readonly id: string;
+  readonly phase: SchemaPhase;
+  /** Run in one transaction together with the record. */
+  readonly statements: readonly string[];
+  /** The relation it creates: a table, sequence, view, materialized view or index. */
+  readonly creates: QualifiedName | null;
+  /** 'r', 'p', 'S', 'v', 'm' or 'i' of `creates`. */
+  readonly relkind: string | null;
+  /** Ids of steps of the same phase that must be done first. */
+  readonly dependsOn: readonly string[];
+  /** Bytes of the table for index steps, else 0. */
+  readonly weight: bigint;
+}
+
+export interface SchemaPlan {
+  /** In an order in which they can run one after the other. */
+  readonly steps: readonly SchemaStep[];
+  /** `kind name: reason`. */
+  readonly notMigrated: readonly string[];
+}
+
+/**
+ * The steps that create what `scope` includes on a target of `targetVersion` (`server_version_num`), and by name what is
+ * not created. Extensions are not part of it: see missing-extensions.ts.
+ */
+export function planSchema(model: SchemaModel, scope: SchemaScope, targetVersion: number): SchemaPlan {
+  const selected = selectedTables(model, (name) => scope.includesTable(name));
+  const { drafts, leftOut, missing } = draftAll(model, targetVersion, selected);
+  const others = otherObjects(model, selected, missing);
+  const graph = orderRefreshes(model, buildGraph(drafts, model.dependencies, new Set(others.keys())));
+  const { live, lost } = participants(graph, others, { selected, wholeDatabase: scope.wholeDatabase });
+  const steps = stepsOf(orderDrafts(graph, live));
+  const unknownKinds = model.notMigrated
+    .filter(({ key }) => isOfInterest(key, { graph, live, selected, model, scope }))
+    .map(({ kind, name, reason }) => `${kind} ${name}: ${reason}`);
+  return {
+    steps,
+    notMigrated: [...unknownKinds, ...[...leftOut, ...lost].map(([id, reason]) => `${id}: ${reason}`)],
+  };
+}
+
+/** Objects that will not be on the target, with the words for them. */
+function otherObjects(
+  model: SchemaModel,
+  selected: ReadonlySet<ObjectKey>,
+  missing: ReadonlyMap<ObjectKey, string>,
+): Map<ObjectKey, string> {
+  return new Map([
+    ...model.tables
+      .filter(({ key }) => !selected.has(key))
+      .map(({ key, info }) => [key, `table ${displayName(info)}, which is not selected`] as const),
+    ...model.notMigrated.map(
+      ({ key, kind, name }) => [key, `${kind} ${name}, which is not migrated`] as const,
+    ),
+    ...[...missing].map(([key, id]) => [key, `${id}, which is not migrated`] as const),
+  ]);
+}
+
+/** An object of a kind that is not migrated is worth a line when it touches a migrated table, or in a migration of everything when it touches none. */
+function isOfInterest(
+  key: ObjectKey,
+  {
+    graph,
+    live,
+    selected,
+    model,
+    scope,
+  }: {
+    graph: Graph;
+    live: ReadonlySet<ObjectKey>;
+    selected: ReadonlySet<ObjectKey>;
+    model: SchemaModel;
+    scope: SchemaScope;
+  },
+): boolean {
+  const tables = new Set(model.tables.map((table) => table.key));
+  const touched = [...graph.needsOf(key)].filter((needed) => tables.has(needed));
+  if (touched.length > 0) return touched.some((table) => selected.has(table) && live.has(table));
+  return scope.wholeDatabase;
+}
+
+/** A materialized view is filled after those it reads, also through views and functions. */
+function orderRefreshes(model: SchemaModel, graph: Graph): Graph {
+  const refreshes = new Map(
+    model.views
+      .filter((view) => view.isMaterialized && graph.drafts.has(refreshKey(view)))
+      .map((view) => [view.key, refreshKey(view)]),
+  );
+  const added = new Map<ObjectKey, Set<ObjectKey>>();
+  for (const [view, refresh] of refreshes) {
+    const seen = new Set<ObjectKey>([view]);
+    for (const key of seen) for (const needed of graph.needsOf(key)) seen.add(needed);
+    const before = [...seen].flatMap((key) => (key === view ? [] : (refreshes.get(key) ?? [])));
+    added.set(refresh, new Set([...graph.needsOf(refresh), ...before]));
+  }
+  return { ...graph, needsOf: (key) => added.get(key) ?? graph.needsOf(key) };
+}
+
+function stepsOf(ordered: readonly OrderedStep[]): SchemaStep[] {
+  const ids = new Map<ObjectKey, { id: string; phase: Phase }>();
+  const steps = ordered.map((step): SchemaStep => {
+    const id = step.detached?.id ?? step.draft.id;
+    const whole = step.detached === null ? step.draft : null;
+    // Only what stands before counts: of a cycle that cannot be cut, one link is missing here.
+    const dependsOn = step.needs.flatMap((key) => {
+      const needed = ids.get(key);
+      return needed && needed.phase === step.phase ? [needed.id] : [];
+    });
+    ids.set(step.key, { id, phase: step.phase });
+    return {
+      id,
+      phase: step.phase,
+      statements: statementsOf(step),
+      creates: whole?.creates ?? null,
+      relkind: whole?.relkind ?? null,
+      dependsOn,
+      weight: whole?.weight ?? 0n,
+    };
+  });
+  return PHASES.flatMap((phase) => steps.filter((step) => step.phase === phase));
+}
+
+function statementsOf({ draft, pieces, detached }: OrderedStep): string[] {
+  if (detached) return [`${detached.onLater} ${detached.command}`, ...detached.after];
+  return [...draft.create, ...piecesSql(pieces), ...pieces.flatMap((piece) => piece.after), ...draft.after];
+}
+
+function piecesSql(pieces: readonly Piece[]): string[] {
+  const joined = [
+    ...Map.groupBy(
+      pieces.filter((piece) => piece.joins),
+      (piece) => piece.on,
+    ),
+  ].map(([on, group]) => `${on} ${group.map((piece) => piece.command).join(', ')}`);
+  const single = pieces.filter((piece) => !piece.joins).map((piece) => `${piece.on} ${piece.command}`);
+  return [...joined, ...single];
+}

@@ -1,0 +1,61 @@
+/** Reads the model of a source: a fixed number of statements, whatever the number of objects. */
+import { readAggregates } from '../pg/catalog/aggregates.ts';
+import { readComments } from '../pg/catalog/comments.ts';
+import { readComposites } from '../pg/catalog/composites.ts';
+import { readConstraints } from '../pg/catalog/constraints.ts';
+import { readDependencies } from '../pg/catalog/dependencies.ts';
+import { readDomains } from '../pg/catalog/domains.ts';
+import { readEnums } from '../pg/catalog/enums.ts';
+import { readExtensions } from '../pg/catalog/extensions.ts';
+import { readIndexes } from '../pg/catalog/indexes.ts';
+import { readNotMigrated } from '../pg/catalog/not-migrated.ts';
+import { readRanges } from '../pg/catalog/ranges.ts';
+import { readRoutines } from '../pg/catalog/routines.ts';
+import { readRules } from '../pg/catalog/rules.ts';
+import { readSchemas } from '../pg/catalog/schemas.ts';
+import { readSequences } from '../pg/catalog/sequences.ts';
+import { readTableDefinitions } from '../pg/catalog/table-definitions.ts';
+import { readTables } from '../pg/catalog/tables.ts';
+import { readTriggers } from '../pg/catalog/triggers.ts';
+import { readViews } from '../pg/catalog/views.ts';
+import type { Session } from '../pg/session.ts';
+import type { SchemaModel, TableModel } from './model.ts';
+
+/**
+ * The whole user schema of the session's database. The session must have an empty search_path (connect.ts sets it), or the
+ * server would write names unqualified. Statements are not tied together here: the caller may have opened a REPEATABLE READ
+ * transaction for that.
+ */
+export async function readModel(session: Session): Promise<SchemaModel> {
+  return {
+    version: session.version,
+    schemas: await readSchemas(session),
+    enums: await readEnums(session),
+    domains: await readDomains(session),
+    composites: await readComposites(session),
+    ranges: await readRanges(session),
+    sequences: await readSequences(session),
+    tables: await readTableModels(session),
+    constraints: await readConstraints(session),
+    indexes: await readIndexes(session),
+    views: await readViews(session),
+    routines: await readRoutines(session),
+    aggregates: await readAggregates(session),
+    triggers: await readTriggers(session),
+    rules: await readRules(session),
+    comments: await readComments(session),
+    dependencies: await readDependencies(session),
+    extensions: await readExtensions(session),
+    notMigrated: await readNotMigrated(session),
+  };
+}
+
+/** A table created or dropped between the two readings is left out. */
+async function readTableModels(session: Session): Promise<TableModel[]> {
+  const infos = new Map((await readTables(session)).map((info) => [`pg_class:${info.oid}`, info]));
+  const definitions = await readTableDefinitions(session);
+  return definitions.flatMap((definition) => {
+    const info = infos.get(definition.key);
+    return info ? [{ key: definition.key, info, definition }] : [];
+  });
+}

@@ -1,0 +1,139 @@
+/** Runs the steps of a plan on the target: phase after phase, index builds side by side, each step once. */
+import { AppError } from '../../base/errors/app-error.ts';
+import { PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
+import type { Session } from '../pg/session.ts';
+import { PHASES } from './draft.ts';
+import type { SchemaStep } from './plan.ts';
+
+export interface StepRunner {
+  /** Opens one more session on the target; closed here. */
+  readonly open: () => Promise<Session>;
+  /** Sessions of the index phase; the other phases use one. */
+  readonly jobs: number;
+  /** Ids an earlier run has recorded: not run again. */
+  readonly done: ReadonlySet<string>;
+  /** Called inside the step's transaction. */
+  readonly record: (session: Session, step: SchemaStep) => Promise<void>;
+  /** Called after the commit. */
+  readonly onDone: (step: SchemaStep) => void;
+  /** Called inside each index step's transaction, after its statements. */
+  readonly duringIndex: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** Creating empty objects is quick: many share a transaction. More would need many locks at once. */
+const PRE_DATA_BATCH = 200;
+const DEADLOCK_TRIES = 5;
+
+/**
+ * Runs what is not done yet. Throws SCHEMA_FAILED for a statement the target refuses, CONNECTION_LOST, or the signal's
+ * reason; steps that were committed stay recorded and are not run again with the `done` of the next call.
+ */
+export async function runSteps(steps: readonly SchemaStep[], runner: StepRunner): Promise<void> {
+  const pending = steps.filter((step) => !runner.done.has(step.id));
+  for (const phase of PHASES) {
+    const ofPhase = pending.filter((step) => step.phase === phase);
+    if (ofPhase.length === 0) continue;
+    if (phase === 'index') await runParallel(ofPhase, runner);
+    else await runSerial(ofPhase, phase === 'pre-data' ? PRE_DATA_BATCH : 1, runner);
+  }
+}
+
+async function runSerial(steps: readonly SchemaStep[], batch: number, runner: StepRunner): Promise<void> {
+  await withSession(runner, async (session) => {
+    for (let from = 0; from < steps.length; from += batch)
+      await runBatch(session, steps.slice(from, from + batch), runner);
+  });
+}
+
+/** The largest step that is ready goes first. A failure lets the others finish what they are at, and is thrown then. */
+async function runParallel(steps: readonly SchemaStep[], runner: StepRunner): Promise<void> {
+  const waiting = new Set(steps.toSorted((a, b) => (a.weight < b.weight ? 1 : a.weight > b.weight ? -1 : 0)));
+  const unfinished = new Set(steps.map((step) => step.id));
+  const failures: unknown[] = [];
+  let changed = Promise.withResolvers<void>();
+  const announce = () => {
+    changed.resolve();
+    changed = Promise.withResolvers<void>();
+  };
+  const ready = () => [...waiting].find((step) => step.dependsOn.every((id) => !unfinished.has(id)));
+  const work = async (session: Session) => {
+    while (waiting.size > 0 && failures.length === 0) {
+      const step = ready();
+      if (!step) {
+        await changed.promise;
+        continue;
+      }
+      waiting.delete(step);
+      await runBatch(session, [step], runner);
+      unfinished.delete(step.id);
+      announce();
+    }
+  };
+  const workers = Array.from({ length: Math.max(1, Math.min(runner.jobs, steps.length)) }, async () => {
+    try {
+      await withSession(runner, work);
+    } catch (thrown) {
+      failures.push(thrown);
+    } finally {
+      announce();
+    }
+  });
+  await Promise.all(workers);
+  if (failures.length > 0) throw failures[0];
+}
+
+/** A session that ends with the work; the signal cuts it, since a statement may take hours. */
+async function withSession(runner: StepRunner, work: (session: Session) => Promise<void>): Promise<void> {
+  runner.signal.throwIfAborted();
+  await using session = await runner.open();
+  const cut = () => session.destroy();
+  runner.signal.addEventListener('abort', cut, { once: true });
+  try {
+    runner.signal.throwIfAborted();
+    await work(session);
+  } catch (thrown) {
+    runner.signal.throwIfAborted();
+    throw thrown;
+  } finally {
+    runner.signal.removeEventListener('abort', cut);
+  }
+}
+
+/** Several steps in one transaction: all are recorded or none. A deadlock with another session is tried again. */
+async function runBatch(session: Session, steps: readonly SchemaStep[], runner: StepRunner): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    runner.signal.throwIfAborted();
+    try {
+      await session.transaction(async () => {
+        for (const step of steps) await runStep(session, step, runner);
+      });
+      break;
+    } catch (thrown) {
+      const cause = thrown instanceof AppError ? thrown.cause : thrown;
+      if (sqlstateOf(cause) !== SQLSTATE.deadlock || attempt === DEADLOCK_TRIES) throw thrown;
+    }
+  }
+  for (const step of steps) runner.onDone(step);
+}
+
+async function runStep(session: Session, step: SchemaStep, runner: StepRunner): Promise<void> {
+  for (const statement of step.statements) {
+    try {
+      await session.query(statement);
+    } catch (thrown) {
+      throw explain(thrown, step, statement);
+    }
+  }
+  if (step.phase === 'index') runner.duringIndex();
+  await runner.record(session, step);
+}
+
+function explain(thrown: unknown, step: SchemaStep, statement: string): unknown {
+  if (!(thrown instanceof PgError)) return thrown;
+  return new AppError(
+    'SCHEMA_FAILED',
+    { object: step.id, problem: thrown.message, sqlstate: thrown.sqlstate, sql: statement.slice(0, 500) },
+    thrown,
+  );
+}

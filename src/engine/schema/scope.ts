@@ -1,0 +1,102 @@
+/** Which drafts take part: what the user chose, what that needs, and what falls away because something it needs is not there. */
+import type { QualifiedName } from '../change/relation.ts';
+import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import type { Draft } from './draft.ts';
+import type { Graph } from './graph.ts';
+import type { SchemaModel } from './model.ts';
+
+/** Keys of the tables the user includes; a partition goes with its root. */
+export function selectedTables(
+  model: SchemaModel,
+  includesTable: (name: QualifiedName) => boolean,
+): Set<ObjectKey> {
+  const tables = new Map(model.tables.map((table) => [table.key, table]));
+  const rootOf = (key: ObjectKey): ObjectKey => {
+    const table = tables.get(key);
+    const [parent] = table?.info.isPartition ? table.definition.parents : [];
+    return parent === undefined || !tables.has(parent) ? key : rootOf(parent);
+  };
+  return new Set(
+    model.tables
+      .filter(({ key }) => {
+        const root = tables.get(rootOf(key));
+        return root !== undefined && includesTable(root.info);
+      })
+      .map(({ key }) => key),
+  );
+}
+
+export interface Participation {
+  /** Keys of drafts and of pieces. */
+  readonly live: ReadonlySet<ObjectKey>;
+  /** Drafts and pieces that would be live if something they need were there: id → reason. */
+  readonly lost: ReadonlyMap<string, string>;
+}
+
+/**
+ * `absent` are the objects that will not be on the target, with the words for them. What needs one of them is lost, and what
+ * needs that; but never a table: without it its rows would be lost too, so its creation fails and says why.
+ */
+export function participants(
+  graph: Graph,
+  absent: ReadonlyMap<ObjectKey, string>,
+  { selected, wholeDatabase }: { selected: ReadonlySet<ObjectKey>; wholeDatabase: boolean },
+): Participation {
+  const lostBecause = findLost(graph, absent);
+  const attached = Map.groupBy(graph.drafts.values(), (one) => one.attachedTo);
+  const live = new Set<ObjectKey>();
+  const lost = new Map<string, string>();
+  const queue: ObjectKey[] = [];
+  const reach = (one: Draft) => {
+    const reason = lostBecause.get(one.key);
+    if (reason === undefined) queue.push(one.key);
+    else if (!one.isFollowUp) lost.set(one.id, `needs ${reason}`);
+  };
+  for (const one of graph.drafts.values()) {
+    if (wholeDatabase ? one.attachedTo === null : selected.has(one.key)) reach(one);
+  }
+  for (let key = queue.pop(); key !== undefined; key = queue.pop()) {
+    const owner = graph.pieces.get(key)?.owner;
+    if (owner) queue.push(owner.key);
+    const one = graph.drafts.get(key);
+    if (!one || live.has(key)) continue;
+    live.add(key);
+    queue.push(...graph.needsOf(key));
+    for (const piece of one.pieces) {
+      const reason = lostBecause.get(piece.key);
+      if (reason !== undefined) {
+        lost.set(piece.id, `needs ${reason}`);
+        continue;
+      }
+      live.add(piece.key);
+      queue.push(...graph.needsOf(piece.key));
+    }
+    for (const other of attached.get(key) ?? []) reach(other);
+  }
+  return { live, lost };
+}
+
+/** Drafts and pieces that need an absent object, directly or not → the words for what they lack. */
+function findLost(graph: Graph, absent: ReadonlyMap<ObjectKey, string>): Map<ObjectKey, string> {
+  const dependents = new Map<ObjectKey, ObjectKey[]>();
+  for (const key of [...graph.drafts.keys(), ...graph.pieces.keys()]) {
+    for (const needed of graph.needsOf(key)) {
+      const list = dependents.get(needed);
+      if (list) list.push(key);
+      else dependents.set(needed, [key]);
+    }
+  }
+  const lost = new Map<ObjectKey, string>();
+  const queue = [...absent];
+  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    const [key, words] = next;
+    for (const dependent of dependents.get(key) ?? []) {
+      const one = graph.drafts.get(dependent);
+      const isTable = one?.relkind === 'r' || one?.relkind === 'p';
+      if (isTable || lost.has(dependent)) continue;
+      lost.set(dependent, words);
+      if (one) queue.push([dependent, `${one.id}, which is not migrated`]);
+    }
+  }
+  return lost;
+}

@@ -1,0 +1,50 @@
+/** Values of sequences: read on the source, set on the target. */
+import type { QualifiedName } from '../change/relation.ts';
+import { readSequences } from '../pg/catalog/sequences.ts';
+import { literal, qname } from '../pg/ident.ts';
+import type { Session } from '../pg/session.ts';
+
+export interface SequenceState {
+  readonly sequence: QualifiedName;
+  readonly lastValue: bigint;
+  /** False: `lastValue` itself is the next value. */
+  readonly isCalled: boolean;
+}
+
+/** How many sequences one statement reads. Each is a relation with one row. */
+const PER_STATEMENT = 200;
+
+/** The state of every included sequence, those of identity columns too, as the source has it now. */
+export async function readSequenceStates(
+  source: Session,
+  includes: (schema: string, name: string) => boolean,
+): Promise<SequenceState[]> {
+  const sequences = (await readSequences(source)).filter(({ schema, name }) => includes(schema, name));
+  const states: SequenceState[] = [];
+  for (let from = 0; from < sequences.length; from += PER_STATEMENT) {
+    const part = sequences.slice(from, from + PER_STATEMENT);
+    const rows = await source.query<{ position: string; last_value: string; is_called: string }>(
+      part
+        .map(
+          (sequence, position) =>
+            `SELECT ${position} AS position, last_value, is_called::text AS is_called FROM ${qname(sequence)}`,
+        )
+        .join(' UNION ALL '),
+    );
+    for (const row of rows) {
+      const sequence = part[Number(row.position)];
+      if (!sequence) continue;
+      states.push({
+        sequence: { schema: sequence.schema, name: sequence.name },
+        lastValue: BigInt(row.last_value),
+        isCalled: row.is_called === 'true',
+      });
+    }
+  }
+  return states;
+}
+
+/** One statement for the target; it takes effect at once, also in a transaction that rolls back. */
+export function setvalSql({ sequence, lastValue, isCalled }: SequenceState): string {
+  return `SELECT pg_catalog.setval(${literal(qname(sequence))}::pg_catalog.regclass, ${lastValue}, ${isCalled})`;
+}

@@ -1,0 +1,193 @@
+/** Drafts of tables: columns, partitioning, inheritance, options. Everything that needs an index comes in later drafts. */
+import type { ConstraintInfo } from '../pg/catalog/constraints.ts';
+import { ident, qname } from '../pg/ident.ts';
+import { columnPieces, columnSettings, columnSql, inheritedChanges, ownColumns } from './column-ddl.ts';
+import {
+  commentsOn,
+  draft,
+  optionsSql,
+  withClause,
+  type Draft,
+  type DraftContext,
+  type Piece,
+} from './draft.ts';
+import type { TableModel } from './model.ts';
+import { objectId } from './object-id.ts';
+import { sequencesByColumn, type SequencesByColumn } from './owned-sequences.ts';
+
+export function tableDrafts(context: DraftContext): Draft[] {
+  const sequences = sequencesByColumn(context.model);
+  const checks = Map.groupBy(
+    context.model.constraints.filter(({ kind }) => kind === 'check'),
+    (constraint) => constraint.table,
+  );
+  return context.model.tables
+    .filter(({ key }) => context.isSelected(key))
+    .flatMap((table) => {
+      const usable = (checks.get(table.key) ?? []).filter((check) => accepts(check, table, context));
+      const late = usable.filter((check) => !check.validated);
+      return [
+        tableDraft(table, { context, sequences, checks: usable.filter((check) => check.validated) }),
+        ...late.map((check) => lateCheck(check, table, context)),
+        ...lateNotNulls(table, context),
+      ];
+    });
+}
+
+interface TableParts {
+  readonly context: DraftContext;
+  readonly sequences: SequencesByColumn;
+  readonly checks: readonly ConstraintInfo[];
+}
+
+function tableDraft(table: TableModel, { context, sequences, checks }: TableParts): Draft {
+  const { info, definition, key } = table;
+  const id = objectId('table', info.schema, info.name);
+  const owned = sequences.of(key);
+  if (definition.rowSecurity)
+    context.leaveOut(
+      `row security of ${id}`,
+      'it is not switched on, since policies are not migrated yet; every role with rights on the table sees all its rows',
+    );
+  return draft({
+    key,
+    id,
+    create: [createTable(table, context, sequences), ...alter(table, columnSettings(table, context))],
+    pieces: [...columnPieces(table), ...checks.map((check): Piece => checkPiece(check, table, context))],
+    after: [
+      ...attachment(table, context),
+      ...owned
+        .filter(({ isIdentity }) => !isIdentity)
+        .map(
+          (sequence) =>
+            `ALTER SEQUENCE ${qname(sequence)} OWNED BY ${qname(info)}.${ident(columnName(table, sequence.owner?.attnum))}`,
+        ),
+      ...commentsOn(context, key, `TABLE ${qname(info)}`, info),
+      ...owned
+        .filter(({ isIdentity }) => isIdentity)
+        .flatMap((sequence) => commentsOn(context, sequence.key, `SEQUENCE ${qname(sequence)}`)),
+    ],
+    needs: [
+      ...definition.parents,
+      ...owned.filter(({ isIdentity }) => !isIdentity).map((sequence) => sequence.key),
+    ],
+    creates: { schema: info.schema, name: info.name },
+    relkind: info.kind,
+  });
+}
+
+function createTable(table: TableModel, context: DraftContext, sequences: SequencesByColumn): string {
+  const { info, definition } = table;
+  const { targetVersion } = context;
+  const columns = ownColumns(table, context).map((column) =>
+    columnSql(column, table, { context, sequences }),
+  );
+  // The catalog lets a partitioned table be UNLOGGED without any effect; PostgreSQL 18 refuses it.
+  const unlogged = info.persistence === 'unlogged' && info.kind === 'r' ? 'UNLOGGED ' : '';
+  const parents = info.isPartition ? [] : definition.parents.filter((parent) => context.isSelected(parent));
+  const inherits = parents.flatMap((parent) => context.relations.get(parent) ?? []);
+  const usesMethod =
+    definition.accessMethod !== null && targetVersion >= (info.kind === 'p' ? 170_000 : 120_000);
+  return [
+    `CREATE ${unlogged}TABLE ${qname(info)} (${columns.map((column) => `\n  ${column}`).join(',')}\n)`,
+    ...(inherits.length > 0 ? [`INHERITS (${inherits.map(qname).join(', ')})`] : []),
+    ...(definition.partitionKey === null ? [] : [`PARTITION BY ${definition.partitionKey}`]),
+    ...(usesMethod ? [`USING ${ident(definition.accessMethod ?? '')}`] : []),
+    withClause([
+      ...optionsSql(definition.options),
+      ...optionsSql(definition.toastOptions, 'toast.'),
+    ]).trimStart(),
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+/** A partition is created like any table and attached then: its column order and its own defaults stay. */
+function attachment(table: TableModel, context: DraftContext): string[] {
+  const { info, definition } = table;
+  const name = qname(info);
+  const statements = alter(table, inheritedChanges(table, context));
+  const [parentKey] = definition.parents;
+  const parent = parentKey === undefined ? undefined : context.relations.get(parentKey);
+  if (definition.partitionBound !== null && parent)
+    statements.push(
+      `ALTER TABLE ONLY ${qname(parent)} ATTACH PARTITION ${name} ${definition.partitionBound}`,
+    );
+  if (definition.ofType !== null) statements.push(`ALTER TABLE ${name} OF ${definition.ofType}`);
+  if (info.replicaIdentity === 'full' || info.replicaIdentity === 'nothing')
+    statements.push(`ALTER TABLE ONLY ${name} REPLICA IDENTITY ${info.replicaIdentity.toUpperCase()}`);
+  return statements;
+}
+
+function alter({ info }: TableModel, commands: readonly string[]): string[] {
+  return commands.length > 0 ? [`ALTER TABLE ONLY ${qname(info)} ${commands.join(', ')}`] : [];
+}
+
+function columnName({ definition }: TableModel, attnum: number | undefined): string {
+  return definition.columns.find((column) => column.attnum === attnum)?.name ?? '';
+}
+
+/** A partition needs all checks of its parent before it can be attached; an inheritance child gets them from its parent. */
+function accepts(check: ConstraintInfo, table: TableModel, context: DraftContext): boolean {
+  if (!check.enforced && context.targetVersion < 180_000) {
+    context.leaveOut(checkId(check, table), 'NOT ENFORCED needs PostgreSQL 18 on the target');
+    return false;
+  }
+  if (check.isLocal) return true;
+  if (table.info.isPartition) return check.validated;
+  return !table.definition.parents.some((parent) => context.isSelected(parent));
+}
+
+function checkId(check: ConstraintInfo, { info }: TableModel): string {
+  return objectId('check constraint', info.schema, info.name, check.name);
+}
+
+function checkPiece(check: ConstraintInfo, table: TableModel, context: DraftContext): Piece {
+  const name = qname(table.info);
+  return {
+    key: check.key,
+    id: checkId(check, table),
+    on: `ALTER TABLE ONLY ${name}`,
+    onLater: `ALTER TABLE ${name}`,
+    command: `ADD CONSTRAINT ${ident(check.name)} ${check.definition}`,
+    joins: true,
+    after: commentsOn(context, check.key, `CONSTRAINT ${ident(check.name)} ON ${name}`),
+  };
+}
+
+/** A check that is NOT VALID waits until after the data: it would refuse the old rows that break it, which are new on the target. */
+function lateCheck(check: ConstraintInfo, table: TableModel, context: DraftContext): Draft {
+  const piece = checkPiece(check, table, context);
+  return draft({
+    key: piece.key,
+    id: piece.id,
+    phase: 'post-data',
+    create: [`${piece.onLater} ${piece.command}`, ...piece.after],
+    attachedTo: table.key,
+  });
+}
+
+/** NOT NULL constraints that are NOT VALID, since PostgreSQL 18. */
+function lateNotNulls(table: TableModel, context: DraftContext): Draft[] {
+  const { info, definition, key } = table;
+  return definition.columns.flatMap(({ name, attnum, notNullConstraint }) => {
+    if (!notNullConstraint || notNullConstraint.validated || notNullConstraint.isInherited) return [];
+    const id = objectId('not-null constraint', info.schema, info.name, notNullConstraint.name);
+    if (context.targetVersion < 180_000) {
+      context.leaveOut(id, 'NOT NULL … NOT VALID needs PostgreSQL 18 on the target');
+      return [];
+    }
+    return [
+      draft({
+        key: `not-null:${key}:${attnum}`,
+        id,
+        phase: 'post-data',
+        create: [
+          `ALTER TABLE ${qname(info)} ADD CONSTRAINT ${ident(notNullConstraint.name)} NOT NULL ${ident(name)} NOT VALID`,
+        ],
+        needs: [key],
+        attachedTo: key,
+      }),
+    ];
+  });
+}

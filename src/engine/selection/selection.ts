@@ -1,0 +1,88 @@
+/** Which tables the user chose, by patterns. Pure. */
+import { AppError } from '../../base/errors/app-error.ts';
+import { nameKey, type QualifiedName } from '../change/relation.ts';
+
+/**
+ * A pattern is `schema.table` or `table` (any schema); `*` and `?` are wildcards outside double quotes, and a dot inside double
+ * quotes belongs to the name. Case counts, as in the catalog.
+ */
+interface Pattern {
+  readonly text: string;
+  readonly schema: RegExp | null;
+  readonly name: RegExp;
+}
+
+/** Splits at the dot outside quotes; throws USAGE on an unbalanced quote or a third part. */
+function parsePattern(text: string): Pattern {
+  const parts: string[] = [''];
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charAt(at);
+    if (char === '"' && quoted && text.charAt(at + 1) === '"') {
+      at++;
+      parts[parts.length - 1] += escape('"');
+    } else if (char === '"') quoted = !quoted;
+    else if (char === '.' && !quoted) parts.push('');
+    else if (char === '*' && !quoted) parts[parts.length - 1] += '.*';
+    else if (char === '?' && !quoted) parts[parts.length - 1] += '.';
+    else parts[parts.length - 1] += escape(char);
+  }
+  const [first = '', second] = parts;
+  if (quoted || parts.length > 2 || parts.some((part) => part === '')) {
+    throw new AppError('USAGE', {
+      problem: `"${text}" is not a table pattern.`,
+      remedy: 'Write schema.table, schema.*, or table; put names with dots or quotes into double quotes.',
+    });
+  }
+  const whole = (source: string) => new RegExp(`^${source}$`, 's');
+  return second === undefined
+    ? { text, schema: null, name: whole(first) }
+    : { text, schema: whole(first), name: whole(second) };
+}
+
+function escape(char: string): string {
+  return char.replace(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
+}
+
+function matches(pattern: Pattern, table: QualifiedName): boolean {
+  return (pattern.schema === null || pattern.schema.test(table.schema)) && pattern.name.test(table.name);
+}
+
+/** A partition goes with the partitioned table at its top. */
+export interface Selectable extends QualifiedName {
+  readonly oid: number;
+  readonly rootOid: number | null;
+}
+
+/**
+ * The tables that some include pattern matches (all, without patterns) and no exclude pattern, with their partitions. Throws
+ * NOTHING_SELECTED naming the pattern, include or exclude, that matches nothing: a misspelt name must not pass in silence.
+ */
+export function selectTables<T extends Selectable>(
+  tables: readonly T[],
+  include: readonly string[],
+  exclude: readonly string[],
+): T[] {
+  const includes = include.map(parsePattern);
+  const excludes = exclude.map(parsePattern);
+  const roots = tables.filter((table) => table.rootOid === null);
+  for (const pattern of [...includes, ...excludes]) {
+    if (!roots.some((table) => matches(pattern, table)))
+      throw new AppError('NOTHING_SELECTED', { pattern: `"${pattern.text}"` });
+  }
+  const chosen = roots.filter(
+    (table) =>
+      (includes.length === 0 || includes.some((p) => matches(p, table))) &&
+      !excludes.some((p) => matches(p, table)),
+  );
+  if (chosen.length === 0 && include.length + exclude.length > 0)
+    throw new AppError('NOTHING_SELECTED', { pattern: 'The selection' });
+  const oids = new Set(chosen.map((table) => table.oid));
+  return tables.filter((table) => oids.has(table.rootOid ?? table.oid));
+}
+
+/** A fast membership test over selected tables. */
+export function membership(tables: readonly QualifiedName[]): (name: QualifiedName) => boolean {
+  const keys = new Set(tables.map(nameKey));
+  return (name) => keys.has(nameKey(name));
+}

@@ -1,0 +1,176 @@
+/**
+ * What must stand in the source before the slot is created (data-plane P1): a replica identity for every table, then the publication.
+ * Both are idempotent by looking at the source. What is changed is handed to `remember` first, with the statement that undoes it.
+ */
+import { AppError } from '../../base/errors/app-error.ts';
+import { sleep } from '../../base/runtime/sleep.ts';
+import { displayName } from '../change/relation.ts';
+import type { TableInfo } from '../pg/catalog/tables.ts';
+import { ident, qname } from '../pg/ident.ts';
+import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
+import type { Session } from '../pg/session.ts';
+
+export interface SourceChange {
+  readonly id: string;
+  readonly undo: string;
+}
+export type Remember = (change: SourceChange) => Promise<void>;
+
+/** Without identity columns an UPDATE or DELETE could not be followed, and once published would even fail for its user (55000). */
+function needsFull(table: TableInfo): boolean {
+  return table.replicaIdentity !== 'full' && table.identityColumns.length === 0;
+}
+
+function undoIdentity(table: TableInfo): string {
+  return `ALTER TABLE ONLY ${qname(table)} REPLICA IDENTITY ${table.replicaIdentity === 'nothing' ? 'NOTHING' : 'DEFAULT'}`;
+}
+
+const LOCK_TIMEOUT_MS = 1_000;
+const LOCK_ATTEMPTS = 30;
+
+/** Sets FULL where no other identity serves. Returns the tables changed. */
+export async function setReplicaIdentities(
+  source: Session,
+  tables: readonly TableInfo[],
+  remember: Remember,
+): Promise<string[]> {
+  const changed: string[] = [];
+  for (const table of tables.filter(needsFull)) {
+    assertNoGeneratedIdentity(table);
+    await remember({ id: `replica identity of ${displayName(table)}`, undo: undoIdentity(table) });
+    await withLockRetry(source, `ALTER TABLE ONLY ${qname(table)} REPLICA IDENTITY FULL`);
+    changed.push(displayName(table));
+  }
+  for (const table of tables) assertNoGeneratedIdentity(table);
+  return changed;
+}
+
+/** pgoutput sends NULL for generated columns, so an identity that holds one would match the wrong row. */
+function assertNoGeneratedIdentity(table: TableInfo): void {
+  const generated = table.columns.find(
+    (column) => column.generated !== '' && table.identityColumns.includes(column.name),
+  );
+  if (!generated) return;
+  throw new AppError('USAGE', {
+    problem: `The replica identity of ${displayName(table)} contains the generated column "${generated.name}", which the change stream leaves empty.`,
+    remedy:
+      'Set another replica identity (ALTER TABLE … REPLICA IDENTITY USING INDEX …), or leave the table out with --exclude-table.',
+  });
+}
+
+/** Tries the lock for a moment at a time, so that nobody queues behind us and no deadlock can arise. */
+async function withLockRetry(source: Session, statement: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await source.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; ${statement}; COMMIT`);
+      return;
+    } catch (thrown) {
+      await source.query('ROLLBACK').catch(() => {});
+      const state = sqlstateOf(thrown);
+      if (attempt >= LOCK_ATTEMPTS || (state !== SQLSTATE.lockNotAvailable && state !== SQLSTATE.deadlock))
+        throw rights(thrown, source, statement);
+      await sleep(200 * Math.min(attempt, 5));
+    }
+  }
+}
+
+function rights(thrown: unknown, source: Session, statement: string): unknown {
+  if (sqlstateOf(thrown) !== SQLSTATE.insufficientPrivilege) return thrown;
+  return new AppError(
+    'RIGHTS_MISSING',
+    {
+      user: source.user,
+      action: `run "${statement}"`,
+      side: 'source',
+      remedy: `As the owner of the table run: ${statement};`,
+    },
+    thrown,
+  );
+}
+
+/** Creates the publication over exactly these tables; leaves one that already is so. Partitions are published under their own names. */
+export async function ensurePublication(
+  source: Session,
+  publication: string,
+  tables: readonly TableInfo[],
+): Promise<void> {
+  const existing = await source.query(
+    'SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $1',
+    [publication],
+  );
+  const [row] = await source.query('SELECT pubname FROM pg_catalog.pg_publication WHERE pubname = $1', [
+    publication,
+  ]);
+  const wanted = new Set(tables.map(displayName));
+  const same =
+    row &&
+    existing.length === wanted.size &&
+    existing.every((t) => wanted.has(`${t.schemaname}.${t.tablename}`));
+  if (same) return;
+  if (row) await source.query(`DROP PUBLICATION ${ident(publication)}`);
+  const operations =
+    source.version >= 110_000 ? 'insert, update, delete, truncate' : 'insert, update, delete';
+  const list = tables.map((table) => `ONLY ${qname(table)}`).join(', ');
+  const statement = `CREATE PUBLICATION ${ident(publication)} FOR TABLE ${list} WITH (publish = '${operations}')`;
+  try {
+    await source.query(statement);
+  } catch (thrown) {
+    throw rights(
+      thrown,
+      source,
+      statement.length > 300 ? `CREATE PUBLICATION ${ident(publication)} FOR TABLE …` : statement,
+    );
+  }
+}
+
+/** Removes what P1 and P2 made; each part that is gone already is passed over. Returns a line per removed thing. */
+export async function releaseSource(
+  source: Session,
+  names: { slot: string; publication: string },
+  undo: readonly SourceChange[],
+): Promise<string[]> {
+  const removed: string[] = [];
+  if (await dropSlot(source, names.slot)) removed.push(`replication slot ${names.slot}`);
+  const [publication] = await source.query(
+    'SELECT pubname FROM pg_catalog.pg_publication WHERE pubname = $1',
+    [names.publication],
+  );
+  if (publication) {
+    await source.query(`DROP PUBLICATION ${ident(names.publication)}`);
+    removed.push(`publication ${names.publication}`);
+  }
+  for (const change of undo) {
+    try {
+      await withLockRetry(source, change.undo);
+      removed.push(change.id);
+    } catch (thrown) {
+      // The table may have been dropped meanwhile: nothing to restore then.
+      if (sqlstateOf(thrown) !== SQLSTATE.undefinedTable) throw thrown;
+    }
+  }
+  return removed;
+}
+
+const DROP_ATTEMPTS = 50;
+
+/** Drops the slot, ending its reader first; false when there was none. */
+export async function dropSlot(source: Session, slot: string): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    const [row] = await source.query(
+      'SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = $1',
+      [slot],
+    );
+    if (!row) return attempt > 1;
+    if (row.active_pid)
+      await source.query('SELECT pg_catalog.pg_terminate_backend($1::int)', [row.active_pid]);
+    try {
+      await source.query('SELECT pg_catalog.pg_drop_replication_slot($1)', [slot]);
+      return true;
+    } catch (thrown) {
+      const state = sqlstateOf(thrown);
+      if (state === SQLSTATE.undefinedObject) return true;
+      if (state !== SQLSTATE.objectInUse || attempt >= DROP_ATTEMPTS) throw thrown;
+      await sleep(100);
+    }
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Who holds the snapshot that copies read under. S1 comes with the slot (P2); a later one (I2), and the only one of a migration without
+ * incremental, from an ordinary connection. Either is accepted only once it is safe to read user tables under it (P3).
+ */
+import { AppError } from '../../base/errors/app-error.ts';
+import { sleep } from '../../base/runtime/sleep.ts';
+import { parseLsn, type Lsn } from '../change/lsn.ts';
+import { coversAllOf, parseSnapshot, type Snapshot } from '../change/snapshot.ts';
+import type { Session } from '../pg/session.ts';
+import { createSlot, currentSnapshot } from '../pg/slot/create.ts';
+
+export interface HeldSnapshot extends AsyncDisposable {
+  readonly text: string;
+  readonly snapshot: Snapshot;
+  /** For `SET TRANSACTION SNAPSHOT` on other sessions of the same database, while the holder lives. */
+  readonly exportedId: string;
+  /** R of I1: commits up to here are judged by visibility, later ones all apply. */
+  readonly readUntil: Lsn;
+}
+
+export interface SlotSnapshot extends HeldSnapshot {
+  readonly consistentPoint: Lsn;
+}
+
+const POLL_MS = 20;
+const COVER_TIMEOUT_MS = 600_000;
+
+/** Creates the slot and holds its snapshot on `holder`, a replication session that belongs to the result. */
+export async function holdSlotSnapshot(
+  holder: Session,
+  slot: string,
+  control: Session,
+  waitMs: number,
+): Promise<SlotSnapshot> {
+  const created = await createSlot(holder, slot, control, waitMs);
+  await waitUntilCovered(control, created.snapshot);
+  return {
+    text: created.snapshotText,
+    snapshot: created.snapshot,
+    exportedId: created.exportedId,
+    readUntil: created.consistentPoint,
+    consistentPoint: created.consistentPoint,
+    [Symbol.asyncDispose]: () => holder.end(),
+  };
+}
+
+/**
+ * P3: a transaction can be in the WAL, and so in S1, before other snapshots see it (it may wait for a synchronous standby). Reading it
+ * in that state could lose it for good, so wait until a fresh snapshot sees all that S1 sees.
+ */
+async function waitUntilCovered(control: Session, s1: Snapshot): Promise<void> {
+  const deadline = Date.now() + COVER_TIMEOUT_MS;
+  for (;;) {
+    const { fresh } = await control.one(`SELECT ${currentSnapshot(control.version)}::text AS fresh`);
+    if (coversAllOf(parseSnapshot(fresh ?? ''), s1)) return;
+    if (Date.now() > deadline) {
+      throw new AppError('TIMED_OUT', {
+        what: 'A snapshot that is safe to read',
+        seconds: COVER_TIMEOUT_MS / 1000,
+        remedy:
+          'A commit on the source waits, perhaps for a synchronous standby. Let it finish and run again.',
+      });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+/**
+ * Holds a fresh snapshot on an ordinary session that belongs to the result. `covers`: every transaction seen by that one must be seen
+ * too (I2 with nothing streamed yet: the slot's S1), else another snapshot is taken.
+ */
+export async function holdFreshSnapshot(
+  open: () => Promise<Session>,
+  covers: Snapshot | null,
+): Promise<HeldSnapshot> {
+  const deadline = Date.now() + COVER_TIMEOUT_MS;
+  for (;;) {
+    const holder = await open();
+    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const row = await holder.one(
+      `SELECT ${currentSnapshot(holder.version)}::text AS snapshot, pg_catalog.pg_export_snapshot() AS exported`,
+    );
+    // R is read after the snapshot stands: what committed in between is judged by visibility, what commits later cannot be in it.
+    const { lsn } = await holder.one('SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn');
+    const snapshot = parseSnapshot(row.snapshot ?? '');
+    if (covers === null || coversAllOf(snapshot, covers)) {
+      return {
+        text: row.snapshot ?? '',
+        snapshot,
+        exportedId: row.exported ?? '',
+        readUntil: parseLsn(lsn ?? ''),
+        [Symbol.asyncDispose]: () => holder.end(),
+      };
+    }
+    await holder.end();
+    if (Date.now() > deadline) {
+      throw new AppError('TIMED_OUT', {
+        what: 'A snapshot that is safe to read',
+        seconds: COVER_TIMEOUT_MS / 1000,
+        remedy:
+          'A commit on the source waits, perhaps for a synchronous standby. Let it finish and run again.',
+      });
+    }
+    await sleep(POLL_MS);
+  }
+}

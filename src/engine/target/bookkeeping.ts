@@ -1,0 +1,64 @@
+/**
+ * Our own tables on the target, in schema _opendts: never migrated, never compared, dropped by cleanup. They are the truth about a
+ * task: what they say committed together with the rows they speak of.
+ */
+import type { Session } from '../pg/session.ts';
+
+const TABLES = `
+  CREATE SCHEMA IF NOT EXISTS _opendts;
+  CREATE TABLE IF NOT EXISTS _opendts.task (
+    task_id text PRIMARY KEY,
+    source_system text NOT NULL,
+    source_database text NOT NULL,
+    options text NOT NULL,
+    phase text NOT NULL,
+    fence bigint NOT NULL,
+    -- the slot's snapshot S1 and where its stream begins; null until the slot exists
+    slot_lsn pg_lsn,
+    slot_snapshot text,
+    slot_timeline int,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now());
+  -- schema steps, in the transaction of the step
+  CREATE TABLE IF NOT EXISTS _opendts.object (
+    task_id text NOT NULL, step text NOT NULL, done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, step));
+  -- copied units, in the transaction of their rows; the snapshot is null where it is S1
+  CREATE TABLE IF NOT EXISTS _opendts.copy_unit (
+    task_id text NOT NULL, unit text NOT NULL, snapshot text, read_until pg_lsn, rows bigint NOT NULL, bytes bigint NOT NULL,
+    done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, unit));
+  -- progress of the stream, in the transaction of its changes
+  CREATE TABLE IF NOT EXISTS _opendts.lane (
+    task_id text NOT NULL, lane int NOT NULL, end_lsn pg_lsn NOT NULL, timeline int NOT NULL, fence bigint NOT NULL,
+    map_version int NOT NULL, commits bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, lane));
+  -- what became of every change received, per source table
+  CREATE TABLE IF NOT EXISTS _opendts.account (
+    task_id text NOT NULL, source_table text NOT NULL, received bigint NOT NULL, applied bigint NOT NULL, folded bigint NOT NULL,
+    filtered bigint NOT NULL, invisible bigint NOT NULL, repeated bigint NOT NULL, dead bigint NOT NULL,
+    inserts bigint NOT NULL, updates bigint NOT NULL, deletes bigint NOT NULL,
+    PRIMARY KEY (task_id, source_table));
+  -- what we changed in the source, written before it was changed
+  CREATE TABLE IF NOT EXISTS _opendts.source_change (
+    task_id text NOT NULL, id text NOT NULL, undo text NOT NULL,
+    PRIMARY KEY (task_id, id))`;
+
+/** Creates what is missing; may be repeated, and by two at the same time. */
+export async function ensureBookkeeping(session: Session): Promise<void> {
+  await session.transaction(async () => {
+    // IF NOT EXISTS alone is not safe against a second creator.
+    await session.query("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('_opendts'))");
+    await session.query(TABLES);
+  });
+}
+
+export async function hasBookkeeping(session: Session): Promise<boolean> {
+  return (
+    (await session.one("SELECT pg_catalog.to_regclass('_opendts.source_change') IS NOT NULL AS yes")).yes ===
+    't'
+  );
+}
+
+export async function dropBookkeeping(session: Session): Promise<void> {
+  await session.query('DROP SCHEMA IF EXISTS _opendts CASCADE');
+}

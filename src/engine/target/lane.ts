@@ -1,0 +1,222 @@
+/**
+ * One target connection that applies changes in order (data-plane P9). Each target transaction is
+ *
+ *   BEGIN · fence check · changes … · accounts · progress (Commit.end_lsn) · COMMIT
+ *
+ * and only after the COMMIT is answered may that LSN be reported to the slot. Changes may come in several batches, so a source
+ * transaction of any size passes through bounded memory.
+ */
+import { AppError } from '../../base/errors/app-error.ts';
+import type { Failpoints } from '../../base/runtime/failpoint.ts';
+import { byteText, type ByteText } from '../change/change.ts';
+import { formatLsn, parseLsn, type Lsn } from '../change/lsn.ts';
+import { isDataError, PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
+import type { Session } from '../pg/session.ts';
+import { Pipeline, type Statement } from '../pg/wire/pipeline.ts';
+import { type Account, accountStatement } from './account.ts';
+import { silenceTriggers } from './silence-triggers.ts';
+import { describeKey, describeTable, type Planned } from './apply-sql.ts';
+
+/** A statement that touched another number of rows than it carries (P11). */
+export class RowCountDiffers extends Error {
+  override readonly name = 'RowCountDiffers';
+  readonly planned: Planned;
+  readonly found: number;
+
+  constructor(planned: Planned, found: number) {
+    super(`${planned.operation} touched ${found} rows instead of ${planned.expect}`);
+    this.planned = planned;
+    this.found = found;
+  }
+}
+
+/** A statement that the target refused for its data. */
+export class ApplyRefused extends Error {
+  override readonly name = 'ApplyRefused';
+  readonly planned: Planned;
+
+  constructor(planned: Planned, cause: PgError) {
+    super(cause.message, { cause });
+    this.planned = planned;
+  }
+}
+
+/** The end of the road for a change that fails in order too: the error a person gets. */
+export function explainApply(thrown: RowCountDiffers | ApplyRefused): AppError {
+  const { planned } = thrown;
+  const facts = {
+    table: describeTable(planned.table),
+    key: describeKey(planned),
+    operation: planned.operation.toUpperCase(),
+  };
+  if (thrown instanceof RowCountDiffers)
+    return new AppError('ROW_MISSING', { ...facts, found: thrown.found }, thrown);
+  const cause = thrown.cause instanceof PgError ? thrown.cause : null;
+  return new AppError(
+    'APPLY_FAILED',
+    {
+      ...facts,
+      problem: cause?.message ?? thrown.message,
+      sqlstate: cause?.sqlstate ?? '',
+      sql: planned.sql.slice(0, 300),
+    },
+    thrown,
+  );
+}
+
+export interface LaneOptions {
+  readonly taskId: string;
+  readonly lane: number;
+  readonly fence: bigint;
+  readonly failpoints: Failpoints;
+}
+
+const constant = (sql: string): Statement => ({ sql, values: [] });
+const BEGIN = constant('BEGIN');
+const COMMIT = constant('COMMIT');
+const ROLLBACK = constant('ROLLBACK');
+const DEFER = constant('SET CONSTRAINTS ALL DEFERRED');
+/** Longer than any pause of a healthy source inside one transaction; frees a frozen owner's locks (I7). */
+const IDLE_LIMIT = '5min';
+
+export class Lane implements AsyncDisposable {
+  /** User triggers and foreign keys stay silent for this session (I8). */
+  readonly firesNothing: boolean;
+  private readonly session: Session;
+  private readonly pipeline: Pipeline;
+  private readonly options: LaneOptions;
+  private recordedLsn: Lsn;
+  private isOpen = false;
+
+  private constructor(
+    session: Session,
+    options: LaneOptions,
+    state: { recorded: Lsn; firesNothing: boolean },
+  ) {
+    this.session = session;
+    this.options = options;
+    this.recordedLsn = state.recorded;
+    this.firesNothing = state.firesNothing;
+    this.pipeline = new Pipeline(session);
+  }
+
+  /** Opens the lane where its progress row says. Throws FENCED when the row has another owner's fence. */
+  static async open(session: Session, options: LaneOptions): Promise<Lane> {
+    await session.query(`SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'`);
+    const firesNothing = await silenceTriggers(session);
+    const [row] = await session.query(
+      'SELECT end_lsn, fence FROM _opendts.lane WHERE task_id = $1 AND lane = $2',
+      [options.taskId, String(options.lane)],
+    );
+    if (!row || row.fence !== String(options.fence))
+      throw new AppError('FENCED', { theirs: row?.fence ?? 'none', ours: options.fence });
+    return new Lane(session, options, { recorded: parseLsn(row.end_lsn ?? ''), firesNothing });
+  }
+
+  /** Everything before it is durable in the target. */
+  get recorded(): Lsn {
+    return this.recordedLsn;
+  }
+
+  /**
+   * Executes statements in the open target transaction, opening one if needed. Throws RowCountDiffers or ApplyRefused, after which the
+   * transaction is rolled back; other errors as they come.
+   */
+  async apply(planned: readonly Planned[], inOrder: boolean): Promise<void> {
+    const opening = this.isOpen ? [] : [BEGIN, this.fenceCheck(), ...(inOrder ? [DEFER] : [])];
+    if (opening.length + planned.length === 0) return;
+    this.isOpen = true;
+    let rows: number[];
+    try {
+      rows = await this.pipeline.run([...opening, ...planned]);
+    } catch (thrown) {
+      await this.rollback();
+      const refused =
+        thrown instanceof PgError && thrown.statementIndex !== undefined
+          ? planned[thrown.statementIndex - opening.length]
+          : undefined;
+      if (refused && thrown instanceof PgError && isDataError(thrown))
+        throw new ApplyRefused(refused, thrown);
+      throw refused && !isPassing(thrown)
+        ? explainApply(new ApplyRefused(refused, thrown as PgError))
+        : thrown;
+    }
+    if (opening.length > 0 && rows[1] !== 1) {
+      await this.rollback();
+      throw new AppError('FENCED', { theirs: 'another', ours: this.options.fence });
+    }
+    const wrong = planned.findIndex(
+      ({ expect }, at) => expect !== null && rows[opening.length + at] !== expect,
+    );
+    const culprit = planned[wrong];
+    if (!culprit) return;
+    await this.rollback();
+    throw new RowCountDiffers(culprit, rows[opening.length + wrong] ?? -1);
+  }
+
+  /** Commits what was applied together with the progress; returns once it is durable. */
+  async commit(end: { endLsn: Lsn; commits: number; accounts: ReadonlyMap<string, Account> }): Promise<void> {
+    const { failpoints } = this.options;
+    if (!this.isOpen) await this.apply([], false);
+    const accounts = accountStatement(this.options.taskId, end.accounts);
+    failpoints.pass('apply.between-apply-and-progress');
+    const rows = await this.pipeline.run([
+      ...(accounts ? [accounts] : []),
+      this.progress(end.endLsn, end.commits),
+      COMMIT,
+    ]);
+    this.isOpen = false;
+    if (rows.at(-2) !== 1) throw new AppError('FENCED', { theirs: 'another', ours: this.options.fence });
+    this.recordedLsn = end.endLsn;
+    failpoints.pass('apply.between-commit-and-ack');
+  }
+
+  /** Records a position up to which the source had nothing for us: written first, reported second (P9). */
+  async recordIdle(lsn: Lsn): Promise<void> {
+    if (lsn <= this.recordedLsn) return;
+    await this.commit({ endLsn: lsn, commits: 0, accounts: new Map() });
+  }
+
+  async rollback(): Promise<void> {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    if (!this.session.isEnded) await this.pipeline.run([ROLLBACK]);
+  }
+
+  private fenceCheck(): Statement {
+    return {
+      sql: 'SELECT FROM _opendts.lane WHERE task_id = $1 AND lane = $2::int AND fence = $3::bigint FOR NO KEY UPDATE',
+      values: this.identity(),
+    };
+  }
+
+  private progress(endLsn: Lsn, commits: number): Statement {
+    return {
+      sql: `UPDATE _opendts.lane SET end_lsn = $4::pg_lsn, commits = commits + $5::bigint, updated_at = pg_catalog.now()
+             WHERE task_id = $1 AND lane = $2::int AND fence = $3::bigint`,
+      values: [...this.identity(), byteText(formatLsn(endLsn)), byteText(String(commits))],
+    };
+  }
+
+  private identity(): ByteText[] {
+    const { taskId, lane, fence } = this.options;
+    return [byteText(taskId), byteText(String(lane)), byteText(String(fence))];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.pipeline.close();
+    this.session.destroy();
+    await Promise.resolve();
+  }
+}
+
+/** Errors that pass by themselves: the window is read again after a pause. */
+function isPassing(thrown: unknown): boolean {
+  const state = sqlstateOf(thrown);
+  return (
+    state === undefined ||
+    /^(08|40|53|57)/.test(state) ||
+    state === SQLSTATE.lockNotAvailable ||
+    state.startsWith('25P')
+  );
+}

@@ -1,0 +1,103 @@
+/** A target table as the applier sees it: its columns, and the key by which a row is found. */
+import { AppError } from '../../base/errors/app-error.ts';
+import { displayName, type QualifiedName, type Relation } from '../change/relation.ts';
+import type { ColumnInfo } from '../pg/catalog/tables.ts';
+import type { UniqueKey } from '../pg/catalog/unique-keys.ts';
+
+export interface KeyColumn {
+  /** Index into the relation's (the source's) columns. */
+  readonly at: number;
+  readonly column: ColumnInfo;
+  /** Operator of the index that decides equality, quoted and qualified: `OPERATOR(pg_catalog.=)`. */
+  readonly equals: string;
+}
+
+/** One source relation joined to its target table; made once per Relation message. */
+export interface TargetTable {
+  readonly relation: Relation;
+  readonly name: QualifiedName;
+  /** Per column of the relation: the target column it goes to, null where the target computes it. */
+  readonly columns: readonly (ColumnInfo | null)[];
+  /** Null: no key; rows are found by all their columns. */
+  readonly key: readonly KeyColumn[] | null;
+  /** Changes of one row may be merged and applied as sets (P8). */
+  readonly folds: boolean;
+}
+
+/** Types whose equal values have one text, so that a key's text can stand for the key (P8). */
+const CANONICAL = new Set([
+  16, 17, 18, 19, 20, 21, 23, 25, 26, 1042, 1043, 1082, 1083, 1114, 1184, 829, 2950,
+]);
+
+export interface TargetShape {
+  readonly name: QualifiedName;
+  readonly columns: readonly ColumnInfo[];
+  readonly keys: readonly UniqueKey[];
+  /** User triggers or foreign keys that fire while we apply: order then matters. */
+  readonly fires: boolean;
+}
+
+/** Throws RELATION_CHANGED when the target lacks a column of the source. */
+export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
+  const byName = new Map(shape.columns.map((column) => [column.name, column]));
+  const columns = relation.columns.map(({ name }) => {
+    const column = byName.get(name);
+    if (!column)
+      throw new AppError('RELATION_CHANGED', {
+        table: displayName(relation),
+        difference: `the target has no column "${name}"`,
+      });
+    return column.generated === '' ? column : null;
+  });
+  const usable = shape.keys.find((key) => key.columns.every((name) => carries(relation, name)));
+  const key = usable
+    ? usable.columns.map((name, at) =>
+        keyColumn(relation, columns, { name, equals: usable.equals[at] ?? '' }),
+      )
+    : identityKey(relation, columns);
+  const folds =
+    usable !== undefined &&
+    !shape.fires &&
+    usable.columns.every((name) => isCanonical(relation, byName.get(name)));
+  return { relation, name: shape.name, columns, key, folds };
+}
+
+/** The old row of an UPDATE or DELETE has this column. */
+function carries(relation: Relation, name: string): boolean {
+  return relation.columns.some(
+    (column) => column.name === name && (relation.replicaIdentity === 'full' || column.isKey),
+  );
+}
+
+function keyColumn(
+  relation: Relation,
+  columns: readonly (ColumnInfo | null)[],
+  { name, equals }: { name: string; equals: string },
+): KeyColumn {
+  const at = relation.columns.findIndex((column) => column.name === name);
+  const column = columns[at];
+  if (!column)
+    throw new AppError('RELATION_CHANGED', {
+      table: displayName(relation),
+      difference: `key column "${name}" is generated on the target`,
+    });
+  return { at, column, equals };
+}
+
+/** The source's identity without a unique index on the target: still names one row, found without an index. */
+function identityKey(
+  relation: Relation,
+  columns: readonly (ColumnInfo | null)[],
+): readonly KeyColumn[] | null {
+  if (relation.replicaIdentity === 'full') return null;
+  const names = relation.columns.filter((column) => column.isKey).map((column) => column.name);
+  if (names.length === 0) return null;
+  return names.map((name) => keyColumn(relation, columns, { name, equals: 'IS NOT DISTINCT FROM' }));
+}
+
+function isCanonical(relation: Relation, column: ColumnInfo | undefined): boolean {
+  if (!column) return false;
+  const source = relation.columns.find(({ name }) => name === column.name);
+  if (column.typeKind === 'e') return true;
+  return CANONICAL.has(column.typeOid) && source?.typeOid === column.typeOid && column.deterministic;
+}

@@ -1,0 +1,170 @@
+/** The task's row on the target: its phase, its slot, and the fence that keeps a former owner out (I7). */
+import { AppError } from '../../base/errors/app-error.ts';
+import { parseLsn, formatLsn, type Lsn } from '../change/lsn.ts';
+import type { Session } from '../pg/session.ts';
+import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
+
+/** How far the task is, on the target; each is left for good once its work has committed. */
+export const TASK_PHASES = ['schema', 'slot', 'copy', 'index', 'stream', 'done'] as const;
+export type TaskPhase = (typeof TASK_PHASES)[number];
+
+export interface TaskRow {
+  readonly taskId: string;
+  readonly sourceSystem: string;
+  readonly sourceDatabase: string;
+  /** Canonical JSON of what was asked for, without connections. */
+  readonly options: string;
+  readonly phase: TaskPhase;
+  readonly fence: bigint;
+  readonly slot: { readonly lsn: Lsn; readonly snapshot: string; readonly timeline: number } | null;
+}
+
+const COLUMNS =
+  'task_id, source_system, source_database, options, phase, fence, slot_lsn, slot_snapshot, slot_timeline';
+
+function fromRow(row: Readonly<Record<string, string | null>>): TaskRow {
+  return {
+    taskId: row.task_id ?? '',
+    sourceSystem: row.source_system ?? '',
+    sourceDatabase: row.source_database ?? '',
+    options: row.options ?? '',
+    phase: row.phase as TaskPhase,
+    fence: BigInt(row.fence ?? '0'),
+    slot: row.slot_lsn
+      ? {
+          lsn: parseLsn(row.slot_lsn),
+          snapshot: row.slot_snapshot ?? '',
+          timeline: Number(row.slot_timeline),
+        }
+      : null,
+  };
+}
+
+export async function readTasks(session: Session): Promise<TaskRow[]> {
+  return (await session.query(`SELECT ${COLUMNS} FROM _opendts.task ORDER BY created_at, task_id`)).map(
+    fromRow,
+  );
+}
+
+export type NewTask = Pick<TaskRow, 'taskId' | 'sourceSystem' | 'sourceDatabase' | 'options' | 'phase'>;
+
+/** Registers the task, or leaves the row that is there. */
+export async function registerTask(session: Session, task: NewTask): Promise<void> {
+  await session.query(
+    `INSERT INTO _opendts.task (task_id, source_system, source_database, options, phase, fence)
+     VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (task_id) DO NOTHING`,
+    [task.taskId, task.sourceSystem, task.sourceDatabase, task.options, task.phase],
+  );
+}
+
+const RAISE_ATTEMPTS = 30;
+
+/**
+ * Raises the fence on the task and all its lanes in one transaction and returns the task as it then is: from here on no transaction
+ * of a former owner can commit. The caller has asked the old owner's backends to end before.
+ */
+export async function takeOver(session: Session, taskId: string): Promise<TaskRow> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await session.transaction(async () => {
+        await session.query("SET LOCAL lock_timeout = '1s'");
+        const row = await session.one(
+          `UPDATE _opendts.task SET fence = fence + 1 WHERE task_id = $1 RETURNING ${COLUMNS}`,
+          [taskId],
+        );
+        await session.query('UPDATE _opendts.lane SET fence = $2 WHERE task_id = $1', [
+          taskId,
+          row.fence ?? null,
+        ]);
+        return fromRow(row);
+      });
+    } catch (thrown) {
+      if (sqlstateOf(thrown) !== SQLSTATE.lockNotAvailable || attempt >= RAISE_ATTEMPTS) throw thrown;
+      await endBlockers(session, taskId);
+    }
+  }
+}
+
+/** A former owner's session may have begun between the first sweep and now. */
+async function endBlockers(session: Session, taskId: string): Promise<void> {
+  await session.query(
+    `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+      WHERE application_name LIKE $1 AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()`,
+    [`opendts:${taskId}:%`],
+  );
+}
+
+/** First statement of every target transaction that is not a lane's: holds the fence where it is, or throws FENCED. */
+export async function holdFence(session: Session, taskId: string, fence: bigint): Promise<void> {
+  const [row] = await session.query('SELECT fence FROM _opendts.task WHERE task_id = $1 FOR SHARE', [taskId]);
+  if (row?.fence !== String(fence))
+    throw new AppError('FENCED', { theirs: row?.fence ?? 'none', ours: fence });
+}
+
+export async function setPhase(
+  session: Session,
+  task: { taskId: string; fence: bigint },
+  phase: TaskPhase,
+): Promise<void> {
+  await session.transaction(async () => {
+    await holdFence(session, task.taskId, task.fence);
+    await session.query('UPDATE _opendts.task SET phase = $2 WHERE task_id = $1', [task.taskId, phase]);
+  });
+}
+
+/** Records the slot together with its lane's start, so that no slot is ever read from a position that is not written down. */
+export async function recordSlot(
+  session: Session,
+  task: { taskId: string; fence: bigint },
+  slot: NonNullable<TaskRow['slot']>,
+): Promise<void> {
+  const lsn = formatLsn(slot.lsn);
+  await session.transaction(async () => {
+    await holdFence(session, task.taskId, task.fence);
+    await session.query(
+      `UPDATE _opendts.task SET phase = 'copy', slot_lsn = $2, slot_snapshot = $3, slot_timeline = $4 WHERE task_id = $1`,
+      [task.taskId, lsn, slot.snapshot, String(slot.timeline)],
+    );
+    await session.query(
+      `INSERT INTO _opendts.lane (task_id, lane, end_lsn, timeline, fence, map_version, commits) VALUES ($1, 0, $2, $3, $4, 1, 0)`,
+      [task.taskId, lsn, String(slot.timeline), String(task.fence)],
+    );
+  });
+}
+
+export async function rememberSourceChange(
+  session: Session,
+  taskId: string,
+  change: { id: string; undo: string },
+): Promise<void> {
+  await session.query(
+    `INSERT INTO _opendts.source_change (task_id, id, undo) VALUES ($1, $2, $3) ON CONFLICT (task_id, id) DO NOTHING`,
+    [taskId, change.id, change.undo],
+  );
+}
+
+export async function readSourceChanges(
+  session: Session,
+  taskId: string,
+): Promise<{ id: string; undo: string }[]> {
+  const rows = await session.query(
+    'SELECT id, undo FROM _opendts.source_change WHERE task_id = $1 ORDER BY id',
+    [taskId],
+  );
+  return rows.map((row) => ({ id: row.id ?? '', undo: row.undo ?? '' }));
+}
+
+/** Schema steps: done ones, and the record made in the step's own transaction. */
+export async function readDoneSteps(session: Session, taskId: string): Promise<Set<string>> {
+  const rows = await session.query('SELECT step FROM _opendts.object WHERE task_id = $1', [taskId]);
+  return new Set(rows.map((row) => row.step ?? ''));
+}
+
+export async function recordStep(
+  session: Session,
+  task: { taskId: string; fence: bigint },
+  step: string,
+): Promise<void> {
+  await holdFence(session, task.taskId, task.fence);
+  await session.query('INSERT INTO _opendts.object (task_id, step) VALUES ($1, $2)', [task.taskId, step]);
+}

@@ -1,0 +1,206 @@
+/**
+ * A window (data-plane P7, P8): the changes of whole source transactions on their way into one target transaction. Changes of one row
+ * are folded, column by column, into its net change where the table allows it; everything else keeps its place in order. Pure.
+ *
+ * Per table the order is: folded changes collected so far, then an ordered one, then new folded ones. Tables do not wait for one
+ * another, because foreign keys and triggers do not fire for us (a table where they would does not fold, and TRUNCATE closes all).
+ */
+import { UNCHANGED, type Cell, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
+import {
+  deleteOne,
+  deleteSet,
+  insertOne,
+  insertSet,
+  settable,
+  truncateAll,
+  updateOne,
+  updateSet,
+  type Planned,
+} from './apply-sql.ts';
+import type { KeyColumn, TargetTable } from './target-table.ts';
+
+/** What has become of one row inside the window. `row` of an update holds UNCHANGED where the value is not known to have changed. */
+type Net =
+  | { readonly kind: 'insert' | 'replace'; readonly row: Tuple }
+  | { readonly kind: 'update'; readonly row: Tuple }
+  | { readonly kind: 'delete'; readonly row: Tuple };
+
+interface Folding {
+  readonly table: TargetTable;
+  readonly key: readonly KeyColumn[];
+  readonly rows: Map<string, Net>;
+  changes: number;
+}
+
+/** Counts of the account (I6) that the window decides: every change added is applied or folded away. */
+export interface Folded {
+  readonly applied: number;
+  readonly folded: number;
+}
+
+export class Window {
+  private readonly foldings = new Map<TargetTable, Folding>();
+  private planned: Planned[] = [];
+  private readonly counts = new Map<TargetTable, { applied: number; folded: number }>();
+  private cells = 0;
+  private count = 0;
+  /** In order, one change a statement (P11). */
+  private readonly ordered: boolean;
+
+  constructor(ordered: boolean) {
+    this.ordered = ordered;
+  }
+
+  /** Changes held. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** Characters of the values held: about the bytes they take. */
+  get bytes(): number {
+    return this.cells;
+  }
+
+  add(table: TargetTable, change: RowChange): void {
+    this.count++;
+    if (change.kind !== 'delete')
+      for (const cell of change.new) if (typeof cell === 'string') this.cells += cell.length;
+    if (!this.ordered && table.folds && table.key && this.fold(table, table.key, change)) return;
+    this.close(table);
+    this.order(table, change);
+  }
+
+  truncate(tables: readonly TargetTable[], change: Truncate): void {
+    for (const table of [...this.foldings.keys()]) this.close(table);
+    this.count += tables.length;
+    for (const table of tables) this.tally(table, 1, 0);
+    this.planned.push(truncateAll(tables, change.restartIdentity));
+  }
+
+  /** Takes out what is to be executed, in order, and what was counted since the last call. */
+  drain(): { planned: readonly Planned[]; counts: ReadonlyMap<TargetTable, Folded> } {
+    for (const table of [...this.foldings.keys()]) this.close(table);
+    const result = { planned: this.planned, counts: new Map(this.counts) };
+    this.planned = [];
+    this.counts.clear();
+    this.cells = 0;
+    this.count = 0;
+    return result;
+  }
+
+  private tally(table: TargetTable, applied: number, folded: number): void {
+    const counts = this.counts.get(table) ?? { applied: 0, folded: 0 };
+    counts.applied += applied;
+    counts.folded += folded;
+    this.counts.set(table, counts);
+  }
+
+  /** False when the change must keep its place: a key change, an unknown value in what may insert, or a history that makes no sense. */
+  private fold(table: TargetTable, key: readonly KeyColumn[], change: RowChange): boolean {
+    const row = change.kind === 'delete' ? change.old : change.new;
+    if (change.kind === 'update' && movesKey(key, change.old, change.new)) return false;
+    const id = keyText(key, row);
+    if (id === null) return false;
+    const folding = this.foldings.get(table) ?? { table, key, rows: new Map<string, Net>(), changes: 0 };
+    const before = folding.rows.get(id);
+    const net = merge(before, change);
+    if (net === 'refused') return false;
+    if (net === null) folding.rows.delete(id);
+    else folding.rows.set(id, net);
+    folding.changes++;
+    this.foldings.set(table, folding);
+    return true;
+  }
+
+  /** Turns the table's folded changes into statements: deletes, then updates, then inserts. */
+  private close(table: TargetTable): void {
+    const folding = this.foldings.get(table);
+    if (!folding) return;
+    this.foldings.delete(table);
+    const { key } = folding;
+    const deletes: Tuple[] = [];
+    const inserts: Tuple[] = [];
+    const updates = new Map<string, Tuple[]>();
+    let applied = 0;
+    for (const net of folding.rows.values()) {
+      if (net.kind === 'delete' || net.kind === 'replace') deletes.push(net.row);
+      if (net.kind === 'insert' || net.kind === 'replace') inserts.push(net.row);
+      if (net.kind !== 'update') applied++;
+      else if (settable(table, net.row, key).length > 0) {
+        applied++;
+        const shape = net.row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('');
+        const group = updates.get(shape);
+        if (group) group.push(net.row);
+        else updates.set(shape, [net.row]);
+      }
+    }
+    if (deletes.length > 0) this.planned.push(deleteSet(table, key, deletes));
+    for (const rows of updates.values())
+      this.planned.push(updateSet(table, key, settable(table, rows[0] ?? [], key), rows));
+    if (inserts.length > 0) this.planned.push(insertSet(table, inserts));
+    this.tally(table, applied, folding.changes - applied);
+  }
+
+  private order(table: TargetTable, change: RowChange): void {
+    for (const statement of orderedStatements(table, change)) this.planned.push(statement);
+    const isEmpty = change.kind === 'update' && orderedStatements(table, change).length === 0;
+    this.tally(table, isEmpty ? 0 : 1, isEmpty ? 1 : 0);
+  }
+}
+
+/** One change as it stands. A moved GENERATED ALWAYS key cannot be SET and becomes delete and insert. */
+function orderedStatements(table: TargetTable, change: RowChange): readonly Planned[] {
+  if (change.kind === 'insert') return [insertOne(table, change.new)];
+  if (change.kind === 'delete') return [deleteOne(table, change.old)];
+  const old = oldRow(table, change.old, change.new);
+  const always =
+    table.key?.some(({ at, column }) => column.identity === 'a' && change.new[at] !== old[at]) ?? false;
+  if (always && !change.new.includes(UNCHANGED)) return [deleteOne(table, old), insertOne(table, change.new)];
+  const update = updateOne(table, old, change.new);
+  return update ? [update] : [];
+}
+
+/** What finds the row: the old key where it was sent, else the (unchanged) key in the new row. */
+function oldRow(table: TargetTable, old: Tuple | null, row: Tuple): Tuple {
+  if (old === null) return row;
+  if (!table.key) return old;
+  return row.map((cell, at) => (table.key?.some((part) => part.at === at) ? (old[at] ?? cell) : cell));
+}
+
+function movesKey(key: readonly KeyColumn[], old: Tuple | null, row: Tuple): boolean {
+  return old !== null && key.some(({ at }) => row[at] !== UNCHANGED && row[at] !== old[at]);
+}
+
+/** The key's cells as one string; null when one of them is not known. A NUL cannot occur in a value. */
+function keyText(key: readonly KeyColumn[], row: Tuple): string | null {
+  let text = '';
+  for (const { at } of key) {
+    const cell = row[at];
+    if (typeof cell !== 'string') return null;
+    text += `${cell}\0`;
+  }
+  return text;
+}
+
+/** The net of what the row was and what happens to it. null: as if nothing had happened. */
+function merge(before: Net | undefined, change: RowChange): Net | null | 'refused' {
+  const kind = before?.kind ?? 'none';
+  switch (change.kind) {
+    case 'insert':
+      if (kind === 'none') return { kind: 'insert', row: change.new };
+      return kind === 'delete' ? { kind: 'replace', row: change.new } : 'refused';
+    case 'update':
+      if (before === undefined) return { kind: 'update', row: change.new };
+      if (before.kind === 'delete') return 'refused';
+      return { kind: before.kind, row: overlay(before.row, change.new) };
+    case 'delete':
+      if (kind === 'none' || kind === 'update' || kind === 'replace')
+        return { kind: 'delete', row: change.old };
+      return kind === 'insert' ? null : 'refused';
+  }
+}
+
+/** Later values over earlier ones; a value that did not change keeps what was known before. */
+function overlay(before: Tuple, after: Tuple): Tuple {
+  return after.map((cell, at): Cell => (cell === UNCHANGED ? (before[at] ?? null) : cell));
+}

@@ -1,0 +1,201 @@
+/**
+ * Compares the two ends table by table. Every table is digested by both servers at the same time, each in one read-only snapshot;
+ * only digests and counts leave the servers. While somebody writes to the source, differences are to be expected.
+ */
+import { AppError } from '../../base/errors/app-error.ts';
+import { displayName } from '../change/relation.ts';
+import type { TableInfo } from '../pg/catalog/tables.ts';
+import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
+import type { Session } from '../pg/session.ts';
+import { countRows, digestSettings, floatForm, readDigest, type FloatForm } from './digest.ts';
+import { pairsToCompare, readPartitionRoots } from './partitions.ts';
+
+export interface TablePair {
+  readonly source: TableInfo;
+  /** Null: the target has no such table. */
+  readonly target: TableInfo | null;
+}
+
+export interface TableVerdict {
+  /** Source name, `schema.table`. */
+  readonly table: string;
+  readonly verdict: 'identical' | 'different' | 'missing' | 'not-comparable';
+  readonly sourceRows: bigint;
+  /** Null when the target has no such table. */
+  readonly targetRows: bigint | null;
+  /** Null when identical. Never holds row values. */
+  readonly reason: string | null;
+}
+
+export interface VerifyOptions {
+  readonly openSource: () => Promise<Session>;
+  readonly openTarget: () => Promise<Session>;
+  /** Tables compared at the same time; each takes one session on either side. */
+  readonly jobs: number;
+  readonly signal: AbortSignal;
+  /** Called as soon as a table is done, in no certain order. */
+  readonly onVerdict: (verdict: TableVerdict) => void;
+}
+
+/** One end of a lane: a session and what its digests need to know. */
+interface End {
+  readonly session: Session;
+  readonly user: string;
+  readonly encoding: string;
+}
+
+interface Lane {
+  readonly source: End;
+  readonly target: End;
+  readonly form: FloatForm;
+}
+
+/**
+ * Compares all pairs; verdicts come in the order of the pairs. Partitioned tables are compared by their partitions, or as a whole where
+ * the layouts differ (then the partitions get no verdict). Throws RIGHTS_MISSING when a table cannot be read, and the signal's reason.
+ */
+export async function verifyTables(
+  pairs: readonly TablePair[],
+  options: VerifyOptions,
+): Promise<TableVerdict[]> {
+  const { signal, onVerdict } = options;
+  await using open = new AsyncDisposableStack();
+  const first = await openLane(options, open);
+  const compared = pairsToCompare(
+    pairs,
+    await readPartitionRoots(first.source.session),
+    await readPartitionRoots(first.target.session),
+  );
+  // The largest first, so that the last lane does not end long after the others.
+  const queue = compared.toSorted((a, b) => (b.source.bytes > a.source.bytes ? 1 : -1));
+  const verdicts = new Map<TablePair, TableVerdict>();
+  const work = async (lane: Lane) => {
+    for (let pair = queue.shift(); pair; pair = queue.shift()) {
+      signal.throwIfAborted();
+      const verdict = await comparePair(pair, lane);
+      verdicts.set(pair, verdict);
+      onVerdict(verdict);
+    }
+  };
+  const lanes = [first];
+  while (lanes.length < Math.min(options.jobs, queue.length)) lanes.push(await openLane(options, open));
+  // The first failure ends the other lanes too, by closing their sessions; they are waited for, so that nothing runs on.
+  const failures: unknown[] = [];
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  let cancelled = Promise.resolve();
+  const cancel = () => {
+    cancelled = cancelAll(lanes, options);
+  };
+  stop.addEventListener('abort', cancel, { once: true });
+  await Promise.all(
+    lanes.map((lane) =>
+      work(lane).catch((thrown: unknown) => {
+        failures.push(thrown);
+        failed.abort();
+      }),
+    ),
+  );
+  stop.removeEventListener('abort', cancel);
+  await cancelled;
+  signal.throwIfAborted();
+  if (failures.length > 0) throw failures[0];
+  return compared.flatMap((pair) => verdicts.get(pair) ?? []);
+}
+
+async function openLane(options: VerifyOptions, stack: AsyncDisposableStack): Promise<Lane> {
+  options.signal.throwIfAborted();
+  const source = await openEnd(stack.use(await options.openSource()));
+  const target = await openEnd(stack.use(await options.openTarget()));
+  return { source, target, form: floatForm(source.session.version, target.session.version) };
+}
+
+async function openEnd(session: Session): Promise<End> {
+  const { user, encoding } = await session.one(
+    `SELECT current_user AS "user", pg_catalog.current_setting('server_encoding') AS encoding`,
+  );
+  return { session, user: user ?? '', encoding: encoding ?? '' };
+}
+
+/** Asks the servers to stop the running queries (a closed socket alone would let them finish), then closes the sessions. */
+async function cancelAll(lanes: readonly Lane[], options: VerifyOptions): Promise<void> {
+  const cancelSide = async (open: () => Promise<Session>, sessions: readonly Session[]) => {
+    try {
+      await using session = await open();
+      for (const { pid } of sessions) await session.query(`SELECT pg_catalog.pg_cancel_backend(${pid})`);
+    } catch {
+      // The server is gone or has no connection left: closing is all we can do.
+    }
+    for (const session of sessions) session.destroy();
+  };
+  await Promise.all([
+    cancelSide(
+      options.openSource,
+      lanes.map((lane) => lane.source.session),
+    ),
+    cancelSide(
+      options.openTarget,
+      lanes.map((lane) => lane.target.session),
+    ),
+  ]);
+}
+
+async function comparePair({ source, target }: TablePair, lane: Lane): Promise<TableVerdict> {
+  const table = displayName(source);
+  const countSource = () => inSnapshot(lane.source, source, () => countRows(lane.source.session, source));
+  if (!target) {
+    const sourceRows = await countSource();
+    return { table, verdict: 'missing', sourceRows, targetRows: null, reason: 'not on the target' };
+  }
+  const mismatch = columnMismatch(source, target);
+  if (mismatch) {
+    const [sourceRows, targetRows] = await both(
+      countSource(),
+      inSnapshot(lane.target, target, () => countRows(lane.target.session, target)),
+    );
+    return { table, verdict: 'not-comparable', sourceRows, targetRows, reason: mismatch };
+  }
+  const digest = (end: End, of: TableInfo) =>
+    inSnapshot(end, of, async () => {
+      const settings = digestSettings(lane.form);
+      if (settings) await end.session.query(settings);
+      const { encoding } = end;
+      return readDigest(end.session, { table: of, columns: source.columns, form: lane.form, encoding });
+    });
+  const [here, there] = await both(digest(lane.source, source), digest(lane.target, target));
+  const sameRows = here.rows === there.rows;
+  const identical = sameRows && here.high === there.high && here.low === there.low;
+  const reason = identical ? null : sameRows ? 'the rows differ' : 'the numbers of rows differ';
+  const verdict = identical ? 'identical' : 'different';
+  return { table, verdict, sourceRows: here.rows, targetRows: there.rows, reason };
+}
+
+/** Both results; a failure of one side is thrown only after the other side has ended too. */
+async function both<T>(source: Promise<T>, target: Promise<T>): Promise<[T, T]> {
+  await Promise.allSettled([source, target]);
+  return [await source, await target];
+}
+
+async function inSnapshot<T>(end: End, table: TableInfo, work: () => Promise<T>): Promise<T> {
+  try {
+    return await end.session.transaction(work, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  } catch (thrown) {
+    if (sqlstateOf(thrown) !== SQLSTATE.insufficientPrivilege) throw thrown;
+    const remedy = 'Grant SELECT on the table (and BYPASSRLS if it has row security), or leave it out.';
+    const facts = { user: end.user, action: `read ${displayName(table)}`, side: end.session.side, remedy };
+    throw new AppError('RIGHTS_MISSING', facts, thrown);
+  }
+}
+
+/** Why the columns of the two tables cannot be compared, or null. */
+function columnMismatch(source: TableInfo, target: TableInfo): string | null {
+  const targetTypes = new Map(target.columns.map((column) => [column.name, column.bareType]));
+  for (const { name, bareType } of source.columns) {
+    const type = targetTypes.get(name);
+    if (type === undefined) return `column "${name}" is missing on the target`;
+    if (type !== bareType) return `column "${name}" is ${bareType} on the source, ${type} on the target`;
+  }
+  const known = new Set(source.columns.map((column) => column.name));
+  const extra = target.columns.find((column) => !known.has(column.name));
+  return extra ? `column "${extra.name}" is missing on the source` : null;
+}

@@ -1,0 +1,83 @@
+/** What is done at the end of a run: sequences, and the account of it all. */
+import type { MigrationSummary, NextStep } from '../../contract/progress.ts';
+import { nameKey } from '../../engine/change/relation.ts';
+import { readTargetSequences } from '../../engine/pg/catalog/owned-sequences.ts';
+import { redactConninfo } from '../../engine/pg/conninfo/conninfo.ts';
+import { readSequenceStates, setvalSql } from '../../engine/schema/sequences.ts';
+import { holdFence } from '../../engine/target/task-row.ts';
+import type { TaskRun } from './task-run.ts';
+
+/** Sets the sequences that came with the selection to where they are on the source now. Returns how many. */
+export async function setSequences(run: TaskRun): Promise<number> {
+  const [source, target] = [await run.ends.source(), await run.ends.target()];
+  const ours = await readTargetSequences(target, run.wholeDatabase ? null : run.tables);
+  const states = await readSequenceStates(source, (schema, name) => ours.has(nameKey({ schema, name })));
+  await target.transaction(async () => {
+    await holdFence(target, run.taskId, run.fence);
+    for (const state of states) await target.query(setvalSql(state));
+  });
+  return states.length;
+}
+
+/** Sessions on the source that could be writing: clients other than ours. */
+async function countWriters(run: TaskRun): Promise<number> {
+  const source = await run.ends.source();
+  const { count } = await source.one(
+    `SELECT count(*)::text AS count FROM pg_catalog.pg_stat_activity
+      WHERE datname = pg_catalog.current_database() AND backend_type = 'client backend' AND application_name NOT LIKE 'opendts:%'`,
+  );
+  return Number(count);
+}
+
+export async function summarize(
+  run: TaskRun,
+  outcome: MigrationSummary['outcome'],
+): Promise<MigrationSummary> {
+  const { book, request } = run;
+  const incremental = request.types.has('incremental');
+  const final = outcome === 'completed' && !incremental;
+  return {
+    taskId: run.taskId,
+    outcome,
+    tables: book.tableCount,
+    rowsCopied: book.rowsCopied,
+    bytesCopied: book.bytesCopied,
+    copyMs: Math.round(book.copyMs),
+    changesApplied: book.changesApplied,
+    transactionsApplied: book.transactionsApplied,
+    streamMs: Math.round(book.streamMs),
+    lagBytes: book.lagBytes,
+    final,
+    writersOnSource: outcome === 'stopped' ? 0 : await countWriters(run),
+    slot: incremental ? run.names.slot : null,
+    notMigrated: run.notMigrated,
+    warnings: run.warnings,
+    nextSteps: nextSteps(run, outcome),
+    elapsedMs: book.elapsedMs,
+  };
+}
+
+function nextSteps(run: TaskRun, outcome: MigrationSummary['outcome']): NextStep[] {
+  const ends = `--source '${redactConninfo(run.request.source)}' --target '${redactConninfo(run.request.target)}'`;
+  const selection = [
+    ...run.request.tables.map((pattern) => ` --table '${pattern}'`),
+    ...run.request.excludeTables.map((pattern) => ` --exclude-table '${pattern}'`),
+  ].join('');
+  const types = run.request.types.size === 3 ? '' : ` --types ${[...run.request.types].join(',')}`;
+  const again = `opendts migrate ${ends}${types}${selection}`;
+  const verify = { why: 'Compare the content of both ends', command: `opendts verify ${ends}${selection}` };
+  const cleanup = {
+    why: 'Drop the slot, the publication and our own tables when you are done',
+    command: `opendts cleanup ${ends}`,
+  };
+  if (outcome === 'stopped') return [{ why: 'Go on where this run stopped', command: again }];
+  if (!run.request.types.has('incremental')) return [verify, cleanup];
+  return [
+    {
+      why: 'Stop all writers on the source, then apply the last changes',
+      command: `${again} --until caught-up`,
+    },
+    verify,
+    cleanup,
+  ];
+}

@@ -1,0 +1,152 @@
+/** From a request to a task that may run: who are the two databases, what is selected, may it start, and is it ours alone. */
+import { createHash } from 'node:crypto';
+import { AppError } from '../../base/errors/app-error.ts';
+import { displayName } from '../../engine/change/relation.ts';
+import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
+import { endBackends, identify, type DatabaseIdentity } from '../../engine/pg/identity.ts';
+import type { Session } from '../../engine/pg/session.ts';
+import { runChecks } from '../../engine/precheck/check.ts';
+import { selectTables } from '../../engine/selection/selection.ts';
+import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
+import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
+import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
+import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/task-row.ts';
+import type { Ends } from './ends.ts';
+import type { ProgressBook } from './progress-book.ts';
+import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
+
+/** What was asked for, without connections, in one form: equal options give equal text. */
+export function canonicalOptions(
+  request: Pick<MigrationRequest, 'types' | 'tables' | 'excludeTables'>,
+): string {
+  return JSON.stringify({
+    types: [...request.types].toSorted(),
+    tables: request.tables.toSorted(),
+    excludeTables: request.excludeTables.toSorted(),
+  });
+}
+
+/** The same databases and options give the same task, on whichever machine it is run: so running again resumes. */
+export function taskIdOf(source: DatabaseIdentity, target: DatabaseIdentity, options: string): string {
+  const parts = [source.systemIdentifier, source.database, target.systemIdentifier, target.database, options];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 10);
+}
+
+interface Parts {
+  readonly request: MigrationRequest;
+  readonly hooks: MigrationHooks;
+  readonly ends: Ends;
+  readonly book: ProgressBook;
+}
+
+/** Nothing is changed on either side before every check has passed. Throws SAME_DATABASE, NOTHING_SELECTED, CHECKS_FAILED. */
+export async function prepareTask(parts: Parts): Promise<TaskRun> {
+  const { request, hooks, ends, book } = parts;
+  const found = await find(parts);
+  const { taskId } = found;
+  book.taskId = taskId;
+  await ends.adoptTask(taskId);
+  await endFormerOwner(ends, taskId);
+  const target = await ends.target();
+  if (!found.existing) {
+    await ensureBookkeeping(target);
+    await registerTask(target, { taskId, ...found.source, options: found.options, phase: 'schema' });
+  }
+  const task = await takeOver(target, taskId);
+  const incremental = request.types.has('incremental');
+  const unlogged = found.tables.filter((table) => table.persistence === 'unlogged');
+  await using probe = await ends.openTarget('probe');
+  const run: TaskRun = {
+    ...parts,
+    names: sourceNames(taskId),
+    taskId,
+    fence: task.fence,
+    task,
+    tables: found.tables,
+    followed: found.tables.filter((table) => table.persistence !== 'unlogged'),
+    wholeDatabase: request.tables.length + request.excludeTables.length === 0,
+    warnings: [],
+    notMigrated: [],
+    firesNothing: await silenceTriggers(probe),
+  };
+  book.register(found.tables);
+  if (found.existing) enter(run, 'prepare', `task ${taskId} goes on (it was at: ${task.phase})`);
+  else enter(run, 'prepare', `task ${taskId}: ${found.tables.length} tables`);
+  if (incremental && unlogged.length > 0) {
+    warn(run, `unlogged tables are copied once and not followed: ${unlogged.map(displayName).join(', ')}`);
+  }
+  if (incremental && !run.firesNothing) {
+    warn(
+      run,
+      'the target account may not set session_replication_role: foreign keys and triggers are left out until the stream has ended',
+    );
+  }
+  hooks.signal.throwIfAborted();
+  return run;
+}
+
+interface Found {
+  readonly taskId: string;
+  readonly options: string;
+  readonly source: { readonly sourceSystem: string; readonly sourceDatabase: string };
+  readonly existing: TaskRow | null;
+  readonly tables: readonly TableInfo[];
+}
+
+async function find({ request, ends, book }: Parts): Promise<Found> {
+  book.phase = 'connect';
+  const [source, target] = [await ends.source(), await ends.target()];
+  const [here, there] = [await identify(source), await identify(target)];
+  if (here.systemIdentifier === there.systemIdentifier && here.database === there.database) {
+    throw new AppError('SAME_DATABASE', { database: here.database });
+  }
+  book.phase = 'check';
+  const all = await readTables(source);
+  const selected = selectTables(all, request.tables, request.excludeTables);
+  const options = canonicalOptions(request);
+  const taskId = taskIdOf(here, there, options);
+  const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
+  const existing = tasks.find((task) => task.taskId === taskId) ?? null;
+  if (!existing) await check(request, { source, target, selected });
+  return {
+    taskId,
+    options,
+    source: { sourceSystem: here.systemIdentifier, sourceDatabase: here.database },
+    existing,
+    tables: selected.filter((table) => table.kind === 'r'),
+  };
+}
+
+async function check(
+  request: MigrationRequest,
+  ends: { source: Session; target: Session; selected: readonly TableInfo[] },
+): Promise<void> {
+  const findings = await runChecks({
+    source: ends.source,
+    target: ends.target,
+    sourceInfo: request.source,
+    targetInfo: request.target,
+    types: request.types,
+    tables: ends.selected,
+    targetTables: await readTables(ends.target),
+  });
+  const failed = findings.filter((finding) => finding.result === 'failed');
+  if (failed.length === 0) return;
+  throw new AppError('CHECKS_FAILED', {
+    problems: failed.map((finding) => `${finding.what} (${finding.evidence})`).join('; '),
+    remedy:
+      failed.flatMap((finding) => finding.fix ?? []).join('\n') || 'Run "opendts check" for the whole list.',
+  });
+}
+
+/**
+ * I7: the former owner's sessions end first, so that the fence can be raised without waiting for them. Both databases may be on one
+ * server: no session of ours under the task's name is open yet, but for the one that asks.
+ */
+async function endFormerOwner(ends: Ends, taskId: string): Promise<void> {
+  const prefix = applicationName(taskId, '');
+  for (const open of [() => ends.openSource('takeover'), () => ends.openTarget('takeover')]) {
+    await using session = await open();
+    await endBackends(session, prefix);
+  }
+}

@@ -1,0 +1,65 @@
+/** Schema migration inside a task: the plan is read anew at each start, and what the target records as done is passed over. */
+import { membership } from '../../engine/selection/selection.ts';
+import { readModel } from '../../engine/schema/read-model.ts';
+import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
+import { runSteps } from '../../engine/schema/run-steps.ts';
+import { readTables } from '../../engine/pg/catalog/tables.ts';
+import { qname } from '../../engine/pg/ident.ts';
+import { selectTables } from '../../engine/selection/selection.ts';
+import { readDoneSteps, recordStep } from '../../engine/target/task-row.ts';
+import type { TaskRun } from './task-run.ts';
+
+export async function planFor(run: TaskRun): Promise<SchemaPlan> {
+  if (!run.request.types.has('schema')) return { steps: [], notMigrated: [] };
+  const source = await run.ends.source();
+  const model = await readModel(source);
+  const selected = selectTables(await readTables(source), run.request.tables, run.request.excludeTables);
+  const plan = planSchema(
+    model,
+    { includesTable: membership(selected), wholeDatabase: run.wholeDatabase },
+    (await run.ends.target()).version,
+  );
+  run.notMigrated.push(...plan.notMigrated);
+  return plan;
+}
+
+/** Runs the plan's steps of these phases that the target has not recorded yet. */
+export async function runPhases(
+  run: TaskRun,
+  plan: SchemaPlan,
+  phases: readonly SchemaPhase[],
+): Promise<void> {
+  const target = await run.ends.target();
+  const isIndex = (step: SchemaStep) => step.phase === 'index';
+  for (const phase of phases) {
+    const steps = plan.steps.filter((step) => step.phase === phase);
+    const done = await readDoneSteps(target, run.taskId);
+    if (phase === 'index') {
+      run.book.indexesTotal = steps.length;
+      run.book.indexesDone = steps.filter((step) => done.has(step.id)).length;
+    }
+    await runSteps(steps, {
+      open: () => run.ends.openTarget('schema'),
+      jobs: run.request.jobs,
+      done,
+      record: (session, step) => recordStep(session, { taskId: run.taskId, fence: run.fence }, step.id),
+      onDone: (step) => {
+        if (isIndex(step)) run.book.indexesDone++;
+      },
+      duringIndex: () => run.hooks.failpoints.pass('schema.during-index-build'),
+      signal: run.hooks.signal,
+    });
+    run.hooks.signal.throwIfAborted();
+  }
+}
+
+/** Statistics, so that the first queries (ours too) are planned well. */
+export async function analyze(run: TaskRun): Promise<void> {
+  const waiting = [...run.tables];
+  const worker = async () => {
+    await using session = await run.ends.openTarget('analyze');
+    for (let table = waiting.shift(); table && !run.hooks.signal.aborted; table = waiting.shift())
+      await session.query(`ANALYZE ${qname(table)}`);
+  };
+  await Promise.all(Array.from({ length: Math.min(run.request.jobs, waiting.length) }, worker));
+}

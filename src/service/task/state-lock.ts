@@ -1,0 +1,78 @@
+/**
+ * The lock of a state directory: a file with the pid and the start time of its owner. Made complete under another name and then
+ * linked, so it exists whole or not at all; a lock whose owner is gone is taken over.
+ */
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AppError } from '../../base/errors/app-error.ts';
+
+/** Takes the lock of a folder; the returned function releases it. Throws STATE_DIR_LOCKED while another living process has it. */
+export function takeLock(dir: string): () => void {
+  const lock = join(dir, 'lock');
+  const mine = `${process.pid} ${startTime(process.pid) ?? '-'}\n`;
+  const temporary = join(dir, `lock.${process.pid}`);
+  writeFileSync(temporary, mine, { mode: 0o600 });
+  try {
+    while (!link(temporary, lock)) removeStale(dir, lock);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  return () => {
+    // Somebody may have judged us dead and taken over: then it is no longer ours to remove.
+    if (read(lock) === mine) rmSync(lock, { force: true });
+  };
+}
+
+/** False when the name is taken. */
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST') return false;
+    throw thrown;
+  }
+}
+
+/** Moves a dead owner's lock out of the way. Two processes may do so at once: whoever moved a fresh lock puts it back. */
+function removeStale(dir: string, lock: string): void {
+  const owner = read(lock);
+  if (owner === null) return;
+  const pid = Number(owner.split(' ')[0]);
+  if (isAlive(owner)) throw new AppError('STATE_DIR_LOCKED', { dir, pid });
+  const aside = join(dir, `lock.stale.${process.pid}`);
+  try {
+    renameSync(lock, aside);
+  } catch {
+    return; // another process was faster
+  }
+  if (read(aside) !== owner) link(aside, lock);
+  rmSync(aside, { force: true });
+}
+
+function read(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+/** Pids are used again: a process with another start time is not the owner. */
+function isAlive(owner: string): boolean {
+  const [pid = '', started = '-'] = owner.trim().split(' ');
+  if (!/^[1-9]\d*$/.test(pid)) return false;
+  try {
+    process.kill(Number(pid), 0);
+  } catch (thrown) {
+    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM';
+  }
+  const now = startTime(Number(pid));
+  return started === '-' || now === null || now === started;
+}
+
+/** Field 22 of /proc/<pid>/stat, in clock ticks since boot; null where there is no /proc. The command name may hold spaces and parentheses. */
+function startTime(pid: number): string | null {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+}

@@ -1,0 +1,150 @@
+/** Incremental migration inside a task: the stream runs under its supervisor until stopped or until the wanted position is applied. */
+import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
+import { parseSnapshot } from '../../engine/change/snapshot.ts';
+import { displayName, nameKey } from '../../engine/change/relation.ts';
+import { readTables } from '../../engine/pg/catalog/tables.ts';
+import { readUniqueKeys } from '../../engine/pg/catalog/unique-keys.ts';
+import { readFiringTables } from '../../engine/pg/catalog/firing-tables.ts';
+import { endOfWal } from '../../engine/pg/wal-position.ts';
+import { superviseStream } from '../../engine/pipeline/supervisor.ts';
+import type { UnitSnapshot } from '../../engine/pipeline/visibility.ts';
+import { openChangeReader } from '../../engine/source/change-reader.ts';
+import { Lane } from '../../engine/target/lane.ts';
+import type { TargetShape } from '../../engine/target/target-table.ts';
+import { readDoneUnits } from '../../engine/target/unit-writer.ts';
+import { unitId } from './copy-stage.ts';
+import { warn, type TaskRun } from './task-run.ts';
+
+const PATIENCE_MS = 10 * 60_000;
+const MONITOR_MS = 1_000;
+
+/** Per followed table, what its copy was read under. Without full migration every change applies. */
+async function readUnits(run: TaskRun): Promise<Map<string, UnitSnapshot>> {
+  const done = new Map(
+    (await readDoneUnits(await run.ends.target(), run.taskId)).map((unit) => [unit.unit, unit]),
+  );
+  return new Map(
+    run.followed.map((table) => {
+      const unit = done.get(unitId(table));
+      const later =
+        unit?.snapshot && unit.readUntil !== null
+          ? { snapshot: parseSnapshot(unit.snapshot), readUntil: unit.readUntil }
+          : null;
+      return [nameKey(table), { later }];
+    }),
+  );
+}
+
+/** The newest R of a later snapshot: from there on all tables are of one moment. LSN_ZERO when all were read under the slot's own. */
+export async function reconciledFrom(run: TaskRun): Promise<Lsn> {
+  let newest = LSN_ZERO;
+  for (const { later } of (await readUnits(run)).values())
+    if (later && later.readUntil > newest) newest = later.readUntil;
+  return newest;
+}
+
+async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>> {
+  const target = await run.ends.target();
+  const keys = await readUniqueKeys(target);
+  const firing = await readFiringTables(target, run.firesNothing);
+  const ours = new Set(run.followed.map(nameKey));
+  const tables = (await readTables(target)).filter((table) => ours.has(nameKey(table)));
+  // Where anything fires, the order between tables counts too: then nothing is folded.
+  const fires = tables.filter((table) => firing.has(nameKey(table)));
+  if (fires.length > 0) {
+    warn(
+      run,
+      `triggers or foreign keys of the target fire for replicated changes, so all changes are applied one by one: ${fires.map(displayName).join(', ')}`,
+    );
+  }
+  return new Map(
+    tables.map((table) => [
+      nameKey(table),
+      { name: table, columns: table.columns, keys: keys.get(nameKey(table)) ?? [], fires: fires.length > 0 },
+    ]),
+  );
+}
+
+/** Streams until `until` is known and applied, or the signal. Throws AppError when a person must act. */
+export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promise<'reached' | 'stopped'> {
+  const { ends, book, hooks } = run;
+  const started = performance.now();
+  const units = await readUnits(run);
+  const shapes = await readShapes(run);
+  let recorded = LSN_ZERO;
+  const monitor = startMonitor(run, () => recorded);
+  try {
+    const end = await superviseStream({
+      units,
+      shapes,
+      until,
+      signal: hooks.signal,
+      patienceMs: PATIENCE_MS,
+      openLane: async () => {
+        const session = await ends.openTarget('apply');
+        const lane = await Lane.open(session, {
+          taskId: run.taskId,
+          lane: 0,
+          fence: run.fence,
+          failpoints: hooks.failpoints,
+        });
+        recorded = lane.recorded;
+        return lane;
+      },
+      openReader: async (from) =>
+        openChangeReader({
+          control: await ends.source(),
+          openReplication: () => ends.openReplication('stream'),
+          names: run.names,
+          from,
+          signal: hooks.signal,
+        }),
+      onDurable: (durable) => {
+        recorded = durable.endLsn;
+        book.durable(durable);
+      },
+      onRetry: (error, waitMs) =>
+        hooks.onEvent({
+          level: 'warn',
+          phase: book.phase,
+          message: `${error.message} Trying again in ${Math.round(waitMs / 100) / 10} s.`,
+        }),
+      onReplay: (cause) =>
+        hooks.onEvent({
+          level: 'info',
+          phase: book.phase,
+          message: `a batch did not apply as sets and is applied in order (${cause instanceof Error ? cause.name : 'error'})`,
+        }),
+    });
+    return end.kind;
+  } finally {
+    await monitor.stop();
+    book.streamMs += performance.now() - started;
+  }
+}
+
+/** Asks the source every second where its WAL ends; a source that does not answer leaves the lag unknown. */
+function startMonitor(run: TaskRun, recorded: () => Lsn): { stop(): Promise<void> } {
+  const { book, ends } = run;
+  let stopped = false;
+  const poll = async () => {
+    try {
+      const end = await endOfWal(await ends.source());
+      book.lagBytes = end > recorded() ? end - recorded() : 0n;
+    } catch {
+      // The stream itself reports a lost source; the monitor only has nothing to say meanwhile.
+      book.lagBytes = null;
+    }
+  };
+  let running = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running.then(() => (stopped ? undefined : poll()));
+  }, MONITOR_MS);
+  return {
+    stop: async () => {
+      stopped = true;
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

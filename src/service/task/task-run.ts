@@ -1,0 +1,61 @@
+/** What the stages of one running task share. Made by prepare-stage.ts; every stage takes it and nothing else. */
+import type { MigrationType } from '../../contract/task-spec.ts';
+import type { MigrationEvent, Phase } from '../../contract/progress.ts';
+import type { Failpoints } from '../../base/runtime/failpoint.ts';
+import type { Lsn } from '../../engine/change/lsn.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
+import type { SourceNames } from '../../engine/source/source-names.ts';
+import type { TaskRow } from '../../engine/target/task-row.ts';
+import type { Ends } from './ends.ts';
+import type { ProgressBook } from './progress-book.ts';
+
+/** When to end: at a signal only; in step with the source; or at a position, which may become known later. */
+export type Until = { kind: 'signal' } | { kind: 'caught-up' } | { kind: 'lsn'; lsn: Lsn | Promise<Lsn> };
+
+export interface MigrationRequest {
+  readonly source: ConnInfo;
+  readonly target: ConnInfo;
+  readonly types: ReadonlySet<MigrationType>;
+  readonly tables: readonly string[];
+  readonly excludeTables: readonly string[];
+  readonly jobs: number;
+  readonly until: Until;
+}
+
+export interface MigrationHooks {
+  readonly signal: AbortSignal;
+  onEvent(event: MigrationEvent): void;
+  readonly failpoints: Failpoints;
+}
+
+export interface TaskRun {
+  readonly request: MigrationRequest;
+  readonly hooks: MigrationHooks;
+  readonly ends: Ends;
+  readonly book: ProgressBook;
+  readonly names: SourceNames;
+  readonly taskId: string;
+  readonly fence: bigint;
+  /** The task's row as it is now; replaced as phases pass. */
+  task: TaskRow;
+  /** Selected tables with rows of their own. */
+  readonly tables: readonly TableInfo[];
+  /** Those whose changes can be followed. */
+  readonly followed: readonly TableInfo[];
+  readonly wholeDatabase: boolean;
+  readonly warnings: string[];
+  readonly notMigrated: string[];
+  /** Whether the target account keeps foreign keys and triggers silent while we apply (I8). */
+  readonly firesNothing: boolean;
+}
+
+export function enter(run: TaskRun, phase: Phase, message: string): void {
+  run.book.phase = phase;
+  run.hooks.onEvent({ level: 'info', phase, message });
+}
+
+export function warn(run: TaskRun, message: string): void {
+  run.warnings.push(message);
+  run.hooks.onEvent({ level: 'warn', phase: run.book.phase, message });
+}

@@ -1,0 +1,136 @@
+/** `opendts check`: would a migration work, how long would it take, what would not move. Changes nothing on either end. */
+import { EXIT } from '../../base/errors/errors.ts';
+import type { NextStep } from '../../contract/progress.ts';
+import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
+import { describeEndpoint } from '../../engine/pg/conninfo/conninfo.ts';
+import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { Session } from '../../engine/pg/session.ts';
+import { runChecks, type Finding } from '../../engine/precheck/check.ts';
+import { estimate, type Estimate } from '../../engine/precheck/estimate.ts';
+import { planSchema } from '../../engine/schema/plan.ts';
+import { readModel } from '../../engine/schema/read-model.ts';
+import { membership, selectTables } from '../../engine/selection/selection.ts';
+import { checkReport } from './check-report.ts';
+import type { CliCommand, CliContext } from './context.ts';
+import { document } from './json.ts';
+import { pasteLine } from './paste-line.ts';
+import { databaseSize, openSide, serverVersion } from './sides.ts';
+import {
+  resolveTask,
+  withEnds,
+  withJson,
+  withTables,
+  withTypes,
+  type Task,
+  type TaskFlags,
+} from './task-options.ts';
+
+export interface CheckedEnd {
+  readonly endpoint: string;
+  readonly server: string;
+  readonly databaseBytes: bigint;
+}
+
+export interface CheckOutcome {
+  readonly result: 'passed' | 'failed';
+  readonly types: readonly string[];
+  readonly source: CheckedEnd;
+  readonly target: CheckedEnd;
+  readonly estimate: Estimate;
+  /** Failed first, then alerts, then passed. */
+  readonly findings: readonly Finding[];
+  readonly notMigrated: readonly string[];
+}
+
+export const checkCommand: CliCommand = {
+  define(program) {
+    const command = program
+      .command('check')
+      .description('look at both databases, change nothing, and say whether and how the migration would go');
+    return withJson(withTables(withTypes(withEnds(command))));
+  },
+
+  async run(command, context) {
+    const flags = command.opts<TaskFlags>();
+    const task = resolveTask(flags, context);
+    const outcome = await checkBoth(task, context);
+    const nextSteps = nextAfter(outcome, task);
+    context.stdout.write(
+      flags.json
+        ? document({ kind: 'Check', data: outcome, nextSteps })
+        : checkReport(outcome, nextSteps, context)
+            .map((line) => `${line}\n`)
+            .join(''),
+    );
+    return outcome.result === 'failed' ? EXIT.check : EXIT.ok;
+  },
+};
+
+async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome> {
+  await using source = await openSide(task, 'source', 'check', context.signal);
+  await using target = await openSide(task, 'target', 'check', context.signal);
+  const tables = selectTables(await readTables(source), task.tables, task.excludeTables);
+  context.stderr.write('checking …\n');
+  const findings = await runChecks(
+    {
+      source,
+      target,
+      sourceInfo: task.source,
+      targetInfo: task.target,
+      types: task.types,
+      tables,
+      targetTables: await readTables(target),
+    },
+    context.signal,
+  );
+  const order = ['failed', 'alert', 'passed'];
+  return {
+    result: findings.some(({ result }) => result === 'failed') ? 'failed' : 'passed',
+    types: MIGRATION_TYPES.filter((type) => task.types.has(type)),
+    source: await describeEnd(source, describeEndpoint(task.source)),
+    target: await describeEnd(target, describeEndpoint(task.target)),
+    estimate: await estimate(source, tables),
+    findings: findings.toSorted((a, b) => order.indexOf(a.result) - order.indexOf(b.result)),
+    notMigrated: task.types.has('schema') ? await notMigrated(source, target, { task, tables }) : [],
+  };
+}
+
+async function describeEnd(session: Session, endpoint: string): Promise<CheckedEnd> {
+  return { endpoint, server: serverVersion(session.version), databaseBytes: await databaseSize(session) };
+}
+
+interface Selected {
+  readonly task: Task;
+  readonly tables: readonly TableInfo[];
+}
+
+async function notMigrated(
+  source: Session,
+  target: Session,
+  { task, tables }: Selected,
+): Promise<readonly string[]> {
+  const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
+  const scope = { includesTable: membership(tables), wholeDatabase };
+  return planSchema(await readModel(source), scope, target.version).notMigrated;
+}
+
+/** When only following changes is impossible, both ways out: without it, or after the change. */
+function nextAfter({ result, findings }: CheckOutcome, task: Task): NextStep[] {
+  const migrate = (of: Task) => pasteLine('migrate', of);
+  if (result === 'passed') return [{ why: 'start the migration', command: migrate(task) }];
+  const again = { why: 'check again once this is settled', command: pasteLine('check', task) };
+  const noLogicalLog = findings.some(
+    ({ check, result: found }) => check === 'wal_level' && found === 'failed',
+  );
+  if (!noLogicalLog) return [again];
+  const types = new Set(task.types);
+  types.delete('incremental');
+  if (types.size === 0) return [again];
+  return [
+    { why: 'offline, now: stop the writers on the source, then', command: migrate({ ...task, types }) },
+    {
+      why: 'with changes followed: set wal_level, restart the source server, check again',
+      command: pasteLine('check', task),
+    },
+  ];
+}

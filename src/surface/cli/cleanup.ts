@@ -1,0 +1,75 @@
+/** `opendts cleanup`: removes what a migration created for itself on both ends; the migrated tables stay. */
+import { createInterface } from 'node:readline/promises';
+import { AppError } from '../../base/errors/app-error.ts';
+import { EXIT } from '../../base/errors/errors.ts';
+import { cleanup } from '../../service/task/cleanup.ts';
+import { forgetTasks } from '../../service/task/state-dir.ts';
+import type { CliCommand, CliContext } from './context.ts';
+import { document } from './json.ts';
+import { endName } from './sides.ts';
+import { resolveTask, withEnds, withJson, type TaskFlags } from './task-options.ts';
+import { printable } from './text.ts';
+
+interface CleanupFlags extends TaskFlags {
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+  readonly stateDir?: string;
+}
+
+export const cleanupCommand: CliCommand = {
+  define(program) {
+    const command = program
+      .command('cleanup')
+      .description('remove what a migration created for itself on both ends; migrated tables stay');
+    return withJson(withEnds(command))
+      .option('--yes', 'do not ask')
+      .option('--dry-run', 'only list what would be removed')
+      .option('--state-dir <folder>', 'where that migration kept its lock and its options');
+  },
+
+  async run(command, context) {
+    const flags = command.opts<CleanupFlags>();
+    const task = resolveTask(flags, context);
+    const planned = await cleanup({ ...task, dryRun: true });
+    if (flags.dryRun) {
+      say(planned, true, flags, context);
+      return EXIT.ok;
+    }
+    if (planned.length > 0 && !flags.yes) await confirm(planned, context);
+    const removed = planned.length > 0 ? await cleanup({ ...task, dryRun: false }) : [];
+    const stateFolder = flags.stateDir ?? context.config.stateHome;
+    const forgotten = forgetTasks(stateFolder, endName(task.source), endName(task.target));
+    say([...removed, ...forgotten.map((file) => `file ${file}`)], false, flags, context);
+    return EXIT.ok;
+  },
+};
+
+function say(
+  objects: readonly string[],
+  dryRun: boolean,
+  { json }: CleanupFlags,
+  { stdout }: CliContext,
+): void {
+  if (json) {
+    stdout.write(document({ kind: 'Cleanup', data: { dryRun, objects } }));
+    return;
+  }
+  if (objects.length === 0) stdout.write('nothing to remove\n');
+  for (const object of objects) stdout.write(`${dryRun ? 'would remove' : 'removed'} ${printable(object)}\n`);
+}
+
+/** Lists what will go and waits for a yes. Throws USAGE where there is nobody to ask, or on any other answer. */
+async function confirm(planned: readonly string[], { stdin, stderr, signal }: CliContext): Promise<void> {
+  if (!stdin.isTTY || !stderr.isTTY) {
+    throw new AppError('USAGE', {
+      problem: 'cleanup removes objects and has no terminal to ask on.',
+      remedy: 'Add --yes, or look first with --dry-run.',
+    });
+  }
+  for (const object of planned) stderr.write(`  ${printable(object)}\n`);
+  using asking = createInterface({ input: stdin, output: stderr as NodeJS.WriteStream });
+  const answer = await asking.question('Remove these? [y/N] ', { signal });
+  if (!/^y(es)?$/i.test(answer.trim())) {
+    throw new AppError('USAGE', { problem: 'Nothing was removed.', remedy: 'Answer "y" to remove.' });
+  }
+}

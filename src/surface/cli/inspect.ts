@@ -1,0 +1,124 @@
+/** `opendts inspect`: what is in a database, as a migration sees it. Read-only. */
+import { EXIT } from '../../base/errors/errors.ts';
+import { displayName } from '../../engine/change/relation.ts';
+import { describeEndpoint } from '../../engine/pg/conninfo/conninfo.ts';
+import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { Session } from '../../engine/pg/session.ts';
+import type { CliCommand } from './context.ts';
+import { document } from './json.ts';
+import { count, many, size } from './quantities.ts';
+import { databaseSize, openSide, serverVersion } from './sides.ts';
+import { resolveEnd, withJson } from './task-options.ts';
+import { printable, table } from './text.ts';
+
+interface Inspection {
+  readonly endpoint: string;
+  readonly server: string;
+  readonly bytes: bigint;
+  readonly tables: readonly InspectedTable[];
+  /** Replication slots and publications that a migration of ours made in this database. */
+  readonly slots: readonly {
+    readonly name: string;
+    readonly active: boolean;
+    readonly retainedBytes: bigint | null;
+  }[];
+  readonly publications: readonly string[];
+}
+
+interface InspectedTable {
+  readonly table: string;
+  readonly kind: 'table' | 'partitioned table' | 'partition' | 'unlogged table';
+  /** From statistics; null when never analyzed. */
+  readonly rowsEstimate: bigint | null;
+  readonly bytes: bigint;
+  readonly replicaIdentity: string;
+  readonly key: readonly string[];
+}
+
+export const inspectCommand: CliCommand = {
+  define(program) {
+    const command = program
+      .command('inspect')
+      .description('show what is in a database: version, size, tables, leftovers of migrations')
+      .argument('[conninfo]', 'URI or keyword/value (OPENDTS_SOURCE_PGURI)');
+    return withJson(command);
+  },
+
+  async run(command, context) {
+    const info = resolveEnd('source', command.args[0] ?? context.config.sourceUri, context);
+    await using session = await openSide({ source: info, target: info }, 'source', 'inspect', context.signal);
+    const inspection = await inspect(session, describeEndpoint(info));
+    context.stdout.write(
+      command.opts<{ json?: boolean }>().json
+        ? document({ kind: 'Inspection', data: inspection })
+        : inspectionLines(inspection)
+            .map((line) => `${line}\n`)
+            .join(''),
+    );
+    return EXIT.ok;
+  },
+};
+
+async function inspect(session: Session, endpoint: string): Promise<Inspection> {
+  const tables = await readTables(session);
+  const slots = await session.query(
+    `SELECT s.slot_name AS name, s.active::pg_catalog.text AS active,
+            CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
+                 ELSE pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn) END AS retained
+       FROM pg_catalog.pg_replication_slots s
+      WHERE s.database = pg_catalog.current_database() AND s.slot_name LIKE 'dts\\_%'
+      ORDER BY s.slot_name`,
+  );
+  const publications = await session.query(
+    "SELECT p.pubname AS name FROM pg_catalog.pg_publication p WHERE p.pubname LIKE 'dts\\_%' ORDER BY p.pubname",
+  );
+  return {
+    endpoint,
+    server: serverVersion(session.version),
+    bytes: await databaseSize(session),
+    tables: tables.map(inspectedTable),
+    slots: slots.map(({ name, active, retained }) => ({
+      name: name ?? '',
+      active: active === 'true',
+      retainedBytes: retained == null ? null : BigInt(retained),
+    })),
+    publications: publications.map(({ name }) => name ?? ''),
+  };
+}
+
+function inspectedTable(info: TableInfo): InspectedTable {
+  return {
+    table: displayName(info),
+    kind: kindOf(info),
+    rowsEstimate: info.estimatedRows < 0 ? null : BigInt(Math.round(info.estimatedRows)),
+    bytes: info.bytes,
+    replicaIdentity: info.replicaIdentity,
+    key: info.identityColumns,
+  };
+}
+
+function kindOf({ kind, isPartition, persistence }: TableInfo): InspectedTable['kind'] {
+  if (kind === 'p') return 'partitioned table';
+  if (isPartition) return 'partition';
+  return persistence === 'unlogged' ? 'unlogged table' : 'table';
+}
+
+function inspectionLines(inspection: Inspection): string[] {
+  const { endpoint, server, bytes, tables, slots, publications } = inspection;
+  const rows = tables.map((info) => [
+    info.table,
+    info.kind,
+    info.rowsEstimate === null ? 'not analyzed' : `~${count(info.rowsEstimate)}`,
+    size(info.bytes),
+    info.replicaIdentity === 'full' ? 'full row' : info.key.join(', ') || 'none',
+  ]);
+  return [
+    `${server}   ${printable(endpoint)}   ${size(bytes)}   ${many(tables.length, 'table')}`,
+    ...(tables.length > 0 ? table(['table', 'kind', 'rows', 'size', 'key'], rows, ['rows', 'size']) : []),
+    ...slots.map(
+      ({ name, active, retainedBytes }) =>
+        `slot ${name}: ${active ? 'in use' : 'not in use'}, keeps ${retainedBytes === null ? 'unknown' : size(retainedBytes)} of log`,
+    ),
+    ...publications.map((name) => `publication ${printable(name)}`),
+  ];
+}

@@ -1,0 +1,122 @@
+/** `opendts migrate`: runs a whole migration in this process, tells how it goes, and says at the end what to do next. */
+import { InvalidArgumentError } from 'commander';
+import { EXIT, type ExitCode } from '../../base/errors/errors.ts';
+import type { MigrationSummary } from '../../contract/progress.ts';
+import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
+import { parseLsn } from '../../engine/change/lsn.ts';
+import { startMigration } from '../../service/task/migrate.ts';
+import type { Until } from '../../service/task/task-run.ts';
+import { defaultStateDir, openStateDir, type StateDir } from '../../service/task/state-dir.ts';
+import type { CliCommand, CliContext } from './context.ts';
+import { migrationSummary } from './migration-summary.ts';
+import { document } from './json.ts';
+import { openProgressReport } from './progress-report.ts';
+import { stopExit } from './stop.ts';
+import { endName } from './sides.ts';
+import {
+  resolveTask,
+  withEnds,
+  withJobs,
+  withJson,
+  withTables,
+  withTypes,
+  type Task,
+  type TaskFlags,
+} from './task-options.ts';
+
+interface MigrateFlags extends TaskFlags {
+  readonly until?: Until;
+  readonly stateDir?: string;
+}
+
+export const migrateCommand: CliCommand = {
+  define(program) {
+    const command = program
+      .command('migrate')
+      .description(
+        'migrate a database: schema, data, and every change since; run again, it goes on where it was',
+      );
+    withJson(
+      withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
+    );
+    return command
+      .option(
+        '--until <point>',
+        'end at "caught-up" or at an LSN of the source (default: at Ctrl-C)',
+        parseUntil,
+      )
+      .option('--state-dir <folder>', 'where this migration keeps its lock and its options');
+  },
+
+  async run(command, context) {
+    const flags = command.opts<MigrateFlags>();
+    const json = flags.json === true;
+    const task = resolveTask(flags, context);
+    const options = {
+      source: endName(task.source),
+      target: endName(task.target),
+      types: MIGRATION_TYPES.filter((type) => task.types.has(type)),
+      tables: [...task.tables],
+      excludeTables: [...task.excludeTables],
+    };
+    using state = openStateDir(flags.stateDir ?? defaultStateDir(context.config.stateHome, options), options);
+    const summary = await followed({ task, until: flags.until ?? { kind: 'signal' }, state, json }, context);
+    const { warnings, nextSteps, ...data } = summary;
+    context.stdout.write(
+      json
+        ? document({ kind: 'MigrationSummary', data, warnings, nextSteps })
+        : migrationSummary(summary)
+            .map((line) => `${line}\n`)
+            .join(''),
+    );
+    return exitOf(summary.outcome, context);
+  },
+};
+
+interface Run {
+  readonly task: Task;
+  readonly until: Until;
+  readonly state: StateDir;
+  readonly json: boolean;
+}
+
+/** Runs the migration with its progress on stderr and its phase in the state directory. */
+async function followed({ task, until, state, json }: Run, context: CliContext): Promise<MigrationSummary> {
+  const { signal, failpoints } = context;
+  using report = openProgressReport(context, json);
+  const migration = startMigration(
+    { ...task, until },
+    { signal, failpoints, onEvent: (event) => report.event(event) },
+  );
+  report.follow(() => migration.progress());
+  const note = () => {
+    const { taskId, phase } = migration.progress();
+    state.note(taskId, phase);
+  };
+  const timer = setInterval(note, 1000);
+  const onStop = () => report.event({ level: 'info', phase: migration.progress().phase, message: STOPPING });
+  signal.addEventListener('abort', onStop, { once: true });
+  try {
+    const summary = await migration.finished;
+    state.note(summary.taskId, summary.outcome);
+    return summary;
+  } finally {
+    clearInterval(timer);
+    signal.removeEventListener('abort', onStop);
+  }
+}
+
+const STOPPING = 'stopping at the next safe point (once more: stop at once)';
+
+function exitOf(outcome: MigrationSummary['outcome'], { signal }: CliContext): ExitCode {
+  return outcome === 'stopped' ? stopExit(signal) : EXIT.ok;
+}
+
+function parseUntil(text: string): Until {
+  if (text === 'caught-up') return { kind: 'caught-up' };
+  try {
+    return { kind: 'lsn', lsn: parseLsn(text) };
+  } catch {
+    throw new InvalidArgumentError('Write caught-up, or an LSN such as 16/B374D848.');
+  }
+}

@@ -1,0 +1,108 @@
+/** Tells on stderr how a migration goes: a live view on a terminal, else one line every five seconds, in words or in JSON. */
+import type { MigrationEvent, MigrationProgress } from '../../contract/progress.ts';
+import type { CliContext } from './context.ts';
+import { toJson } from './json.ts';
+import { openLiveView } from './live-view.ts';
+import { progressView } from './progress-view.ts';
+import { rateMeter, type Rates } from './rates.ts';
+import { painter, printable } from './text.ts';
+
+export interface ProgressReport extends Disposable {
+  event(event: MigrationEvent): void;
+  /** Starts repeating; until then only events are told. */
+  follow(progress: () => MigrationProgress): void;
+}
+
+const REPAINT_MS = 250;
+const LINE_MS = 5000;
+
+export function openProgressReport(context: CliContext, json: boolean): ProgressReport {
+  return context.stderr.isTTY && !context.config.dumbTerminal
+    ? liveReport(context)
+    : lineReport(context, json ? jsonLine : wordLine);
+}
+
+function liveReport(context: CliContext): ProgressReport {
+  const { stderr } = context;
+  const view = openLiveView(stderr);
+  const paint = painter(context, stderr);
+  const meter = rateMeter();
+  let tick = () => {};
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    event({ level, message }) {
+      view.say(
+        level === 'warn' ? `${paint('yellow', 'warning:')} ${printable(message)}` : printable(message),
+      );
+    },
+    follow(progress) {
+      tick = () => {
+        const now = progress();
+        view.paint(progressView(now, meter(now), { columns: stderr.columns, rows: stderr.rows }));
+      };
+      tick();
+      timer = setInterval(tick, REPAINT_MS);
+    },
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      tick();
+      view[Symbol.dispose]();
+    },
+  };
+}
+
+type Words = Readonly<Record<string, unknown>>;
+
+function lineReport({ stderr }: CliContext, line: (words: Words) => string): ProgressReport {
+  const meter = rateMeter();
+  const say = (words: Words) => void stderr.write(`${line({ time: new Date().toISOString(), ...words })}\n`);
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    event: ({ level, phase, message }) => say({ level, phase, message }),
+    follow(progress) {
+      const tick = () => {
+        const now = progress();
+        say({ level: 'info', ...progressWords(now, meter(now)) });
+      };
+      timer = setInterval(tick, LINE_MS);
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}
+
+/** The same facts as the live view, by name; speeds per second. */
+export function progressWords(progress: MigrationProgress, rates: Rates): Words {
+  const { tables, rowsCopied, bytesCopied, indexesDone, indexesTotal, lagBytes, lagSeconds } = progress;
+  const at = (...stages: string[]) => tables.filter((table) => stages.includes(table.stage)).length;
+  return {
+    phase: progress.phase,
+    task: progress.taskId,
+    tables: tables.length,
+    copying: at('copying'),
+    copied: at('copied', 'streaming', 'done'),
+    rows: rowsCopied,
+    bytes: bytesCopied,
+    bytes_per_s: Math.round(rates.bytes),
+    indexes: `${indexesDone}/${indexesTotal}`,
+    changes: progress.changesApplied,
+    transactions: progress.transactionsApplied,
+    changes_per_s: Math.round(rates.changes),
+    lag_bytes: lagBytes,
+    lag_s: lagSeconds,
+    elapsed_ms: Math.round(progress.elapsedMs),
+  };
+}
+
+/** `key=value` words; what is unknown is left out, what holds a space is quoted. */
+export function wordLine(words: Words): string {
+  return Object.entries(words)
+    .filter(([, value]) => value !== null && value !== '')
+    .map(
+      ([key, value]) => `${key}=${/^[^\s"=]+$/.test(String(value)) ? String(value) : JSON.stringify(value)}`,
+    )
+    .join(' ');
+}
+
+function jsonLine(words: Words): string {
+  return toJson({ apiVersion: 'opendts/v1', kind: 'message' in words ? 'Event' : 'Progress', ...words });
+}

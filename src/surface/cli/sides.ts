@@ -1,0 +1,33 @@
+/** Sessions to the two ends for commands that only look: one each, or as many as are asked for. */
+import { connect } from '../../engine/pg/connect.ts';
+import { describeEndpoint, type ConnInfo, type Side } from '../../engine/pg/conninfo/conninfo.ts';
+import type { Session } from '../../engine/pg/session.ts';
+import type { Ends } from './task-options.ts';
+
+/** A session of the command `role` to one end. With a signal it is cut when that aborts: a statement may be waiting for a lock. */
+export async function openSide(ends: Ends, side: Side, role: string, signal?: AbortSignal): Promise<Session> {
+  const session = await connect(ends[side], { side, applicationName: `opendts:cli:${role}` });
+  signal?.addEventListener('abort', () => session.destroy(), { once: true });
+  return session;
+}
+
+/** `PostgreSQL 15.18` from server_version_num. */
+export function serverVersion(version: number): string {
+  const major = Math.floor(version / 10_000);
+  return major >= 10
+    ? `PostgreSQL ${major}.${version % 10_000}`
+    : `PostgreSQL ${major}.${Math.floor((version % 10_000) / 100)}.${version % 100}`;
+}
+
+/** Bytes of the whole database, indexes and catalogs included. */
+export async function databaseSize(session: Session): Promise<bigint> {
+  const { bytes } = await session.one(
+    'SELECT pg_catalog.pg_database_size(pg_catalog.current_database())::text AS bytes',
+  );
+  return BigInt(bytes ?? '0');
+}
+
+/** `user@host:port/database`: how a state directory names an end. */
+export function endName(info: ConnInfo): string {
+  return `${info.user}@${describeEndpoint(info)}`;
+}

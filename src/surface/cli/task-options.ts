@@ -1,0 +1,109 @@
+/** The options that name the two ends and the tables, the same for every command; flags come before the task file, that before the environment. */
+import { InvalidArgumentError, type Command } from 'commander';
+import { AppError } from '../../base/errors/app-error.ts';
+import { MIGRATION_TYPES, taskSpec, type MigrationType } from '../../contract/task-spec.ts';
+import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
+import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
+import { readTaskFile, type TaskFileSpec } from '../../service/task/task-file.ts';
+import type { CliContext } from './context.ts';
+
+/** As the parser delivers them. */
+export interface TaskFlags {
+  readonly source?: string;
+  readonly target?: string;
+  readonly task?: string;
+  readonly types?: MigrationType[];
+  readonly table?: string[];
+  readonly excludeTable?: string[];
+  readonly jobs?: number;
+  readonly json?: boolean;
+}
+
+export interface Ends {
+  readonly source: ConnInfo;
+  readonly target: ConnInfo;
+}
+
+/** What a command works on, connection strings read. */
+export interface Task extends Ends {
+  readonly types: ReadonlySet<MigrationType>;
+  readonly tables: readonly string[];
+  readonly excludeTables: readonly string[];
+  readonly jobs: number;
+}
+
+export function withEnds(command: Command): Command {
+  return command
+    .option('--source <conninfo>', 'connection of the source: URI or keyword/value (OPENDTS_SOURCE_PGURI)')
+    .option('--target <conninfo>', 'connection of the target: URI or keyword/value (OPENDTS_TARGET_PGURI)')
+    .option('--task <file>', 'task file, YAML or JSON; options override it');
+}
+
+export function withTables(command: Command): Command {
+  return command
+    .option('--table <pattern...>', 'only these tables: schema.table, schema.*, table; * and ? are wildcards')
+    .option('--exclude-table <pattern...>', 'not these tables');
+}
+
+export function withTypes(command: Command): Command {
+  return command.option(
+    '--types <list>',
+    `what to migrate, of ${MIGRATION_TYPES.join(',')} (default: all)`,
+    (text) => {
+      const parsed = taskSpec.shape.types.safeParse(text.split(','));
+      if (!parsed.success)
+        throw new InvalidArgumentError(`Write one or more of ${MIGRATION_TYPES.join(',')}.`);
+      return parsed.data;
+    },
+  );
+}
+
+export function withJobs(command: Command, what: string): Command {
+  return command.option(
+    '--jobs <n>',
+    `${what} (default: ${taskSpec.shape.jobs.parse(undefined)})`,
+    (text) => {
+      const parsed = taskSpec.shape.jobs.safeParse(/^\d+$/.test(text) ? Number(text) : text);
+      if (!parsed.success) throw new InvalidArgumentError('Write a whole number from 1 to 64.');
+      return parsed.data;
+    },
+  );
+}
+
+export function withJson(command: Command): Command {
+  return command.option('--json', 'one JSON document on stdout');
+}
+
+/** Puts flags, task file and environment together. Throws USAGE, CONNINFO_INVALID, TASK_FILE_UNREADABLE or TASK_FILE_INVALID. */
+export function resolveTask(flags: TaskFlags, context: CliContext): Task {
+  const file = flags.task === undefined ? {} : readTaskFile(flags.task, context.config.env);
+  const defaults = taskSpec.pick({ types: true, tables: true, excludeTables: true, jobs: true }).parse({});
+  return {
+    ...resolveEnds(flags, file, context),
+    types: new Set(flags.types ?? file.types ?? defaults.types),
+    tables: flags.table ?? file.tables ?? defaults.tables,
+    excludeTables: flags.excludeTable ?? file.excludeTables ?? defaults.excludeTables,
+    jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
+  };
+}
+
+function resolveEnds(flags: TaskFlags, file: TaskFileSpec, context: CliContext): Ends {
+  const { sourceUri, targetUri } = context.config;
+  return {
+    source: resolveEnd('source', flags.source ?? file.source ?? sourceUri, context),
+    target: resolveEnd('target', flags.target ?? file.target ?? targetUri, context),
+  };
+}
+
+/** One connection string as a ConnInfo, with what libpq takes from the environment. Throws USAGE when there is none, or CONNINFO_INVALID. */
+export function resolveEnd(side: Side, text: string | undefined, context: CliContext): ConnInfo {
+  if (text === undefined || text.trim() === '') {
+    throw new AppError('USAGE', {
+      problem: `No ${side} is given.`,
+      remedy: `Give --${side} postgresql://user@host:5432/database, set OPENDTS_${side.toUpperCase()}_PGURI, or name a task file with --task.`,
+    });
+  }
+  const { env, home, osUser } = context.config;
+  const warn = (warning: string) => void context.stderr.write(`opendts: ${side}: ${warning}\n`);
+  return parseConninfo(text, side, { env, home, osUser, warn });
+}

@@ -1,0 +1,88 @@
+/** `opendts verify`: compares the content of every table on both ends. */
+import { EXIT } from '../../base/errors/errors.ts';
+import { nameKey } from '../../engine/change/relation.ts';
+import { readTables } from '../../engine/pg/catalog/tables.ts';
+import type { Session } from '../../engine/pg/session.ts';
+import { selectTables } from '../../engine/selection/selection.ts';
+import { verifyTables, type TablePair, type TableVerdict } from '../../engine/verify/verify.ts';
+import type { CliCommand, CliContext } from './context.ts';
+import { document } from './json.ts';
+import { count, many } from './quantities.ts';
+import { openSide } from './sides.ts';
+import {
+  resolveTask,
+  withEnds,
+  withJobs,
+  withJson,
+  withTables,
+  type Task,
+  type TaskFlags,
+} from './task-options.ts';
+import { painter, table } from './text.ts';
+
+export const verifyCommand: CliCommand = {
+  define(program) {
+    const command = program
+      .command('verify')
+      .description('compare the content of the tables of both databases');
+    return withJson(withJobs(withTables(withEnds(command)), 'tables compared at the same time'));
+  },
+
+  async run(command, context) {
+    const flags = command.opts<TaskFlags>();
+    const task = resolveTask(flags, context);
+    const pairs = await readPairs(task, context);
+    context.stderr.write(`comparing ${many(pairs.length, 'table')} …\n`);
+    const verdicts = await verifyTables(pairs, {
+      openSource: () => openSide(task, 'source', 'verify'),
+      openTarget: () => openSide(task, 'target', 'verify'),
+      jobs: task.jobs,
+      signal: context.signal,
+      onVerdict: () => {},
+    });
+    const identical = verdicts.every(({ verdict }) => verdict === 'identical');
+    context.stdout.write(
+      flags.json
+        ? document({ kind: 'Verification', data: { identical, tables: verdicts } })
+        : verdictLines(verdicts, context)
+            .map((line) => `${line}\n`)
+            .join(''),
+    );
+    return identical ? EXIT.ok : EXIT.differences;
+  },
+};
+
+async function readPairs(task: Task, { signal }: CliContext): Promise<TablePair[]> {
+  await using source = await openSide(task, 'source', 'verify', signal);
+  await using target = await openSide(task, 'target', 'verify', signal);
+  const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
+  const targets = await tablesByName(target);
+  return selected.map((info) => ({ source: info, target: targets.get(nameKey(info)) ?? null }));
+}
+
+async function tablesByName(session: Session): Promise<Map<string, TablePair['source']>> {
+  return new Map((await readTables(session)).map((info) => [nameKey(info), info]));
+}
+
+function verdictLines(verdicts: readonly TableVerdict[], context: CliContext): string[] {
+  const paint = painter(context, context.stdout);
+  const rows = verdicts.map(({ table: name, verdict, sourceRows, targetRows, reason }) => [
+    name,
+    verdict,
+    count(sourceRows),
+    targetRows === null ? '-' : count(targetRows),
+    reason ?? '',
+  ]);
+  const lines = table(['table', 'verdict', 'source rows', 'target rows', ''], rows, [
+    'source rows',
+    'target rows',
+  ]);
+  const bad = verdicts.filter(({ verdict }) => verdict !== 'identical');
+  const total = verdicts.reduce((sum, { sourceRows }) => sum + sourceRows, 0n);
+  return [
+    ...lines,
+    bad.length === 0
+      ? paint('green', `identical: ${many(verdicts.length, 'table')}, ${many(total, 'row')}`)
+      : paint('red', `differences found in ${count(bad.length)} of ${many(verdicts.length, 'table')}`),
+  ];
+}

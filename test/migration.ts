@@ -1,0 +1,65 @@
+/** Runs migrations between test databases the way the CLI does, and compares the two ends. */
+import { noFailpoints, type Failpoints } from '../src/base/runtime/failpoint.ts';
+import type { MigrationEvent, MigrationSummary } from '../src/contract/progress.ts';
+import { MIGRATION_TYPES, type MigrationType } from '../src/contract/task-spec.ts';
+import { nameKey } from '../src/engine/change/relation.ts';
+import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { verifyTables, type TableVerdict } from '../src/engine/verify/verify.ts';
+import { startMigration, type Migration } from '../src/service/task/migrate.ts';
+import type { MigrationRequest } from '../src/service/task/task-run.ts';
+import type { TestDatabase } from './database.ts';
+
+export interface RunOptions {
+  readonly types?: readonly MigrationType[];
+  readonly until?: MigrationRequest['until'];
+  readonly tables?: readonly string[];
+  readonly excludeTables?: readonly string[];
+  readonly signal?: AbortSignal;
+  readonly failpoints?: Failpoints;
+  readonly events?: MigrationEvent[];
+}
+
+export function start(source: TestDatabase, target: TestDatabase, options: RunOptions = {}): Migration {
+  const request: MigrationRequest = {
+    source: source.info,
+    target: target.info,
+    types: new Set(options.types ?? MIGRATION_TYPES),
+    tables: options.tables ?? [],
+    excludeTables: options.excludeTables ?? [],
+    jobs: 2,
+    until: options.until ?? { kind: 'caught-up' },
+  };
+  return startMigration(request, {
+    signal: options.signal ?? new AbortController().signal,
+    onEvent: (event) => options.events?.push(event),
+    failpoints: options.failpoints ?? noFailpoints,
+  });
+}
+
+export function migrate(
+  source: TestDatabase,
+  target: TestDatabase,
+  options: RunOptions = {},
+): Promise<MigrationSummary> {
+  return start(source, target, options).finished;
+}
+
+/** The verdict on every table of the source; `differing` lists what is not identical. */
+export async function compare(
+  source: TestDatabase,
+  target: TestDatabase,
+): Promise<{ verdicts: TableVerdict[]; differing: TableVerdict[] }> {
+  const there = new Map((await readTables(target.session)).map((table) => [nameKey(table), table]));
+  const pairs = (await readTables(source.session)).map((table) => ({
+    source: table,
+    target: there.get(nameKey(table)) ?? null,
+  }));
+  const verdicts = await verifyTables(pairs, {
+    openSource: () => source.open(),
+    openTarget: () => target.open(),
+    jobs: 2,
+    signal: new AbortController().signal,
+    onVerdict: () => {},
+  });
+  return { verdicts, differing: verdicts.filter((verdict) => verdict.verdict !== 'identical') };
+}
