@@ -32,7 +32,7 @@ const reach = (name: string) => [
   `../../../${name}/**`,
   `**/src/${name}/**`,
 ];
-const driver = { group: ['pg', 'pg/**', 'pgpass'], message: 'only src/engine/pg/ speaks to the driver' };
+const driver = { group: ['pg', 'pg/**'], message: 'only src/engine/pg/ speaks to the driver' };
 
 function layer(files: string, forbidden: string[], message: string, withDriver: boolean): OxlintOverride {
   const patterns = forbidden.length > 0 ? [{ group: forbidden, message }] : [];

@@ -48,11 +48,7 @@ const MAJOR = 18;
 const JOBS = 2;
 const LOAD = { clients: 2, pauseMs: 3 };
 
-/**
- * Embedded servers are copies of one cluster and share its system identifier, which the check for "source and target are one database"
- * takes for the same server: the names tell them apart.
- */
-const DATABASE: Readonly<Record<Side, string>> = { source: 'shop', target: 'shop_moved' };
+const DATABASE = 'shop';
 
 /** One end of the story: its server and how sessions on its shop are opened. */
 interface End {
@@ -108,9 +104,8 @@ async function startEnd(side: Side, cleanup: AsyncDisposableStack): Promise<End>
   );
   const admin = parseConninfo(server.uri('postgres'), side);
   await using session = await connect(admin, { side, applicationName: 'opendts:demo:admin' });
-  const database = DATABASE[side];
-  await session.query(`CREATE DATABASE ${ident(database)}`);
-  const info = { ...admin, database };
+  await session.query(`CREATE DATABASE ${ident(DATABASE)}`);
+  const info = { ...admin, database: DATABASE };
   return { server, info, open: (role) => connect(info, { side, applicationName: `opendts:demo:${role}` }) };
 }
 

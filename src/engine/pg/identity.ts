@@ -7,6 +7,9 @@ export interface DatabaseIdentity {
   readonly database: string;
   readonly databaseOid: string;
   readonly timeline: number;
+  /** When this server process started: tells a storage clone from its original. */
+  readonly startedAt: string;
+  readonly isStandby: boolean;
   readonly versionText: string;
 }
 
@@ -14,7 +17,9 @@ export async function identify(session: Session): Promise<DatabaseIdentity> {
   const row = await session.one(
     `SELECT s.system_identifier::text AS system_identifier, pg_catalog.current_database() AS database,
             (SELECT d.oid::text FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) AS oid,
-            c.timeline_id::text AS timeline, pg_catalog.current_setting('server_version') AS version
+             c.timeline_id::text AS timeline,
+            pg_catalog.pg_postmaster_start_time()::text AS started, pg_catalog.pg_is_in_recovery()::text AS standby,
+            pg_catalog.current_setting('server_version') AS version
        FROM pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c`,
   );
   return {
@@ -22,8 +27,19 @@ export async function identify(session: Session): Promise<DatabaseIdentity> {
     database: row.database ?? '',
     databaseOid: row.oid ?? '',
     timeline: Number(row.timeline),
+    startedAt: row.started ?? '',
+    isStandby: row.standby === 'true',
     versionText: row.version ?? '',
   };
+}
+
+/**
+ * One database, or a standby of it: the same system identifier and the same database, in one running server or streaming from one
+ * another. A clone that has started on its own is another database.
+ */
+export function isSameDatabase(a: DatabaseIdentity, b: DatabaseIdentity): boolean {
+  if (a.systemIdentifier !== b.systemIdentifier || a.databaseOid !== b.databaseOid || a.database !== b.database) return false;
+  return a.startedAt === b.startedAt || a.isStandby || b.isStandby;
 }
 
 /** Asks every backend of a task on this server to end (I7), our own session apart. Returns how many were asked; rights that are missing are not an error. */

@@ -56,6 +56,9 @@ export class Session implements AsyncDisposable {
   /** Connects with a driver configuration made by connect.ts. Throws what the driver throws, server errors as PgError. */
   static async open(config: pg.ClientConfig, side: Side): Promise<Session> {
     const client = new pg.Client({ ...config, types: { getTypeParser: () => (value: unknown) => value } });
+    // The driver would fall back to PGOPTIONS: what the environment may say has been decided by whoever made the configuration.
+    const parameters = (client as unknown as { connectionParameters: { options: string | undefined } }).connectionParameters;
+    parameters.options = config.options;
     let version = '';
     (client as unknown as { connection: NodeJS.EventEmitter }).connection.on(
       'parameterStatus',

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
-import { endBackends, identify, type DatabaseIdentity } from '../../engine/pg/identity.ts';
+import { endBackends, identify, isSameDatabase, type DatabaseIdentity } from '../../engine/pg/identity.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { runChecks } from '../../engine/precheck/check.ts';
 import { selectTables } from '../../engine/selection/selection.ts';
@@ -97,7 +97,7 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   book.phase = 'connect';
   const [source, target] = [await ends.source(), await ends.target()];
   const [here, there] = [await identify(source), await identify(target)];
-  if (here.systemIdentifier === there.systemIdentifier && here.database === there.database) {
+  if (isSameDatabase(here, there)) {
     throw new AppError('SAME_DATABASE', { database: here.database });
   }
   book.phase = 'check';

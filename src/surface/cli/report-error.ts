@@ -39,6 +39,7 @@ function usageError(thrown: CommanderError): AppError {
 function withoutSecrets(text: string): string {
   return text
     .replace(/^(unknown option '-[^=']*)=.*'/s, "$1'")
+    .replace(/^(too many arguments .* but got \d+): .*/s, '$1')
     .replace(/'.*(:\/\/|password\s*=).*'/is, "'…'");
 }
 
