@@ -60,12 +60,12 @@ export function arrayLiteral(cells: readonly (ByteText | null)[]): ByteText {
   return `{${parts.join(',')}}` as ByteText;
 }
 
-/** Arrays of arrays do not unnest: those columns travel as text and are read by the type's own input. */
+/** What unnest would take apart (arrays, composites, and domains, which may be either) travels as text and is read by the type's own input. */
 function arrayParameter(
   { column }: Slot,
   position: number,
 ): { readonly type: string; readonly read: string } {
-  return column.isArray
+  return column.isArray || column.typeKind === 'c' || column.typeKind === 'd'
     ? { type: 'text', read: `u.c${position}::${column.bareType}` }
     : { type: column.bareType, read: `u.c${position}` };
 }

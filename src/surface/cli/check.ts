@@ -1,5 +1,5 @@
 /** `opendts check`: would a migration work, how long would it take, what would not move. Changes nothing on either end. */
-import { EXIT } from '../../base/errors/errors.ts';
+import { EXIT } from '../../base/errors/exit.ts';
 import type { NextStep } from '../../contract/progress.ts';
 import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
 import { describeEndpoint } from '../../engine/pg/conninfo/conninfo.ts';

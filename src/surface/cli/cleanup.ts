@@ -1,7 +1,7 @@
 /** `opendts cleanup`: removes what a migration created for itself on both ends; the migrated tables stay. */
 import { createInterface } from 'node:readline/promises';
 import { AppError } from '../../base/errors/app-error.ts';
-import { EXIT } from '../../base/errors/errors.ts';
+import { EXIT } from '../../base/errors/exit.ts';
 import { cleanup } from '../../service/task/cleanup.ts';
 import { forgetTasks } from '../../service/task/state-dir.ts';
 import type { CliCommand, CliContext } from './context.ts';

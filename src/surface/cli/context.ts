@@ -1,5 +1,5 @@
 /** What a command of the CLI is given: settings, the three streams, the request to stop. Nothing below main.ts reaches for `process`. */
-import type { ExitCode } from '../../base/errors/errors.ts';
+import type { ExitCode } from '../../base/errors/exit.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import type { Config } from '../../config.ts';
 import type { Command } from 'commander';

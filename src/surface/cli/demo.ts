@@ -1,5 +1,5 @@
 /** `opendts demo`: two embedded servers, a shop under load, a migration between them, and the proof that both are the same. */
-import { EXIT } from '../../base/errors/errors.ts';
+import { EXIT } from '../../base/errors/exit.ts';
 import { runDemo } from '../../demo/demo.ts';
 import type { CliCommand } from './context.ts';
 import { document } from './json.ts';

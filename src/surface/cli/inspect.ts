@@ -1,5 +1,5 @@
 /** `opendts inspect`: what is in a database, as a migration sees it. Read-only. */
-import { EXIT } from '../../base/errors/errors.ts';
+import { EXIT } from '../../base/errors/exit.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import { describeEndpoint } from '../../engine/pg/conninfo/conninfo.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';

@@ -1,6 +1,6 @@
 /** `opendts migrate`: runs a whole migration in this process, tells how it goes, and says at the end what to do next. */
 import { InvalidArgumentError } from 'commander';
-import { EXIT, type ExitCode } from '../../base/errors/errors.ts';
+import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import type { MigrationSummary } from '../../contract/progress.ts';
 import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
 import { parseLsn } from '../../engine/change/lsn.ts';

@@ -1,7 +1,7 @@
 /** The command line as a whole: the commands, their help, and what happens to a command that fails. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { EXIT, type ExitCode } from '../../base/errors/errors.ts';
+import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { checkCommand } from './check.ts';
 import { cleanupCommand } from './cleanup.ts';
 import type { CliCommand, CliContext } from './context.ts';

@@ -1,7 +1,7 @@
 /** How a command that failed says so: text on stderr, a document on stdout with --json, and the exit code of the error table. */
 import { CommanderError } from 'commander';
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
-import { EXIT, type ExitCode } from '../../base/errors/errors.ts';
+import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import type { CliContext } from './context.ts';
 import { errorDocument } from './json.ts';
 import { stopExit } from './stop.ts';

@@ -1,5 +1,5 @@
 /** The request to stop, as the reason of the AbortSignal, and the exit code it leads to. */
-import { EXIT, type ExitCode } from '../../base/errors/errors.ts';
+import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 
 export type StopName = 'SIGINT' | 'SIGTERM';
 

@@ -1,5 +1,5 @@
 /** `opendts verify`: compares the content of every table on both ends. */
-import { EXIT } from '../../base/errors/errors.ts';
+import { EXIT } from '../../base/errors/exit.ts';
 import { nameKey } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
