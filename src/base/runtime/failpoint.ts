@@ -19,7 +19,7 @@ export interface Failpoints {
 
 export const noFailpoints: Failpoints = { pass() {} };
 
-/** Parses `name[:N]`; an unknown name throws, so that a typo in a test cannot pass as success. */
+/** Parses `name[:N]`; an unknown name or number throws, so that a typo in a test cannot pass as success. */
 export function armFailpoint(
   spec: string,
   die: () => void = () => process.kill(process.pid, 'SIGKILL'),
@@ -27,6 +27,7 @@ export function armFailpoint(
   const [name = '', nth = '1'] = spec.split(':');
   if (!FAILPOINTS.some((known) => known === name))
     throw new Error(`unknown failpoint "${name}"; known: ${FAILPOINTS.join(', ')}`);
+  if (!/^[1-9]\d*$/.test(nth)) throw new Error(`failpoint ${name}: "${nth}" is not the number of a pass`);
   let left = Number(nth);
   return {
     pass(passed) {

@@ -86,7 +86,11 @@ describe('a later snapshot', () => {
   });
 
   it('covers itself', () => {
-    fc.assert(fc.property(snapshot, (taken) => expect(coversAllOf(taken, taken)).toBe(true)));
+    fc.assert(
+      fc.property(snapshot, (taken) => {
+        expect(coversAllOf(taken, taken)).toBe(true);
+      }),
+    );
   });
 
   it('does not cover one that saw the end of a transaction which still runs in it', () => {

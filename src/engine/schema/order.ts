@@ -134,7 +134,7 @@ function cutCycles(graph: Graph, live: ReadonlySet<ObjectKey>, detached: Set<Obj
 }
 
 /** What is left when steps that need nothing more and steps nothing needs are taken away again and again: cycles and what lies between them. */
-export function cyclicPart(needs: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): Set<ObjectKey> {
+function cyclicPart(needs: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): Set<ObjectKey> {
   const withoutSources = peel(needs);
   const reversed = new Map<ObjectKey, ObjectKey[]>([...withoutSources].map((key) => [key, []]));
   for (const key of withoutSources)

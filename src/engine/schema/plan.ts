@@ -55,12 +55,12 @@ export function planSchema(model: SchemaModel, scope: SchemaScope, targetVersion
   const graph = orderRefreshes(model, buildGraph(drafts, model.dependencies, new Set(others.keys())));
   const { live, lost } = participants(graph, others, { selected, wholeDatabase: scope.wholeDatabase });
   const steps = stepsOf(orderDrafts(graph, live));
-  const unknownKinds = model.notMigrated
-    .filter(({ key }) => isOfInterest(key, { graph, live, selected, model, scope }))
-    .map(({ kind, name, reason }) => `${kind} ${name}: ${reason}`);
   return {
     steps,
-    notMigrated: [...unknownKinds, ...[...leftOut, ...lost].map(([id, reason]) => `${id}: ${reason}`)],
+    notMigrated: [
+      ...unknownKinds(model, graph, { live, wholeDatabase: scope.wholeDatabase }),
+      ...[...leftOut, ...lost].map(([id, reason]) => `${id}: ${reason}`),
+    ],
   };
 }
 
@@ -82,26 +82,18 @@ function otherObjects(
 }
 
 /** An object of a kind that is not migrated is worth a line when it touches a migrated table, or in a migration of everything when it touches none. */
-function isOfInterest(
-  key: ObjectKey,
-  {
-    graph,
-    live,
-    selected,
-    model,
-    scope,
-  }: {
-    graph: Graph;
-    live: ReadonlySet<ObjectKey>;
-    selected: ReadonlySet<ObjectKey>;
-    model: SchemaModel;
-    scope: SchemaScope;
-  },
-): boolean {
+function unknownKinds(
+  model: SchemaModel,
+  graph: Graph,
+  { live, wholeDatabase }: { live: ReadonlySet<ObjectKey>; wholeDatabase: boolean },
+): string[] {
   const tables = new Set(model.tables.map((table) => table.key));
-  const touched = [...graph.needsOf(key)].filter((needed) => tables.has(needed));
-  if (touched.length > 0) return touched.some((table) => selected.has(table) && live.has(table));
-  return scope.wholeDatabase;
+  return model.notMigrated
+    .filter(({ key }) => {
+      const touched = [...graph.needsOf(key)].filter((needed) => tables.has(needed));
+      return touched.length > 0 ? touched.some((table) => live.has(table)) : wholeDatabase;
+    })
+    .map(({ kind, name, reason }) => `${kind} ${name}: ${reason}`);
 }
 
 /** A materialized view is filled after those it reads, also through views and functions. */

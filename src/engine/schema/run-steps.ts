@@ -56,7 +56,7 @@ async function runParallel(steps: readonly SchemaStep[], runner: StepRunner): Pr
     changed.resolve();
     changed = Promise.withResolvers<void>();
   };
-  const ready = () => [...waiting].find((step) => step.dependsOn.every((id) => !unfinished.has(id)));
+  const ready = () => waiting.values().find((step) => step.dependsOn.every((id) => !unfinished.has(id)));
   const work = async (session: Session) => {
     while (waiting.size > 0 && failures.length === 0) {
       const step = ready();

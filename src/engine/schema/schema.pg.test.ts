@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import type { Major } from '../../../test/global-setup.ts';
 import { richSchema } from '../../../test/rich-schema.ts';
+import { missingExtensions } from './missing-extensions.ts';
 import { planSchema, type SchemaPlan, type SchemaScope, type SchemaStep } from './plan.ts';
 import { readModel } from './read-model.ts';
 import { runSteps, type StepRunner } from './run-steps.ts';
@@ -30,6 +31,16 @@ function runner(target: TestDatabase, given: Partial<StepRunner> = {}): StepRunn
     ...given,
   };
 }
+
+const noStep: SchemaStep = {
+  id: '',
+  phase: 'index',
+  statements: [],
+  creates: null,
+  relkind: null,
+  dependsOn: [],
+  weight: 0n,
+};
 
 /** Each question answers with one text per object; the answers of both ends must be equal. */
 const QUESTIONS: Readonly<Record<string, string>> = {
@@ -165,7 +176,8 @@ describe('running the steps of a plan', () => {
     const record: StepRunner['record'] = async (session, step) => {
       await session.query('INSERT INTO public.record VALUES ($1)', [step.id]);
     };
-    for (const stop of [5, 70, 100, 130]) {
+    for (const part of [0.1, 0.5, 0.7, 0.9]) {
+      const stop = Math.floor(steps.length * part);
       await runSteps(steps.slice(0, stop), runner(target, { done: await recorded(), record }));
       expect((await recorded()).size).toBe(stop);
     }
@@ -231,17 +243,51 @@ describe('running the steps of a plan', () => {
     expect({ n, builds }).toEqual({ n: '25', builds: 25 });
   });
 
+  it('tries a deadlock again', async () => {
+    await using target = await freshDatabase(18);
+    await target.session.query('CREATE SEQUENCE public.tries');
+    // A sequence counts on through rollbacks.
+    const victim: SchemaStep = {
+      ...noStep,
+      id: 'victim',
+      phase: 'foreign-key',
+      statements: [
+        `DO $$ BEGIN IF nextval('public.tries') < 3 THEN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END IF; END $$`,
+      ],
+    };
+    await runSteps([victim], runner(target));
+    expect((await target.session.one("SELECT nextval('public.tries') AS n")).n).toBe('4');
+  });
+
+  it('lets a running index build finish when another fails, starts no more, and throws the failure', async () => {
+    await using target = await freshDatabase(18);
+    const step = (id: string, sql: string, dependsOn: string[] = []): SchemaStep => ({
+      ...noStep,
+      id,
+      dependsOn,
+      statements: [sql],
+    });
+    const done: string[] = [];
+    const run = runSteps(
+      [
+        step('slow', 'SELECT pg_catalog.pg_sleep(0.5)'),
+        step('broken', 'SELECT 1/0'),
+        step('next', 'SELECT 1', ['slow']),
+      ],
+      runner(target, { jobs: 2, onDone: ({ id }) => done.push(id) }),
+    );
+    await expect(run).rejects.toMatchObject({ facts: { object: 'broken', sqlstate: '22012' } });
+    expect(done).toEqual(['slow']);
+  });
+
   it('ends with the reason of the signal while a statement runs', async () => {
     await using target = await freshDatabase(18);
     const controller = new AbortController();
     const slow: SchemaStep = {
+      ...noStep,
       id: 'slow',
       phase: 'post-data',
       statements: ['SELECT pg_catalog.pg_sleep(60)'],
-      creates: null,
-      relkind: null,
-      dependsOn: [],
-      weight: 0n,
     };
     setTimeout(() => controller.abort(new Error('enough')), 200);
     await expect(runSteps([slow], runner(target, { signal: controller.signal }))).rejects.toThrow('enough');
@@ -378,5 +424,36 @@ describe('values of sequences', () => {
         `SELECT (SELECT id FROM "T") AS id, nextval($$"a.b'\\"$$) AS quoted, nextval('big') AS big`,
       ),
     ).toEqual({ id: '3', quoted: '7', big: '9007199254740994' });
+  });
+});
+
+describe('extensions', () => {
+  it('are not created; their types are used and their members left alone once the target has them', async () => {
+    await using source = await freshDatabase(15);
+    await using target = await freshDatabase(18);
+    await source.session
+      .query(`CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE EXTENSION btree_gist SCHEMA ext;
+      CREATE TABLE t (name ext.citext DEFAULT 'x', n integer, EXCLUDE USING gist (n WITH =)); CREATE INDEX ON t (name)`);
+    await using session = await source.open();
+    const model = await readModel(session);
+    await target.session.query('CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext');
+    expect(await missingExtensions(model, target.session)).toEqual([
+      'extension btree_gist: the target lacks it; create it there in schema ext before the migration',
+    ]);
+    await target.session.query('CREATE EXTENSION btree_gist SCHEMA ext');
+    expect(await missingExtensions(model, target.session)).toEqual([]);
+    const plan = await planFor(source, target);
+    expect(plan.notMigrated).toEqual([]);
+    await runSteps(plan.steps, runner(target));
+    expect(plan.steps.map((step) => step.id)).toEqual([
+      'schema ext',
+      'schema public',
+      'table public.t',
+      'exclusion constraint public.t.t_n_excl',
+      'index public.t_name_idx',
+    ]);
+    const questions = await Promise.all([describeSchema(source), describeSchema(target)]);
+    expect(questions[1].columns).toEqual(questions[0].columns);
+    expect(questions[1].indexes).toEqual(questions[0].indexes);
   });
 });

@@ -10,17 +10,12 @@ export function selectedTables(
   model: SchemaModel,
   includesTable: (name: QualifiedName) => boolean,
 ): Set<ObjectKey> {
-  const tables = new Map(model.tables.map((table) => [table.key, table]));
-  const rootOf = (key: ObjectKey): ObjectKey => {
-    const table = tables.get(key);
-    const [parent] = table?.info.isPartition ? table.definition.parents : [];
-    return parent === undefined || !tables.has(parent) ? key : rootOf(parent);
-  };
+  const byOid = new Map(model.tables.map(({ info }) => [info.oid, info]));
   return new Set(
     model.tables
-      .filter(({ key }) => {
-        const root = tables.get(rootOf(key));
-        return root !== undefined && includesTable(root.info);
+      .filter(({ info }) => {
+        const root = info.rootOid === null ? info : byOid.get(info.rootOid);
+        return root !== undefined && includesTable(root);
       })
       .map(({ key }) => key),
   );

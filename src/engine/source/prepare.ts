@@ -111,7 +111,8 @@ export async function ensurePublication(
   const operations =
     source.version >= 110_000 ? 'insert, update, delete, truncate' : 'insert, update, delete';
   const list = tables.map((table) => `ONLY ${qname(table)}`).join(', ');
-  const statement = `CREATE PUBLICATION ${ident(publication)} FOR TABLE ${list} WITH (publish = '${operations}')`;
+  const members = tables.length > 0 ? ` FOR TABLE ${list}` : '';
+  const statement = `CREATE PUBLICATION ${ident(publication)}${members} WITH (publish = '${operations}')`;
   try {
     await source.query(statement);
   } catch (thrown) {

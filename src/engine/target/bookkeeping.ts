@@ -18,6 +18,10 @@ const TABLES = `
     slot_snapshot text,
     slot_timeline int,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now());
+  -- the source tables that were selected when the task began
+  CREATE TABLE IF NOT EXISTS _opendts.task_table (
+    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL,
+    PRIMARY KEY (task_id, schema_name, table_name));
   -- schema steps, in the transaction of the step
   CREATE TABLE IF NOT EXISTS _opendts.object (
     task_id text NOT NULL, step text NOT NULL, done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),

@@ -1,6 +1,7 @@
 /** The task's row on the target: its phase, its slot, and the fence that keeps a former owner out (I7). */
 import { AppError } from '../../base/errors/app-error.ts';
 import { parseLsn, formatLsn, type Lsn } from '../change/lsn.ts';
+import type { QualifiedName } from '../change/relation.ts';
 import type { Session } from '../pg/session.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 
@@ -48,13 +49,24 @@ export async function readTasks(session: Session): Promise<TaskRow[]> {
 
 export type NewTask = Pick<TaskRow, 'taskId' | 'sourceSystem' | 'sourceDatabase' | 'options' | 'phase'>;
 
-/** Registers the task, or leaves the row that is there. */
-export async function registerTask(session: Session, task: NewTask): Promise<void> {
-  await session.query(
-    `INSERT INTO _opendts.task (task_id, source_system, source_database, options, phase, fence)
-     VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (task_id) DO NOTHING`,
-    [task.taskId, task.sourceSystem, task.sourceDatabase, task.options, task.phase],
-  );
+/** Registers the task with the tables it is about, in one transaction. */
+export async function registerTask(session: Session, task: NewTask, tables: readonly QualifiedName[]): Promise<void> {
+  await session.transaction(async () => {
+    await session.query(
+      `INSERT INTO _opendts.task (task_id, source_system, source_database, options, phase, fence) VALUES ($1, $2, $3, $4, $5, 0)`,
+      [task.taskId, task.sourceSystem, task.sourceDatabase, task.options, task.phase],
+    );
+    await session.query(
+      `INSERT INTO _opendts.task_table (task_id, schema_name, table_name)
+       SELECT $1, t.value ->> 0, t.value ->> 1 FROM pg_catalog.json_array_elements($2::json) t`,
+      [task.taskId, JSON.stringify(tables.map(({ schema, name }) => [schema, name]))],
+    );
+  });
+}
+
+export async function readTaskTables(session: Session, taskId: string): Promise<QualifiedName[]> {
+  const rows = await session.query('SELECT schema_name, table_name FROM _opendts.task_table WHERE task_id = $1', [taskId]);
+  return rows.map((row) => ({ schema: row.schema_name ?? '', name: row.table_name ?? '' }));
 }
 
 const RAISE_ATTEMPTS = 30;

@@ -40,6 +40,8 @@ export interface Folded {
 
 export class Window {
   private readonly foldings = new Map<TargetTable, Folding>();
+  /** By oid of the relation: how it was described last. */
+  private readonly described = new Map<number, TargetTable>();
   private planned: Planned[] = [];
   private readonly counts = new Map<TargetTable, { applied: number; folded: number }>();
   private cells = 0;
@@ -62,6 +64,7 @@ export class Window {
   }
 
   add(table: TargetTable, change: RowChange): void {
+    this.supersede(table);
     this.count++;
     if (change.kind !== 'delete')
       for (const cell of change.new) if (typeof cell === 'string') this.cells += cell.length;
@@ -86,6 +89,14 @@ export class Window {
     this.cells = 0;
     this.count = 0;
     return result;
+  }
+
+  /** The source describes a table anew at any time (DDL, ANALYZE): what was folded before goes before all that follows. */
+  private supersede(table: TargetTable): void {
+    const before = this.described.get(table.relation.oid);
+    if (before === table) return;
+    if (before) this.close(before);
+    this.described.set(table.relation.oid, table);
   }
 
   private tally(table: TargetTable, applied: number, folded: number): void {
@@ -148,13 +159,12 @@ export class Window {
   }
 }
 
-/** One change as it stands. A moved GENERATED ALWAYS key cannot be SET and becomes delete and insert. */
+/** One change as it stands. A moved GENERATED ALWAYS value cannot be SET and becomes delete and insert. */
 function orderedStatements(table: TargetTable, change: RowChange): readonly Planned[] {
   if (change.kind === 'insert') return [insertOne(table, change.new)];
   if (change.kind === 'delete') return [deleteOne(table, change.old)];
   const old = oldRow(table, change.old, change.new);
-  const always =
-    table.key?.some(({ at, column }) => column.identity === 'a' && change.new[at] !== old[at]) ?? false;
+  const always = table.columns.some((column, at) => column?.identity === 'a' && change.new[at] !== old[at]);
   if (always && !change.new.includes(UNCHANGED)) return [deleteOne(table, old), insertOne(table, change.new)];
   const update = updateOne(table, old, change.new);
   return update ? [update] : [];

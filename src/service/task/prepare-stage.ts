@@ -6,11 +6,11 @@ import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { endBackends, identify, isSameDatabase, type DatabaseIdentity } from '../../engine/pg/identity.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { runChecks } from '../../engine/precheck/check.ts';
-import { selectTables } from '../../engine/selection/selection.ts';
+import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
-import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/task-row.ts';
+import { readTaskTables, readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
 import type { ProgressBook } from './progress-book.ts';
 import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
@@ -43,18 +43,19 @@ interface Parts {
 export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const { request, hooks, ends, book } = parts;
   const found = await find(parts);
-  const { taskId } = found;
+  const { taskId, existing } = found;
   book.taskId = taskId;
   await ends.adoptTask(taskId);
   await endFormerOwner(ends, taskId);
   const target = await ends.target();
-  if (!found.existing) {
+  if (!existing) {
     await ensureBookkeeping(target);
-    await registerTask(target, { taskId, ...found.source, options: found.options, phase: 'schema' });
+    await registerTask(target, { taskId, ...found.source, options: found.options, phase: 'schema' }, found.selected);
   }
   const task = await takeOver(target, taskId);
-  const incremental = request.types.has('incremental');
-  const unlogged = found.tables.filter((table) => table.persistence === 'unlogged');
+  const recorded = membership(await readTaskTables(target, taskId));
+  const selected = found.selected.filter(recorded);
+  const tables = selected.filter((table) => table.kind === 'r');
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
     ...parts,
@@ -62,27 +63,30 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     taskId,
     fence: task.fence,
     task,
-    tables: found.tables,
-    followed: found.tables.filter((table) => table.persistence !== 'unlogged'),
+    selected,
+    tables,
+    followed: tables.filter((table) => table.persistence !== 'unlogged'),
     wholeDatabase: request.tables.length + request.excludeTables.length === 0,
     warnings: [],
     notMigrated: [],
     firesNothing: await silenceTriggers(probe),
   };
-  book.register(found.tables);
-  if (found.existing) enter(run, 'prepare', `task ${taskId} goes on (it was at: ${task.phase})`);
-  else enter(run, 'prepare', `task ${taskId}: ${found.tables.length} tables`);
-  if (incremental && unlogged.length > 0) {
-    warn(run, `unlogged tables are copied once and not followed: ${unlogged.map(displayName).join(', ')}`);
-  }
-  if (incremental && !run.firesNothing) {
-    warn(
-      run,
-      'the target account may not set session_replication_role: foreign keys and triggers are left out until the stream has ended',
-    );
-  }
+  book.register(tables);
+  enter(run, 'prepare', existing ? `task ${taskId} goes on (it was at: ${task.phase})` : `task ${taskId}: ${tables.length} tables`);
+  sayWhatIsLeftOut(run, found.selected.filter((table) => !recorded(table)));
   hooks.signal.throwIfAborted();
   return run;
+}
+
+function sayWhatIsLeftOut(run: TaskRun, late: readonly TableInfo[]): void {
+  const list = (tables: readonly TableInfo[]) => tables.map(displayName).join(', ');
+  if (late.length > 0) warn(run, `created on the source after this migration began, and not part of it: ${list(late)}`);
+  if (!run.request.types.has('incremental')) return;
+  const unlogged = run.tables.filter((table) => table.persistence === 'unlogged');
+  if (unlogged.length > 0) warn(run, `unlogged tables are copied once and not followed: ${list(unlogged)}`);
+  if (!run.firesNothing) {
+    warn(run, 'the target account may not set session_replication_role: foreign keys and triggers are left out while changes are followed');
+  }
 }
 
 interface Found {
@@ -90,31 +94,22 @@ interface Found {
   readonly options: string;
   readonly source: { readonly sourceSystem: string; readonly sourceDatabase: string };
   readonly existing: TaskRow | null;
-  readonly tables: readonly TableInfo[];
+  readonly selected: readonly TableInfo[];
 }
 
 async function find({ request, ends, book }: Parts): Promise<Found> {
   book.phase = 'connect';
   const [source, target] = [await ends.source(), await ends.target()];
   const [here, there] = [await identify(source), await identify(target)];
-  if (isSameDatabase(here, there)) {
-    throw new AppError('SAME_DATABASE', { database: here.database });
-  }
+  if (isSameDatabase(here, there)) throw new AppError('SAME_DATABASE', { database: here.database });
   book.phase = 'check';
-  const all = await readTables(source);
-  const selected = selectTables(all, request.tables, request.excludeTables);
+  const selected = selectTables(await readTables(source), request.tables, request.excludeTables);
   const options = canonicalOptions(request);
   const taskId = taskIdOf(here, there, options);
   const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
   const existing = tasks.find((task) => task.taskId === taskId) ?? null;
   if (!existing) await check(request, { source, target, selected });
-  return {
-    taskId,
-    options,
-    source: { sourceSystem: here.systemIdentifier, sourceDatabase: here.database },
-    existing,
-    tables: selected.filter((table) => table.kind === 'r'),
-  };
+  return { taskId, options, source: { sourceSystem: here.systemIdentifier, sourceDatabase: here.database }, existing, selected };
 }
 
 async function check(

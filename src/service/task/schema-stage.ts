@@ -3,9 +3,7 @@ import { membership } from '../../engine/selection/selection.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
-import { readTables } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
-import { selectTables } from '../../engine/selection/selection.ts';
 import { readDoneSteps, recordStep } from '../../engine/target/task-row.ts';
 import type { TaskRun } from './task-run.ts';
 
@@ -13,10 +11,9 @@ export async function planFor(run: TaskRun): Promise<SchemaPlan> {
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [] };
   const source = await run.ends.source();
   const model = await readModel(source);
-  const selected = selectTables(await readTables(source), run.request.tables, run.request.excludeTables);
   const plan = planSchema(
     model,
-    { includesTable: membership(selected), wholeDatabase: run.wholeDatabase },
+    { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase },
     (await run.ends.target()).version,
   );
   run.notMigrated.push(...plan.notMigrated);

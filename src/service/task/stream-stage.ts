@@ -126,7 +126,6 @@ export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promis
 /** Asks the source every second where its WAL ends; a source that does not answer leaves the lag unknown. */
 function startMonitor(run: TaskRun, recorded: () => Lsn): { stop(): Promise<void> } {
   const { book, ends } = run;
-  let stopped = false;
   const poll = async () => {
     try {
       const end = await endOfWal(await ends.source());
@@ -138,13 +137,13 @@ function startMonitor(run: TaskRun, recorded: () => Lsn): { stop(): Promise<void
   };
   let running = Promise.resolve();
   const timer = setInterval(() => {
-    running = running.then(() => (stopped ? undefined : poll()));
+    running = running.then(poll);
   }, MONITOR_MS);
   return {
-    stop: async () => {
-      stopped = true;
+    // The last figure is of the end, not of the second before it.
+    stop: () => {
       clearInterval(timer);
-      await running;
+      return running.then(() => (run.hooks.signal.aborted ? undefined : poll()));
     },
   };
 }

@@ -39,7 +39,9 @@ export interface TaskRun {
   readonly fence: bigint;
   /** The task's row as it is now; replaced as phases pass. */
   task: TaskRow;
-  /** Selected tables with rows of their own. */
+  /** What was selected when the task began, as far as it still exists; partitioned tables and their partitions too. */
+  readonly selected: readonly TableInfo[];
+  /** Of these, the tables with rows of their own. */
   readonly tables: readonly TableInfo[];
   /** Those whose changes can be followed. */
   readonly followed: readonly TableInfo[];

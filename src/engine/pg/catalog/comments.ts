@@ -1,4 +1,4 @@
-/** Comments of user objects and of columns. */
+/** Comments of user objects and of columns; not that of the schema public, which is not ours to describe on the target. */
 import type { Session } from '../session.ts';
 import type { ObjectKey } from './user-object.ts';
 
@@ -14,6 +14,6 @@ export async function readComments(session: Session): Promise<CommentInfo[]> {
     SELECT k.relname || ':' || d.objoid AS object, a.attname AS column, d.description AS text
       FROM pg_catalog.pg_description d JOIN pg_catalog.pg_class k ON k.oid = d.classoid
       LEFT JOIN pg_catalog.pg_attribute a ON k.relname = 'pg_class' AND d.objsubid > 0 AND a.attrelid = d.objoid AND a.attnum = d.objsubid
-     WHERE d.objoid >= 16384 OR (k.relname = 'pg_namespace' AND d.description <> 'standard public schema')
+     WHERE d.objoid >= 16384
      ORDER BY d.objoid, d.objsubid`);
 }

@@ -1,0 +1,52 @@
+/** Which change belongs to which copy (data-plane I1). */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Begin } from '../change/change.ts';
+import { lsnFrom } from '../change/lsn.ts';
+import { parseSnapshot } from '../change/snapshot.ts';
+import { isInCopy, type UnitSnapshot } from './visibility.ts';
+
+function begin(xid: number, finalLsn: bigint): Begin {
+  return { kind: 'begin', xid, finalLsn: lsnFrom(finalLsn), commitTime: 0n };
+}
+
+const READ_UNTIL = 1_000n;
+const later: UnitSnapshot = {
+  later: { snapshot: parseSnapshot('100:200:100,150'), readUntil: lsnFrom(READ_UNTIL) },
+};
+
+describe('a transaction of the stream', () => {
+  it('always applies to a unit copied under the snapshot of the slot', () => {
+    fc.assert(
+      fc.property(fc.nat(0xffffffff), fc.bigInt({ min: 0n, max: 1n << 64n }), (xid, finalLsn) => {
+        expect(isInCopy({ later: null }, begin(xid, finalLsn))).toBe(false);
+      }),
+    );
+  });
+
+  it('is in a copy under a later snapshot exactly when that snapshot sees it', () => {
+    expect(isInCopy(later, begin(99, 500n))).toBe(true);
+    expect(isInCopy(later, begin(149, 500n))).toBe(true);
+    expect(isInCopy(later, begin(100, 500n))).toBe(false);
+    expect(isInCopy(later, begin(150, 500n))).toBe(false);
+    expect(isInCopy(later, begin(200, 500n))).toBe(false);
+  });
+
+  it('is judged by its xid up to R, and applies beyond it whatever its xid looks like', () => {
+    expect(isInCopy(later, begin(149, READ_UNTIL))).toBe(true);
+    fc.assert(
+      fc.property(fc.nat(0xffffffff), fc.bigInt({ min: 1n, max: 1n << 63n }), (xid, beyond) => {
+        expect(isInCopy(later, begin(xid, READ_UNTIL + beyond))).toBe(false);
+      }),
+    );
+  });
+
+  it('is judged in the epoch of the snapshot', () => {
+    const wrapped: UnitSnapshot = {
+      later: { snapshot: parseSnapshot('4294967396:4294967496:'), readUntil: lsnFrom(READ_UNTIL) },
+    };
+    expect(isInCopy(wrapped, begin(99, 500n))).toBe(true);
+    expect(isInCopy(wrapped, begin(4_294_967_000, 500n))).toBe(true);
+    expect(isInCopy(wrapped, begin(201, 500n))).toBe(false);
+  });
+});
