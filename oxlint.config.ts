@@ -44,7 +44,7 @@ function layer(files: string, forbidden: string[], message: string, withDriver: 
   };
 }
 
-const allWings = [...Object.keys(wings).map((name) => name.split('/')[0] ?? name)];
+const allWings = Object.keys(wings).map((name) => name.split('/')[0] ?? name);
 const wingLayers = Object.entries(wings).map(([from, to]) => {
   const forbidden = allWings
     .filter((name) => name !== from.split('/')[0] && !to.includes(name))
@@ -64,7 +64,7 @@ const roomLayers = Object.entries(rooms).map(([from, to]) => {
 });
 
 export default defineConfig({
-  plugins: ['typescript', 'import', 'oxc', 'unicorn'],
+  plugins: ['typescript', 'import', 'oxc', 'unicorn', 'node'],
   categories: { correctness: 'error' },
   options: { typeAware: true },
   rules: {
@@ -73,17 +73,22 @@ export default defineConfig({
     'max-lines': ['error', { max: 300 }],
     'max-params': ['error', { max: 4 }],
     'no-console': 'error',
+    // The environment is read by the composition roots and handed on.
+    'node/no-process-env': 'error',
     'typescript/no-explicit-any': 'error',
     'typescript/no-floating-promises': 'error',
     'typescript/no-misused-promises': 'error',
     'typescript/switch-exhaustiveness-check': 'error',
     'typescript/await-thenable': 'error',
     'typescript/no-non-null-assertion': 'error',
-    'no-restricted-globals': 'off',
   },
   overrides: [
     ...wingLayers,
     ...roomLayers,
+    {
+      files: ['src/main.ts', 'scripts/**', 'test/**', '**/*.test.ts'],
+      rules: { 'node/no-process-env': 'off' },
+    },
     {
       files: ['**/*.test.ts', 'test/**'],
       rules: { 'max-lines': ['error', { max: 800 }], 'typescript/no-non-null-assertion': 'off' },

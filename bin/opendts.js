@@ -25,7 +25,8 @@ function runAgain(node) {
   // The title replaces the arguments in process lists: they may hold a connection string.
   const args = [self, ...process.argv.slice(2)];
   process.title = 'opendts';
-  const child = spawn(node, args, { stdio: 'inherit' });
+  // The channel tells the child when this process is gone, also after kill -9.
+  const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
   // Ctrl-C reaches the child by itself, being in the same process group; handing it on would make it two.
   process.on('SIGINT', () => {});
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

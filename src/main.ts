@@ -21,6 +21,9 @@ function onSignal(name: StopName): void {
 
 process.on('SIGINT', () => onSignal('SIGINT'));
 process.on('SIGTERM', () => onSignal('SIGTERM'));
+// Under an older Node bin/opendts.js is our parent and waits for us: when it is killed, we end as it did.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+process.channel?.unref();
 // A reader that went away (`opendts inspect … | head`) is no reason to end a migration, nor to complain.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {

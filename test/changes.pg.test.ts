@@ -16,7 +16,8 @@ interface Case {
   readonly changes: readonly string[];
 }
 
-const TOAST = (seed: string) => `(SELECT string_agg(md5((${seed})::text || g), '') FROM generate_series(1, 100) g)`;
+const TOAST = (seed: string) =>
+  `(SELECT string_agg(md5((${seed})::text || g), '') FROM generate_series(1, 100) g)`;
 
 const CASES: readonly Case[] = [
   {
@@ -114,13 +115,15 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'the inputs of a generated column',
-    tables: ['computed', 'computed_keyless'],
-    setup: `CREATE TABLE computed (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED, b text); INSERT INTO computed (id, a, b) SELECT i, i, 'b' FROM generate_series(1, 9) i;
-            CREATE TABLE computed_keyless (a int, twice int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO computed_keyless (a) SELECT i % 2 FROM generate_series(1, 6) i`,
-    changes: [
-      `UPDATE computed SET a = a + 1 WHERE id < 5; INSERT INTO computed (id, a) VALUES (10, 10)`,
-      `UPDATE computed_keyless SET a = 5 WHERE a = 1; DELETE FROM computed_keyless WHERE a = 0`,
-    ],
+    tables: ['computed'],
+    setup: `CREATE TABLE computed (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED, b text); INSERT INTO computed (id, a, b) SELECT i, i, 'b' FROM generate_series(1, 9) i`,
+    changes: [`UPDATE computed SET a = a + 1 WHERE id < 5; INSERT INTO computed (id, a) VALUES (10, 10)`],
+  },
+  {
+    name: 'the inputs of a generated column in a table without a key',
+    tables: ['computed_keyless'],
+    setup: `CREATE TABLE computed_keyless (a int, twice int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO computed_keyless (a) SELECT i % 2 FROM generate_series(1, 6) i`,
+    changes: [`UPDATE computed_keyless SET a = 5 WHERE a = 1; DELETE FROM computed_keyless WHERE a = 0`],
   },
   {
     name: 'identity columns that are generated always',
@@ -218,7 +221,16 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'keys whose equal values differ in text, and keys of other types',
-    tables: ['key_numeric', 'key_float', 'key_char', 'key_domain', 'key_array', 'key_enum', 'key_many', 'key_interval'],
+    tables: [
+      'key_numeric',
+      'key_float',
+      'key_char',
+      'key_domain',
+      'key_array',
+      'key_enum',
+      'key_many',
+      'key_interval',
+    ],
     setup: `CREATE TABLE key_numeric (k numeric PRIMARY KEY, v int); INSERT INTO key_numeric VALUES (1.0, 1), (2.50, 2), ('NaN', 3);
             CREATE TABLE key_float (k float8 PRIMARY KEY, v int); INSERT INTO key_float VALUES (0, 1), ('NaN', 2), ('-Infinity', 3), (0.1::float8 + 0.2, 4), (1e308, 5);
             CREATE TABLE key_char (k char(5), l bpchar, v int, PRIMARY KEY (k, l)); INSERT INTO key_char VALUES ('a', 'b', 1), ('b', 'b  ', 2);
@@ -299,7 +311,10 @@ const CASES: readonly Case[] = [
     name: 'a row that references a later one by a deferred foreign key',
     tables: ['tree'],
     setup: `CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree DEFERRABLE INITIALLY DEFERRED); INSERT INTO tree VALUES (1, NULL)`,
-    changes: [`INSERT INTO tree VALUES (5, 6); INSERT INTO tree VALUES (6, 1)`, `DELETE FROM tree WHERE id = 6; DELETE FROM tree WHERE id = 5`],
+    changes: [
+      `INSERT INTO tree VALUES (5, 6); INSERT INTO tree VALUES (6, 1)`,
+      `DELETE FROM tree WHERE id = 6; DELETE FROM tree WHERE id = 5`,
+    ],
   },
   {
     name: '200,000 changes in one transaction',
@@ -316,7 +331,9 @@ const SCHEMAS = ['live', 'late', 'once'] as const;
 const within = (schema: string) => `SET search_path = ${schema}, public`;
 
 async function setUp(db: TestDatabase): Promise<void> {
-  await db.session.query('CREATE TABLE public.noted (schema text, what text); CREATE TABLE public.elsewhere (id int PRIMARY KEY)');
+  await db.session.query(
+    'CREATE TABLE public.noted (schema text, what text); CREATE TABLE public.elsewhere (id int PRIMARY KEY)',
+  );
   for (const schema of SCHEMAS) {
     await db.session.query(`CREATE SCHEMA ${schema}; ${within(schema)}`);
     // 200,000 changes one at a time would say nothing more.
@@ -325,7 +342,8 @@ async function setUp(db: TestDatabase): Promise<void> {
 }
 
 function casesOf(schema: (typeof SCHEMAS)[number]): readonly Case[] {
-  const all = CASES.filter(({tables}) => !SKIP.includes(tables[0]!)); return schema === 'once' ? all : all.filter(({ tables }) => !tables.includes('bulk'));
+  const all = CASES.filter(({ tables }) => !SKIP.includes(tables[0]!));
+  return schema === 'once' ? all : all.filter(({ tables }) => !tables.includes('bulk'));
 }
 
 async function change(db: TestDatabase, schema: (typeof SCHEMAS)[number]): Promise<void> {
@@ -334,7 +352,12 @@ async function change(db: TestDatabase, schema: (typeof SCHEMAS)[number]): Promi
     const transactions = schema === 'once' ? [changes.join('; ')] : changes;
     for (const transaction of transactions) await db.session.query(`BEGIN; ${transaction}; COMMIT`);
     // Between them: a transaction of nothing for us, and one of a table that is not selected.
-    await db.session.query(`SELECT pg_current_xact_id()`.replace('pg_current_xact_id', db.major === 12 ? 'txid_current' : 'pg_current_xact_id'));
+    await db.session.query(
+      `SELECT pg_current_xact_id()`.replace(
+        'pg_current_xact_id',
+        db.major === 12 ? 'txid_current' : 'pg_current_xact_id',
+      ),
+    );
     await db.session.query('INSERT INTO public.elsewhere SELECT count(*) FROM public.elsewhere');
   }
 }
@@ -359,9 +382,14 @@ describe.each([
     await following.catchUp();
     await change(source, 'late');
     await migrate(source, target, { excludeTables: ['public.elsewhere'] });
+    await source.session.query('RESET search_path');
     const { verdicts } = await compare(source, target);
     compared = new Set(verdicts.map(({ table }) => table));
-    differing = new Map(verdicts.flatMap(({ table, verdict, reason }) => (verdict === 'identical' ? [] : [[table, reason ?? verdict]])));
+    differing = new Map(
+      verdicts.flatMap(({ table, verdict, reason }) =>
+        verdict === 'identical' ? [] : [[table, reason ?? verdict]],
+      ),
+    );
   });
   afterAll(async () => {
     await source?.[Symbol.asyncDispose]();
@@ -369,12 +397,69 @@ describe.each([
   });
 
   it.each(CASES)('$name', ({ tables }) => {
-    const names = SCHEMAS.flatMap((schema) => (casesOf(schema).some((other) => other.tables === tables) ? tables.map((table) => `${schema}.${table}`) : []));
+    const names = SCHEMAS.flatMap((schema) =>
+      casesOf(schema).some((other) => other.tables === tables)
+        ? tables.map((table) => `${schema}.${table}`)
+        : [],
+    );
     expect(names.filter((name) => !compared.has(name))).toEqual([]);
-    expect(names.flatMap((name) => (differing.has(name) ? [`${name}: ${differing.get(name)}`] : []))).toEqual([]);
+    expect(names.flatMap((name) => (differing.has(name) ? [`${name}: ${differing.get(name)}`] : []))).toEqual(
+      [],
+    );
   });
 
   it('leaves nothing else different but the table that was excluded', () => {
     expect([...differing.keys()]).toEqual(['public.elsewhere']);
+  });
+});
+
+describe('an identity column that is generated always', () => {
+  it('moves as a key also when the row has an out-of-line value that did not change', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session
+      .query(`CREATE TABLE a (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, big text); INSERT INTO a (big) SELECT ${TOAST('i')} FROM generate_series(1, 3) i;
+      CREATE TABLE b (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, big text, n int); INSERT INTO b (big) SELECT ${TOAST('i')} FROM generate_series(1, 3) i`);
+    await migrate(source, target);
+    await source.session.query(
+      'UPDATE a SET id = DEFAULT WHERE id = 2; UPDATE b SET id = DEFAULT, n = 5 WHERE id = 2',
+    );
+    await migrate(source, target);
+    expect((await compare(source, target)).differing).toEqual([]);
+  });
+
+  it('changes also where it is not the key, and in a table without a key', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session
+      .query(`CREATE TABLE a (k int PRIMARY KEY, id int GENERATED ALWAYS AS IDENTITY); INSERT INTO a SELECT generate_series(1, 3);
+      CREATE TABLE b (id int GENERATED ALWAYS AS IDENTITY, v int); INSERT INTO b (v) SELECT generate_series(1, 3)`);
+    await migrate(source, target);
+    await source.session.query('UPDATE b SET id = DEFAULT WHERE id = 2');
+    await migrate(source, target);
+    expect((await compare(source, target)).differing).toEqual([]);
+    await source.session.query('UPDATE a SET id = DEFAULT WHERE id = 2');
+    await migrate(source, target);
+    expect((await compare(source, target)).differing).toEqual([]);
+  });
+});
+
+describe('a collation under which different texts are equal', () => {
+  it('keeps keys apart from their spelling', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    const [icu] = await source.session.query(
+      `SELECT 1 AS yes FROM pg_collation WHERE collprovider = 'i' LIMIT 1`,
+    );
+    if (!icu) return;
+    await source.session
+      .query(`CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+      CREATE TABLE t (k text COLLATE nocase PRIMARY KEY, v int); INSERT INTO t VALUES ('a', 1), ('B', 2), ('c', 3)`);
+    await migrate(source, target);
+    await source.session.query(
+      `UPDATE t SET k = 'A' WHERE v = 1; UPDATE t SET v = 20 WHERE k = 'b'; DELETE FROM t WHERE k = 'C'; INSERT INTO t VALUES ('C', 4); UPDATE t SET v = v + 1`,
+    );
+    await migrate(source, target);
+    expect((await compare(source, target)).differing).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { cliHome } from './spawn-cli.ts';
+import { cliHome, pretendOldNode } from './spawn-cli.ts';
 
 const home = cliHome();
 afterAll(() => home[Symbol.dispose]());
@@ -136,9 +136,8 @@ describe('opendts', () => {
   });
 
   it('runs itself again with the packaged Node when started under an older one', async () => {
-    const old = join(home.folder, 'pretend-old.mjs');
-    writeFileSync(old, "Object.defineProperty(process.versions, 'node', { value: '20.0.0' });");
-    const { code, stdout, stderr } = await home.run(['verify', '--json'], { nodeArgs: ['--import', old] });
+    const nodeArgs = ['--import', pretendOldNode(home)];
+    const { code, stdout, stderr } = await home.run(['verify', '--json'], { nodeArgs });
     expect(stderr).toContain('No source is given.');
     expect(JSON.parse(stdout)).toMatchObject({ kind: 'Error' });
     expect(code).toBe(2);

@@ -1,6 +1,6 @@
 /** Runs the command line as a user does: bin/opendts.js in a process of its own, with an environment of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -57,4 +57,11 @@ export function cliHome(): CliHome {
     run: (args, options) => start(args, options).finished,
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** A module to `--import` that makes Node claim to be 20; the packaged Node, started without it, is itself. */
+export function pretendOldNode(home: CliHome): string {
+  const file = join(home.folder, 'pretend-old-node.mjs');
+  writeFileSync(file, "Object.defineProperty(process.versions, 'node', { value: '20.0.0' });");
+  return file;
 }

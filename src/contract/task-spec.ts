@@ -20,7 +20,6 @@ export const taskSpec = z.strictObject({
   excludeTables: z.array(tablePattern).default([]).describe('Tables to leave out'),
   jobs: z.int().min(1).max(64).default(2).describe('Tables copied and indexes built at the same time'),
 });
-export type TaskSpec = z.infer<typeof taskSpec>;
 
 /** A task file: kubectl-shaped, so that `apply` and `export` round-trip. */
 export const taskFile = z.strictObject({

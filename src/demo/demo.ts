@@ -73,7 +73,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { summary, counts } = await migrateUnderLoad(source, target, options);
   const { verdicts, sequences } = await compareEnds(source, target, options);
   const servers = keep ? { source: describe(source), target: describe(target) } : null;
-  if (keep) cleanup.move();
+  if (keep) {
+    for (const { server } of [source, target]) server.keep();
+    cleanup.move();
+  }
   const different = verdicts.filter(({ verdict }) => verdict !== 'identical');
   if (different.length + sequences.behind.length > 0) {
     for (const { table, verdict, reason } of different) say(`  ${table}: ${verdict} (${reason})`);

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AppError } from '../errors/app-error.ts';
 import { sleep } from '../runtime/sleep.ts';
+import { FOLDER_PREFIX, markMaker, removeOrphans, unmarkMaker } from './orphans.ts';
 import { findBinaries, giveTo, publish, type Binaries } from './binaries.ts';
 
 export interface EmbeddedServer {
@@ -34,6 +35,8 @@ export interface EmbeddedServer {
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
   /** Starts the same data again on the same port, as after a crash. */
   restart(): Promise<EmbeddedServer>;
+  /** Lets it run on when this process ends; otherwise the next start of a server removes it. */
+  keep(): void;
   /** Stops it and deletes its data. */
   remove(): Promise<void>;
 }
@@ -50,8 +53,10 @@ const START_SECONDS = 60;
 /** A new, empty cluster in a folder of its own, running. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   const binaries = findBinaries(options.major);
-  const folder = mkdtempSync(join(tmpdir(), `opendts-pg${options.major}-`));
+  removeOrphans();
+  const folder = mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${options.major}-`));
   giveTo(folder, binaries.runAs);
+  markMaker(folder);
   const template = clusterTemplate(binaries);
   const copied = spawnSync('cp', ['-a', join(template, 'data'), join(folder, 'data')]);
   if (copied.status !== 0) cpSync(join(template, 'data'), join(folder, 'data'), { recursive: true });
@@ -124,6 +129,7 @@ async function run(binaries: Binaries, cluster: Cluster): Promise<EmbeddedServer
       await stop();
       return run(binaries, cluster);
     },
+    keep: () => unmarkMaker(folder),
     remove: async () => {
       await stop('immediate');
       rmSync(folder, { recursive: true, force: true });

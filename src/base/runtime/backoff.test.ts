@@ -14,12 +14,16 @@ describe('the pause before an attempt', () => {
   it('is shortened by a quarter at most', () => {
     expect(backoffMs(3, OPTIONS, 0.999)).toBe(300);
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 5_000 }), fc.double({ min: 0, max: 0.999 }), (attempt, random) => {
-        const longest = backoffMs(attempt, OPTIONS, 0);
-        const pause = backoffMs(attempt, OPTIONS, random);
-        expect(pause).toBeGreaterThanOrEqual(Math.floor(longest * 0.75));
-        expect(pause).toBeLessThanOrEqual(longest);
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 5_000 }),
+        fc.double({ min: 0, max: 0.999 }),
+        (attempt, random) => {
+          const longest = backoffMs(attempt, OPTIONS, 0);
+          const pause = backoffMs(attempt, OPTIONS, random);
+          expect(pause).toBeGreaterThanOrEqual(Math.floor(longest * 0.75));
+          expect(pause).toBeLessThanOrEqual(longest);
+        },
+      ),
     );
   });
 });

@@ -38,7 +38,12 @@ export async function identify(session: Session): Promise<DatabaseIdentity> {
  * another. A clone that has started on its own is another database.
  */
 export function isSameDatabase(a: DatabaseIdentity, b: DatabaseIdentity): boolean {
-  if (a.systemIdentifier !== b.systemIdentifier || a.databaseOid !== b.databaseOid || a.database !== b.database) return false;
+  if (
+    a.systemIdentifier !== b.systemIdentifier ||
+    a.databaseOid !== b.databaseOid ||
+    a.database !== b.database
+  )
+    return false;
   return a.startedAt === b.startedAt || a.isStandby || b.isStandby;
 }
 

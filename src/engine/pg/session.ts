@@ -57,7 +57,8 @@ export class Session implements AsyncDisposable {
   static async open(config: pg.ClientConfig, side: Side): Promise<Session> {
     const client = new pg.Client({ ...config, types: { getTypeParser: () => (value: unknown) => value } });
     // The driver would fall back to PGOPTIONS: what the environment may say has been decided by whoever made the configuration.
-    const parameters = (client as unknown as { connectionParameters: { options: string | undefined } }).connectionParameters;
+    const parameters = (client as unknown as { connectionParameters: { options: string | undefined } })
+      .connectionParameters;
     parameters.options = config.options;
     let version = '';
     (client as unknown as { connection: NodeJS.EventEmitter }).connection.on(
@@ -66,14 +67,18 @@ export class Session implements AsyncDisposable {
         if (message.parameterName === 'server_version') version = message.parameterValue;
       },
     );
+    // From the start: an error that arrives together with the last answer of the login would else reach nobody and end the process.
+    let early: unknown = null;
+    client.on('error', (error) => (early ??= error));
     try {
       await client.connect();
     } catch (thrown) {
-      client.on('error', () => {});
       await client.end().catch(() => {});
       throw fromDriver(thrown);
     }
-    return new Session(client, side, versionNumber(version));
+    const session = new Session(client, side, versionNumber(version));
+    session.lost = early;
+    return session;
   }
 
   /** Runs one statement; with values through the extended protocol. Rows come as text. Server errors are PgError; a lost connection is CONNECTION_LOST. */

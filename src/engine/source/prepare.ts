@@ -35,26 +35,29 @@ export async function setReplicaIdentities(
   remember: Remember,
 ): Promise<string[]> {
   const changed: string[] = [];
+  for (const table of tables) assertIdentityIsSent(table);
   for (const table of tables.filter(needsFull)) {
-    assertNoGeneratedIdentity(table);
     await remember({ id: `replica identity of ${displayName(table)}`, undo: undoIdentity(table) });
     await withLockRetry(source, `ALTER TABLE ONLY ${qname(table)} REPLICA IDENTITY FULL`);
     changed.push(displayName(table));
   }
-  for (const table of tables) assertNoGeneratedIdentity(table);
   return changed;
 }
 
-/** pgoutput sends NULL for generated columns, so an identity that holds one would match the wrong row. */
-function assertNoGeneratedIdentity(table: TableInfo): void {
-  const generated = table.columns.find(
-    (column) => column.generated !== '' && table.identityColumns.includes(column.name),
+/**
+ * Every identity column must be one that the stream carries. A key over a generated column would match the wrong row, because pgoutput
+ * sends NULL for it; and a published table with FULL over a virtual generated column refuses its own users' UPDATE and DELETE.
+ */
+function assertIdentityIsSent(table: TableInfo): void {
+  const isFull = needsFull(table) || table.replicaIdentity === 'full';
+  const missing = table.columns.find(({ name, generated }) =>
+    isFull ? generated === 'v' : generated !== '' && table.identityColumns.includes(name),
   );
-  if (!generated) return;
+  if (!missing) return;
   throw new AppError('USAGE', {
-    problem: `The replica identity of ${displayName(table)} contains the generated column "${generated.name}", which the change stream leaves empty.`,
+    problem: `The replica identity of ${displayName(table)} ${isFull ? 'would contain' : 'contains'} the generated column "${missing.name}", which the change stream does not carry.`,
     remedy:
-      'Set another replica identity (ALTER TABLE … REPLICA IDENTITY USING INDEX …), or leave the table out with --exclude-table.',
+      'Give the table a key of ordinary columns (a primary key, or REPLICA IDENTITY USING INDEX …), or leave it out with --exclude-table.',
   });
 }
 
@@ -111,8 +114,10 @@ export async function ensurePublication(
   const operations =
     source.version >= 110_000 ? 'insert, update, delete, truncate' : 'insert, update, delete';
   const list = tables.map((table) => `ONLY ${qname(table)}`).join(', ');
+  // With FULL, 18 refuses the users' own UPDATE and DELETE where stored generated columns are not published.
+  const generated = source.version >= 180_000 ? ', publish_generated_columns = stored' : '';
   const members = tables.length > 0 ? ` FOR TABLE ${list}` : '';
-  const statement = `CREATE PUBLICATION ${ident(publication)}${members} WITH (publish = '${operations}')`;
+  const statement = `CREATE PUBLICATION ${ident(publication)}${members} WITH (publish = '${operations}'${generated})`;
   try {
     await source.query(statement);
   } catch (thrown) {

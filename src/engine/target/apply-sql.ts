@@ -26,25 +26,21 @@ interface Slot {
   readonly column: ColumnInfo;
 }
 
+/** The table where rows are found or changed. */
+function rowsOf(table: TargetTable): string {
+  return `${table.only ? 'ONLY ' : ''}${qname(table.name)}`;
+}
+
 /** Columns an INSERT writes. */
 export function writable(table: TargetTable): readonly Slot[] {
   return table.columns.flatMap((column, at) => (column ? [{ at, column }] : []));
 }
 
-/** GENERATED ALWAYS AS IDENTITY cannot be SET: outside the key such a column is matched instead, so that a change of it is never lost in silence. */
-function isFixed({ at, column }: Slot, key: readonly KeyColumn[]): boolean {
-  return column.identity === 'a' && !key.some((part) => part.at === at);
-}
-
-/** Columns an UPDATE sets when these cells are known. */
+/** Columns a folded UPDATE sets when these cells are known. */
 export function settable(table: TargetTable, tuple: Tuple, key: readonly KeyColumn[]): readonly Slot[] {
   return writable(table).filter(
-    (slot) => tuple[slot.at] !== UNCHANGED && !isFixed(slot, key) && !key.some((part) => part.at === slot.at),
+    (slot) => tuple[slot.at] !== UNCHANGED && !key.some((part) => part.at === slot.at),
   );
-}
-
-function fixed(table: TargetTable, key: readonly KeyColumn[]): readonly Slot[] {
-  return writable(table).filter((slot) => isFixed(slot, key));
 }
 
 function value(cell: Cell | undefined): ByteText | null {
@@ -65,9 +61,14 @@ function arrayParameter(
   { column }: Slot,
   position: number,
 ): { readonly type: string; readonly read: string } {
-  return column.isArray || column.typeKind === 'c' || column.typeKind === 'd'
+  return column.isArray || column.typeKind === 'c' || column.typeKind === 'd' || hasOwnDelimiter(column)
     ? { type: 'text', read: `u.c${position}::${column.bareType}` }
     : { type: column.bareType, read: `u.c${position}` };
+}
+
+/** The elements of an array of it may be parted by something else than a comma: box has ';', PostGIS's geometry ':'. */
+function hasOwnDelimiter({ typeOid, typeKind, isBuiltinType }: ColumnInfo): boolean {
+  return typeOid === 603 || (typeKind === 'b' && !isBuiltinType);
 }
 
 /** `unnest($1::int4[], …) u(c0, …)` over these columns, with how to read each. Several arrays are understood only under the bare name. */
@@ -104,7 +105,7 @@ export function insertSet(table: TargetTable, rows: Rows): Planned {
 
 export function deleteSet(table: TargetTable, key: readonly KeyColumn[], rows: Rows): Planned {
   const { from, reads } = unnest(key);
-  const sql = `DELETE FROM ${qname(table.name)} t USING ${from} WHERE ${keyMatch(key, reads)}`;
+  const sql = `DELETE FROM ${rowsOf(table)} t USING ${from} WHERE ${keyMatch(key, reads)}`;
   return { sql, values: columnArrays(key, rows), expect: rows.length, table, operation: 'delete', key: null };
 }
 
@@ -115,17 +116,10 @@ export function updateSet(
   sets: readonly Slot[],
   rows: Rows,
 ): Planned {
-  const guards = fixed(table, key);
-  const slots = [...key, ...sets, ...guards];
+  const slots = [...key, ...sets];
   const { from, reads } = unnest(slots);
   const assignments = sets.map(({ column }, at) => `${ident(column.name)} = ${reads[key.length + at]}`);
-  const guard = guards
-    .map(
-      ({ column }, at) =>
-        ` AND t.${ident(column.name)} IS NOT DISTINCT FROM ${reads[key.length + sets.length + at]}`,
-    )
-    .join('');
-  const sql = `UPDATE ${qname(table.name)} t SET ${assignments.join(', ')} FROM ${from} WHERE ${keyMatch(key, reads)}${guard}`;
+  const sql = `UPDATE ${rowsOf(table)} t SET ${assignments.join(', ')} FROM ${from} WHERE ${keyMatch(key, reads)}`;
   return {
     sql,
     values: columnArrays(slots, rows),
@@ -161,7 +155,7 @@ function keyCells(table: TargetTable, row: Tuple): readonly Cell[] | null {
 export function deleteOne(table: TargetTable, old: Tuple): Planned {
   const found = findOne(table, old, 0);
   return {
-    sql: `DELETE FROM ${qname(table.name)} t WHERE ${found.where}`,
+    sql: `DELETE FROM ${rowsOf(table)} t WHERE ${found.where}`,
     values: found.values,
     expect: 1,
     table,
@@ -172,33 +166,46 @@ export function deleteOne(table: TargetTable, old: Tuple): Planned {
 
 /** `old` as in deleteOne; sets every column of `row` that is known, key columns too when they changed. Null when nothing is left to set. */
 export function updateOne(table: TargetTable, old: Tuple, row: Tuple): Planned | null {
-  const keyMoves = table.key?.some(({ at }) => row[at] !== UNCHANGED && row[at] !== old[at]) ?? false;
-  const sets = writable(table).filter(
-    (slot) =>
-      row[slot.at] !== UNCHANGED &&
-      slot.column.identity !== 'a' &&
-      (keyMoves || !table.key?.some((part) => part.at === slot.at)),
-  );
-  const guards = writable(table).filter(
-    ({ at, column }) => column.identity === 'a' && !table.key?.some((part) => part.at === at),
+  const isKey = ({ at }: Slot) => table.key?.some((part) => part.at === at) ?? false;
+  const moved = (slot: Slot) => row[slot.at] !== UNCHANGED && row[slot.at] !== old[slot.at];
+  // The old value of a column outside the identity is not known: it may have changed.
+  const knowsOld = (slot: Slot) => isKey(slot) || table.relation.replicaIdentity === 'full';
+  const slots = writable(table);
+  if (slots.some((slot) => slot.column.identity === 'a' && (moved(slot) || !knowsOld(slot))))
+    return rewriteOne(table, old, row);
+  const keyMoves = slots.some((slot) => isKey(slot) && moved(slot));
+  const sets = slots.filter(
+    (slot) => row[slot.at] !== UNCHANGED && slot.column.identity !== 'a' && (keyMoves || !isKey(slot)),
   );
   if (sets.length === 0) return null;
   const assignments = sets.map(({ column }, at) => `${ident(column.name)} = $${at + 1}`).join(', ');
   const found = findOne(table, old, sets.length);
-  const guarded = table.key ? guards : [];
-  const guard = guarded
-    .map(
-      ({ column }, at) =>
-        ` AND t.${ident(column.name)} IS NOT DISTINCT FROM $${sets.length + found.values.length + at + 1}`,
-    )
-    .join('');
+  const sql = `UPDATE ${rowsOf(table)} t SET ${assignments} WHERE ${found.where}`;
   return {
-    sql: `UPDATE ${qname(table.name)} t SET ${assignments} WHERE ${found.where}${guard}`,
-    values: [
-      ...sets.map(({ at }) => value(row[at])),
-      ...found.values,
-      ...guarded.map(({ at }) => value(row[at])),
-    ],
+    sql,
+    values: [...sets.map(({ at }) => value(row[at])), ...found.values],
+    expect: 1,
+    table,
+    operation: 'update',
+    key: keyCells(table, old),
+  };
+}
+
+/** GENERATED ALWAYS AS IDENTITY cannot be SET: the row is taken out and put back, values that did not change as they were. */
+function rewriteOne(table: TargetTable, old: Tuple, row: Tuple): Planned {
+  const slots = writable(table);
+  const known = slots.filter(({ at }) => row[at] !== UNCHANGED);
+  const read = (slot: Slot) => {
+    const at = known.indexOf(slot);
+    return at < 0 ? `d.${ident(slot.column.name)}` : `$${at + 1}::${slot.column.bareType}`;
+  };
+  const found = findOne(table, old, known.length);
+  const sql = `WITH d AS (DELETE FROM ${rowsOf(table)} t WHERE ${found.where} RETURNING *) INSERT INTO ${qname(table.name)} (${slots
+    .map(({ column }) => ident(column.name))
+    .join(', ')}) OVERRIDING SYSTEM VALUE SELECT ${slots.map(read).join(', ')} FROM d`;
+  return {
+    sql,
+    values: [...known.map(({ at }) => value(row[at])), ...found.values],
     expect: 1,
     table,
     operation: 'update',
@@ -222,9 +229,11 @@ function findOne(
     return { where, values: table.key.map(({ at }) => value(old[at])) };
   }
   const slots = writable(table);
+  // A row's place is unique in one table only.
+  const place = (alias: string) => (table.only ? `${alias}.ctid` : `${alias}.tableoid, ${alias}.ctid`);
   const same = slots.map(({ column }, at) => sameValue(column, `$${taken + at + 1}`)).join(' AND ') || 'true';
   return {
-    where: `t.ctid = (SELECT x.ctid FROM ${qname(table.name)} x WHERE ${same} LIMIT 1)`,
+    where: `(${place('t')}) = (SELECT ${place('x')} FROM ${rowsOf(table)} x WHERE ${same} LIMIT 1)`,
     values: slots.map(({ at }) => value(old[at])),
   };
 }
@@ -246,7 +255,7 @@ function sameValue(column: ColumnInfo, parameter: string): string {
 export function truncateAll(tables: readonly TargetTable[], restartIdentity: boolean): Planned {
   const [first] = tables;
   if (!first) throw new Error('TRUNCATE of no table');
-  const names = tables.map((table) => `ONLY ${qname(table.name)}`).join(', ');
+  const names = tables.map(rowsOf).join(', ');
   return {
     sql: `TRUNCATE ${names}${restartIdentity ? ' RESTART IDENTITY' : ''}`,
     values: [],

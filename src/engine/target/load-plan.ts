@@ -12,12 +12,12 @@ export interface LoadPlan {
 
 /**
  * Built-in types whose binary form means the same on every server and version, and arrays of them. Not among them: types that travel as
- * an oid (regclass, …), which names something else on another server.
+ * an oid (regclass, …), which names something else on another server, and interval, whose infinity older servers read as a number.
  */
 const PORTABLE = new Set([
   16, 17, 18, 19, 20, 21, 23, 25, 26, 114, 600, 601, 602, 603, 604, 628, 650, 700, 701, 718, 774, 790, 829,
-  869, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700, 2950, 3802, 199, 1000, 1001, 1002,
-  1003, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1187, 1231, 2951, 3807,
+  869, 1042, 1043, 1082, 1083, 1114, 1184, 1266, 1560, 1562, 1700, 2950, 3802, 199, 1000, 1001, 1002, 1003,
+  1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1231, 2951, 3807,
 ]);
 
 /** Throws TARGET_TABLE_MISSING or RELATION_CHANGED when the rows could not go in. Columns that the target computes are left out. */

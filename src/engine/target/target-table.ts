@@ -16,6 +16,8 @@ export interface KeyColumn {
 export interface TargetTable {
   readonly relation: Relation;
   readonly name: QualifiedName;
+  /** A plain table's own rows only, not those of tables that inherit from it. False for a partitioned table, which has none of its own. */
+  readonly only: boolean;
   /** Per column of the relation: the target column it goes to, null where the target computes it. */
   readonly columns: readonly (ColumnInfo | null)[];
   /** Null: no key; rows are found by all their columns. */
@@ -31,6 +33,7 @@ const CANONICAL = new Set([
 
 export interface TargetShape {
   readonly name: QualifiedName;
+  readonly isPartitioned: boolean;
   readonly columns: readonly ColumnInfo[];
   readonly keys: readonly UniqueKey[];
   /** User triggers or foreign keys that fire while we apply: order then matters. */
@@ -55,11 +58,16 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
         keyColumn(relation, columns, { name, equals: usable.equals[at] ?? '' }),
       )
     : identityKey(relation, columns);
+  // An identity that is generated always cannot be SET: where it may change alone, each change keeps its own statement.
+  const loneIdentity = columns.some(
+    (column) => column?.identity === 'a' && !usable?.columns.includes(column.name),
+  );
   const folds =
     usable !== undefined &&
     !shape.fires &&
+    !loneIdentity &&
     usable.columns.every((name) => isCanonical(relation, byName.get(name)));
-  return { relation, name: shape.name, columns, key, folds };
+  return { relation, name: shape.name, only: !shape.isPartitioned, columns, key, folds };
 }
 
 /** The old row of an UPDATE or DELETE has this column. */

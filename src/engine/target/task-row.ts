@@ -50,7 +50,11 @@ export async function readTasks(session: Session): Promise<TaskRow[]> {
 export type NewTask = Pick<TaskRow, 'taskId' | 'sourceSystem' | 'sourceDatabase' | 'options' | 'phase'>;
 
 /** Registers the task with the tables it is about, in one transaction. */
-export async function registerTask(session: Session, task: NewTask, tables: readonly QualifiedName[]): Promise<void> {
+export async function registerTask(
+  session: Session,
+  task: NewTask,
+  tables: readonly QualifiedName[],
+): Promise<void> {
   await session.transaction(async () => {
     await session.query(
       `INSERT INTO _opendts.task (task_id, source_system, source_database, options, phase, fence) VALUES ($1, $2, $3, $4, $5, 0)`,
@@ -65,7 +69,10 @@ export async function registerTask(session: Session, task: NewTask, tables: read
 }
 
 export async function readTaskTables(session: Session, taskId: string): Promise<QualifiedName[]> {
-  const rows = await session.query('SELECT schema_name, table_name FROM _opendts.task_table WHERE task_id = $1', [taskId]);
+  const rows = await session.query(
+    'SELECT schema_name, table_name FROM _opendts.task_table WHERE task_id = $1',
+    [taskId],
+  );
   return rows.map((row) => ({ schema: row.schema_name ?? '', name: row.table_name ?? '' }));
 }
 

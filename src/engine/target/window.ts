@@ -74,7 +74,7 @@ export class Window {
   }
 
   truncate(tables: readonly TargetTable[], change: Truncate): void {
-    for (const table of [...this.foldings.keys()]) this.close(table);
+    for (const table of this.foldings.keys()) this.close(table);
     this.count += tables.length;
     for (const table of tables) this.tally(table, 1, 0);
     this.planned.push(truncateAll(tables, change.restartIdentity));
@@ -82,7 +82,7 @@ export class Window {
 
   /** Takes out what is to be executed, in order, and what was counted since the last call. */
   drain(): { planned: readonly Planned[]; counts: ReadonlyMap<TargetTable, Folded> } {
-    for (const table of [...this.foldings.keys()]) this.close(table);
+    for (const table of this.foldings.keys()) this.close(table);
     const result = { planned: this.planned, counts: new Map(this.counts) };
     this.planned = [];
     this.counts.clear();
@@ -153,21 +153,17 @@ export class Window {
   }
 
   private order(table: TargetTable, change: RowChange): void {
-    for (const statement of orderedStatements(table, change)) this.planned.push(statement);
-    const isEmpty = change.kind === 'update' && orderedStatements(table, change).length === 0;
-    this.tally(table, isEmpty ? 0 : 1, isEmpty ? 1 : 0);
+    const statement = orderedStatement(table, change);
+    if (statement) this.planned.push(statement);
+    this.tally(table, statement ? 1 : 0, statement ? 0 : 1);
   }
 }
 
-/** One change as it stands. A moved GENERATED ALWAYS value cannot be SET and becomes delete and insert. */
-function orderedStatements(table: TargetTable, change: RowChange): readonly Planned[] {
-  if (change.kind === 'insert') return [insertOne(table, change.new)];
-  if (change.kind === 'delete') return [deleteOne(table, change.old)];
-  const old = oldRow(table, change.old, change.new);
-  const always = table.columns.some((column, at) => column?.identity === 'a' && change.new[at] !== old[at]);
-  if (always && !change.new.includes(UNCHANGED)) return [deleteOne(table, old), insertOne(table, change.new)];
-  const update = updateOne(table, old, change.new);
-  return update ? [update] : [];
+/** One change as it stands; null for an update that sets nothing. */
+function orderedStatement(table: TargetTable, change: RowChange): Planned | null {
+  if (change.kind === 'insert') return insertOne(table, change.new);
+  if (change.kind === 'delete') return deleteOne(table, change.old);
+  return updateOne(table, oldRow(table, change.old, change.new), change.new);
 }
 
 /** What finds the row: the old key where it was sent, else the (unchanged) key in the new row. */

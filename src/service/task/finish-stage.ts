@@ -2,9 +2,9 @@
 import type { MigrationSummary, NextStep } from '../../contract/progress.ts';
 import { nameKey } from '../../engine/change/relation.ts';
 import { readTargetSequences } from '../../engine/pg/catalog/owned-sequences.ts';
-import { redactConninfo } from '../../engine/pg/conninfo/conninfo.ts';
 import { readSequenceStates, setvalSql } from '../../engine/schema/sequences.ts';
 import { holdFence } from '../../engine/target/task-row.ts';
+import { pasteLine } from './paste-line.ts';
 import type { TaskRun } from './task-run.ts';
 
 /** Sets the sequences that came with the selection to where they are on the source now. Returns how many. */
@@ -57,21 +57,15 @@ export async function summarize(
   };
 }
 
-function nextSteps(run: TaskRun, outcome: MigrationSummary['outcome']): NextStep[] {
-  const ends = `--source '${redactConninfo(run.request.source)}' --target '${redactConninfo(run.request.target)}'`;
-  const selection = [
-    ...run.request.tables.map((pattern) => ` --table '${pattern}'`),
-    ...run.request.excludeTables.map((pattern) => ` --exclude-table '${pattern}'`),
-  ].join('');
-  const types = run.request.types.size === 3 ? '' : ` --types ${[...run.request.types].join(',')}`;
-  const again = `opendts migrate ${ends}${types}${selection}`;
-  const verify = { why: 'Compare the content of both ends', command: `opendts verify ${ends}${selection}` };
+function nextSteps({ request }: TaskRun, outcome: MigrationSummary['outcome']): NextStep[] {
+  const again = pasteLine('migrate', request);
+  const verify = { why: 'Compare the content of both ends', command: pasteLine('verify', request) };
   const cleanup = {
     why: 'Drop the slot, the publication and our own tables when you are done',
-    command: `opendts cleanup ${ends}`,
+    command: pasteLine('cleanup', request),
   };
   if (outcome === 'stopped') return [{ why: 'Go on where this run stopped', command: again }];
-  if (!run.request.types.has('incremental')) return [verify, cleanup];
+  if (!request.types.has('incremental')) return [verify, cleanup];
   return [
     {
       why: 'Stop all writers on the source, then apply the last changes',

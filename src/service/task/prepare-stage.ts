@@ -10,7 +10,13 @@ import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
-import { readTaskTables, readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/task-row.ts';
+import {
+  readTaskTables,
+  readTasks,
+  registerTask,
+  takeOver,
+  type TaskRow,
+} from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
 import type { ProgressBook } from './progress-book.ts';
 import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
@@ -50,7 +56,11 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const target = await ends.target();
   if (!existing) {
     await ensureBookkeeping(target);
-    await registerTask(target, { taskId, ...found.source, options: found.options, phase: 'schema' }, found.selected);
+    await registerTask(
+      target,
+      { taskId, ...found.source, options: found.options, phase: 'schema' },
+      found.selected,
+    );
   }
   const task = await takeOver(target, taskId);
   const recorded = membership(await readTaskTables(target, taskId));
@@ -66,26 +76,39 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     selected,
     tables,
     followed: tables.filter((table) => table.persistence !== 'unlogged'),
-    wholeDatabase: request.tables.length + request.excludeTables.length === 0,
+    wholeDatabase: request.tables.length === 0,
     warnings: [],
     notMigrated: [],
     firesNothing: await silenceTriggers(probe),
   };
   book.register(tables);
-  enter(run, 'prepare', existing ? `task ${taskId} goes on (it was at: ${task.phase})` : `task ${taskId}: ${tables.length} tables`);
-  sayWhatIsLeftOut(run, found.selected.filter((table) => !recorded(table)));
+  enter(
+    run,
+    'prepare',
+    existing
+      ? `task ${taskId} goes on (it was at: ${task.phase})`
+      : `task ${taskId}: ${tables.length} tables`,
+  );
+  sayWhatIsLeftOut(
+    run,
+    found.selected.filter((table) => !recorded(table)),
+  );
   hooks.signal.throwIfAborted();
   return run;
 }
 
 function sayWhatIsLeftOut(run: TaskRun, late: readonly TableInfo[]): void {
   const list = (tables: readonly TableInfo[]) => tables.map(displayName).join(', ');
-  if (late.length > 0) warn(run, `created on the source after this migration began, and not part of it: ${list(late)}`);
+  if (late.length > 0)
+    warn(run, `created on the source after this migration began, and not part of it: ${list(late)}`);
   if (!run.request.types.has('incremental')) return;
   const unlogged = run.tables.filter((table) => table.persistence === 'unlogged');
   if (unlogged.length > 0) warn(run, `unlogged tables are copied once and not followed: ${list(unlogged)}`);
   if (!run.firesNothing) {
-    warn(run, 'the target account may not set session_replication_role: foreign keys and triggers are left out while changes are followed');
+    warn(
+      run,
+      'the target account may not set session_replication_role: foreign keys and triggers are left out while changes are followed',
+    );
   }
 }
 
@@ -109,7 +132,13 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
   const existing = tasks.find((task) => task.taskId === taskId) ?? null;
   if (!existing) await check(request, { source, target, selected });
-  return { taskId, options, source: { sourceSystem: here.systemIdentifier, sourceDatabase: here.database }, existing, selected };
+  return {
+    taskId,
+    options,
+    source: { sourceSystem: here.systemIdentifier, sourceDatabase: here.database },
+    existing,
+    selected,
+  };
 }
 
 async function check(

@@ -1,5 +1,6 @@
 /** Schema migration inside a task: the plan is read anew at each start, and what the target records as done is passed over. */
 import { membership } from '../../engine/selection/selection.ts';
+import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
@@ -9,14 +10,14 @@ import type { TaskRun } from './task-run.ts';
 
 export async function planFor(run: TaskRun): Promise<SchemaPlan> {
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [] };
-  const source = await run.ends.source();
+  const [source, target] = [await run.ends.source(), await run.ends.target()];
   const model = await readModel(source);
   const plan = planSchema(
     model,
     { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase },
-    (await run.ends.target()).version,
+    target.version,
   );
-  run.notMigrated.push(...plan.notMigrated);
+  run.notMigrated.push(...(await missingExtensions(model, target)), ...plan.notMigrated);
   return plan;
 }
 

@@ -5,11 +5,12 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../../base/errors/app-error.ts';
+import { isRunning, pidOf, processMark } from '../../base/runtime/process-mark.ts';
 
 /** Takes the lock of a folder; the returned function releases it. Throws STATE_DIR_LOCKED while another living process has it. */
 export function takeLock(dir: string): () => void {
   const lock = join(dir, 'lock');
-  const mine = `${process.pid} ${startTime(process.pid) ?? '-'}\n`;
+  const mine = `${processMark()}\n`;
   const temporary = join(dir, `lock.${process.pid}`);
   writeFileSync(temporary, mine, { mode: 0o600 });
   try {
@@ -38,8 +39,7 @@ function link(from: string, to: string): boolean {
 function removeStale(dir: string, lock: string): void {
   const owner = read(lock);
   if (owner === null) return;
-  const pid = Number(owner.split(' ')[0]);
-  if (isAlive(owner)) throw new AppError('STATE_DIR_LOCKED', { dir, pid });
+  if (isRunning(owner)) throw new AppError('STATE_DIR_LOCKED', { dir, pid: pidOf(owner) ?? '?' });
   const aside = join(dir, `lock.stale.${process.pid}`);
   try {
     renameSync(lock, aside);
@@ -56,23 +56,4 @@ function read(file: string): string | null {
   } catch {
     return null;
   }
-}
-
-/** Pids are used again: a process with another start time is not the owner. */
-function isAlive(owner: string): boolean {
-  const [pid = '', started = '-'] = owner.trim().split(' ');
-  if (!/^[1-9]\d*$/.test(pid)) return false;
-  try {
-    process.kill(Number(pid), 0);
-  } catch (thrown) {
-    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM';
-  }
-  const now = startTime(Number(pid));
-  return started === '-' || now === null || now === started;
-}
-
-/** Field 22 of /proc/<pid>/stat, in clock ticks since boot; null where there is no /proc. The command name may hold spaces and parentheses. */
-function startTime(pid: number): string | null {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
 }

@@ -60,7 +60,13 @@ async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>> {
   return new Map(
     tables.map((table) => [
       nameKey(table),
-      { name: table, columns: table.columns, keys: keys.get(nameKey(table)) ?? [], fires: fires.length > 0 },
+      {
+        name: table,
+        isPartitioned: table.kind === 'p',
+        columns: table.columns,
+        keys: keys.get(nameKey(table)) ?? [],
+        fires: fires.length > 0,
+      },
     ]),
   );
 }

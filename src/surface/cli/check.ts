@@ -13,7 +13,7 @@ import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { checkReport } from './check-report.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
-import { pasteLine } from './paste-line.ts';
+import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
 import {
   resolveTask,

@@ -1,4 +1,5 @@
 /** `opendts cleanup`: removes what a migration created for itself on both ends; the migrated tables stay. */
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT } from '../../base/errors/exit.ts';
@@ -67,8 +68,11 @@ async function confirm(planned: readonly string[], { stdin, stderr, signal }: Cl
     });
   }
   for (const object of planned) stderr.write(`  ${printable(object)}\n`);
-  using asking = createInterface({ input: stdin, output: stderr as NodeJS.WriteStream });
-  const answer = await asking.question('Remove these? [y/N] ', { signal });
+  // Without line editing of its own it leaves Ctrl-C to the process; Ctrl-D closes it, which is a no.
+  using asking = createInterface({ input: stdin, terminal: false });
+  stderr.write('Remove these? [y/N] ');
+  const closed = once(asking, 'close', { signal }).then(() => '');
+  const answer = await Promise.race([asking.question('', { signal }), closed]);
   if (!/^y(es)?$/i.test(answer.trim())) {
     throw new AppError('USAGE', { problem: 'Nothing was removed.', remedy: 'Answer "y" to remove.' });
   }

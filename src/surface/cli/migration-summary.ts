@@ -1,6 +1,5 @@
 /** What a migration came to, for people. A migration that has caught up while somebody writes to the source is never called finished. */
 import type { MigrationSummary } from '../../contract/progress.ts';
-import { lag } from './progress-view.ts';
 import { count, duration, many, size } from './quantities.ts';
 import { printable } from './text.ts';
 
@@ -9,7 +8,7 @@ export function migrationSummary(summary: MigrationSummary): string[] {
   const { nextSteps, warnings, notMigrated } = summary;
   return [
     headline(summary),
-    ...facts(summary).map(([name, value]) => `  ${name.padEnd(10)}${value}`),
+    ...facts(summary).flatMap(([name, value]) => (value === null ? [] : `  ${name.padEnd(10)}${value}`)),
     ...section('Warnings:', warnings),
     ...section('Not migrated:', notMigrated),
     ...(nextSteps.length > 0 ? ['Next:'] : []),
@@ -28,25 +27,30 @@ function headline({ outcome, final, writersOnSource }: MigrationSummary): string
     : 'Caught up, but this is not final: what is written to the source from now on is not in the target.';
 }
 
-function facts(summary: MigrationSummary): [name: string, value: string][] {
+/** A null value leaves the line out. */
+type Fact = readonly [name: string, value: string | null];
+
+function facts(summary: MigrationSummary): Fact[] {
   const { taskId, tables, rowsCopied, bytesCopied, copyMs, elapsedMs } = summary;
   const perSecond = copyMs > 0 ? `, ${size((Number(bytesCopied) * 1000) / copyMs)}/s` : '';
+  const copied = `${many(rowsCopied, 'row')}, ${size(bytesCopied)} in ${duration(copyMs)}${perSecond}`;
   return [
     ['task', taskId],
     ['tables', count(tables)],
-    ['copied', `${many(rowsCopied, 'row')}, ${size(bytesCopied)} in ${duration(copyMs)}${perSecond}`],
+    // A run that goes on after the copy has copied nothing itself.
+    ['copied', copyMs > 0 || rowsCopied > 0n ? copied : null],
     ...streamFacts(summary),
     ['took', duration(elapsedMs)],
   ];
 }
 
-function streamFacts(summary: MigrationSummary): [name: string, value: string][] {
+function streamFacts(summary: MigrationSummary): Fact[] {
   const { slot, changesApplied, transactionsApplied, streamMs, lagBytes } = summary;
   if (slot === null) return [];
   const applied = `${many(changesApplied, 'change')} of ${many(transactionsApplied, 'transaction')} in ${duration(streamMs)}`;
   return [
     ['applied', applied],
-    ['lag', lag({ lagBytes, lagSeconds: null })],
+    ['lag', lagBytes === null ? null : size(lagBytes)],
     ['slot', slot],
   ];
 }

@@ -60,7 +60,7 @@ function totalsLine(progress: MigrationProgress, rates: Rates): string {
 }
 
 /** Bytes of the source's log not applied yet, and how old the newest applied change is. */
-export function lag({ lagBytes, lagSeconds }: Pick<MigrationProgress, 'lagBytes' | 'lagSeconds'>): string {
+function lag({ lagBytes, lagSeconds }: Pick<MigrationProgress, 'lagBytes' | 'lagSeconds'>): string {
   if (lagBytes === null) return 'unknown';
   return lagSeconds === null ? size(lagBytes) : `${size(lagBytes)}, ${duration(lagSeconds * 1000)}`;
 }
@@ -80,7 +80,8 @@ function tableLine(table: TableProgress, width: number): string {
     ...(share === null
       ? []
       : [`[${'#'.repeat(Math.round(share * BAR)).padEnd(BAR, '.')}] ${Math.floor(share * 100)} %`]),
-    `${count(rows)} rows`,
+    // A run that goes on after the copy does not know how many rows an earlier one copied.
+    ...(stage === 'streaming' && rows === 0n ? [] : [`${count(rows)} rows`]),
     ...(table.bytes > 0n ? [size(table.bytes)] : []),
     ...(changes > 0n ? [`+${count(inserts)} ~${count(updates)} -${count(deletes)}`] : []),
   ].join('  ');

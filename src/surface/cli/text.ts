@@ -37,8 +37,3 @@ export function painter({ config }: CliContext, output: Output): Paint {
   const wanted = output.isTTY && !config.noColor && !config.dumbTerminal;
   return (colour, text) => (wanted ? `\x1b[${COLOURS[colour]}m${text}\x1b[0m` : text);
 }
-
-/** A word of a shell command, quoted when it needs to be. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}

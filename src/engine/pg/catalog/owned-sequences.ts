@@ -4,7 +4,10 @@ import type { Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
 
 /** nameKeys; `tables` null means every sequence of the database. */
-export async function readTargetSequences(session: Session, tables: readonly QualifiedName[] | null): Promise<Set<string>> {
+export async function readTargetSequences(
+  session: Session,
+  tables: readonly QualifiedName[] | null,
+): Promise<Set<string>> {
   const rows = await session.query(`
     SELECT n.nspname AS schema, c.relname AS name, tn.nspname AS table_schema, t.relname AS table_name
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -13,8 +16,11 @@ export async function readTargetSequences(session: Session, tables: readonly Qua
       LEFT JOIN pg_catalog.pg_class t ON t.oid = d.refobjid LEFT JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
      WHERE c.relkind = 'S' AND ${USER_RELATION}`);
   const wanted = tables && new Set(tables.map(nameKey));
-  const ofTable = (row: (typeof rows)[number]) => nameKey({ schema: row.table_schema ?? '', name: row.table_name ?? '' });
+  const ofTable = (row: (typeof rows)[number]) =>
+    nameKey({ schema: row.table_schema ?? '', name: row.table_name ?? '' });
   return new Set(
-    rows.filter((row) => wanted === null || wanted.has(ofTable(row))).map((row) => nameKey({ schema: row.schema ?? '', name: row.name ?? '' })),
+    rows
+      .filter((row) => wanted === null || wanted.has(ofTable(row)))
+      .map((row) => nameKey({ schema: row.schema ?? '', name: row.name ?? '' })),
   );
 }

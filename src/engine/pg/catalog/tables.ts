@@ -84,7 +84,9 @@ export async function readTables(session: Session): Promise<TableInfo[]> {
     await session.query(TABLES(session.version)),
     await session.query(COLUMNS(session.version)),
   ];
-  const parents = new Map(tables.flatMap((row) => (row.parent ? [[Number(row.oid), Number(row.parent)] as const] : [])));
+  const parents = new Map(
+    tables.flatMap((row) => (row.parent ? [[Number(row.oid), Number(row.parent)] as const] : [])),
+  );
   const byTable = Map.groupBy(columns, (row) => row.table_oid);
   return tables.map((row) => ({
     oid: Number(row.oid),
@@ -117,6 +119,11 @@ export async function readTables(session: Session): Promise<TableInfo[]> {
 
 function topOf(parents: ReadonlyMap<number, number>, oid: number): number | null {
   let top = parents.get(oid) ?? null;
-  for (let above = top === null ? undefined : parents.get(top); above !== undefined; above = parents.get(above)) top = above;
+  for (
+    let above = top === null ? undefined : parents.get(top);
+    above !== undefined;
+    above = parents.get(above)
+  )
+    top = above;
   return top;
 }

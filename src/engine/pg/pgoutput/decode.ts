@@ -69,8 +69,8 @@ class Cursor {
   }
 
   tuple(): Tuple {
-    const cells = new Array<Cell>(this.int16());
-    for (let at = 0; at < cells.length; at++) cells[at] = this.cell();
+    const cells: Cell[] = [];
+    for (let left = this.int16(); left > 0; left--) cells.push(this.cell());
     return cells;
   }
 }

@@ -137,6 +137,8 @@ export class SlotStream implements AsyncDisposable {
   }
 
   private onChunk(bytes: Buffer): void {
+    // Behind a message that was not understood there is a gap: nothing after it may reach the consumer.
+    if (this.failure !== null) return;
     this.lastReceived = performance.now();
     try {
       this.frames.feed(bytes, (type, payload) => this.onFrame(type, payload));

@@ -36,19 +36,18 @@ export class Pipeline {
    */
   async run(statements: readonly Statement[]): Promise<number[]> {
     const { promise, resolve, reject } = Promise.withResolvers<number[]>();
-    const run = new Run(resolve, reject);
+    const forgets = this.names.size >= MAX_PREPARED;
+    const run = new Run({ resolve, reject }, forgets ? 1 : 0);
     const frames = new FrameReader();
     this.wire.listen({
       chunk: (bytes) => frames.feed(bytes, (type, payload) => run.frame(type, payload)),
       closed: (error) => run.closed(error),
     });
     try {
-      const forgets = this.names.size >= MAX_PREPARED;
       if (forgets) this.forget();
       for (const statement of statements) this.send(statement);
       this.wire.write(SYNC);
-      const rows = await promise;
-      return forgets ? rows.slice(1) : rows;
+      return await promise;
     } catch (thrown) {
       // What followed the error was not parsed: the names of this batch cannot be relied on.
       this.names.clear();
@@ -81,25 +80,26 @@ export class Pipeline {
 class Run {
   private readonly tags: number[] = [];
   private error: PgError | null = null;
-  private readonly resolve: (rows: number[]) => void;
-  private readonly reject: (error: unknown) => void;
+  private readonly done: { resolve(rows: number[]): void; reject(error: unknown): void };
+  /** Statements of our own before the caller's: left out of rows and indexes. */
+  private readonly ours: number;
 
-  constructor(resolve: (rows: number[]) => void, reject: (error: unknown) => void) {
-    this.resolve = resolve;
-    this.reject = reject;
+  constructor(done: Run['done'], ours: number) {
+    this.done = done;
+    this.ours = ours;
   }
 
   frame(type: number, payload: Buffer): void {
     if (type === TYPE.commandComplete) this.tags.push(rowsOfTag(payload));
-    else if (type === TYPE.error) this.error ??= parseErrorResponse(payload, this.tags.length);
+    else if (type === TYPE.error) this.error ??= parseErrorResponse(payload, this.tags.length - this.ours);
     else if (type === TYPE.ready) {
-      if (this.error) this.reject(this.error);
-      else this.resolve(this.tags);
+      if (this.error) this.done.reject(this.error);
+      else this.done.resolve(this.tags.slice(this.ours));
     }
   }
 
   closed(error: Error): void {
-    this.reject(this.error ?? error);
+    this.done.reject(this.error ?? error);
   }
 }
 

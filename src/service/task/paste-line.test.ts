@@ -2,15 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
 import { pasteLine } from './paste-line.ts';
-import type { Task } from './task-options.ts';
+import type { MigrationRequest } from './task-run.ts';
 
-const task: Task = {
+const task: Pick<MigrationRequest, 'source' | 'target' | 'types' | 'tables' | 'excludeTables'> = {
   source: parseConninfo('postgresql://me:MARKER@old:5432/shop', 'source'),
   target: parseConninfo("host=new dbname='my shop' user=me password=MARKER", 'target'),
   types: new Set(['incremental', 'schema', 'full'] as const),
   tables: ['shop.*', 'a"b'],
   excludeTables: ['log'],
-  jobs: 2,
 };
 
 describe('a line to paste', () => {

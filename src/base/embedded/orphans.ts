@@ -1,0 +1,43 @@
+/**
+ * Throw-away servers whose maker was killed go on running: each folder names its maker, and whoever starts a server next ends those
+ * whose maker is gone. A folder without a maker's mark was kept on purpose.
+ */
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isRunning, processMark } from '../runtime/process-mark.ts';
+
+export const FOLDER_PREFIX = 'opendts-pg';
+const MARK = 'maker';
+
+export function markMaker(folder: string): void {
+  writeFileSync(join(folder, MARK), `${processMark()}\n`, { mode: 0o600 });
+}
+
+/** From now on the server outlives its maker. */
+export function unmarkMaker(folder: string): void {
+  rmSync(join(folder, MARK), { force: true });
+}
+
+/** Ends and removes the servers of makers that are gone. Only folders of our own user are looked at. */
+export function removeOrphans(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const folder = join(tmpdir(), name);
+    const mark = join(folder, MARK);
+    if (!name.startsWith(FOLDER_PREFIX) || !existsSync(mark)) continue;
+    if (lstatSync(mark).uid !== process.getuid?.() || isRunning(readFileSync(mark, 'utf8'))) continue;
+    const pidFile = join(folder, 'data', 'postmaster.pid');
+    const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8').split('\n')[0]) : 0;
+    if (pid > 0 && isPostgresOf(pid, folder)) process.kill(pid, 'SIGQUIT');
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+}
+
+/** The pid in an old file may belong to somebody else by now. */
+function isPostgresOf(pid: number, folder: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(join(folder, 'data'));
+  } catch {
+    return false;
+  }
+}

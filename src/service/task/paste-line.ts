@@ -1,0 +1,22 @@
+/** The command to run next, ready to paste: the options of this run, connection strings without passwords. */
+import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
+import { redactConninfo } from '../../engine/pg/conninfo/conninfo.ts';
+import { shellWord } from '../../base/runtime/shell-word.ts';
+import type { MigrationRequest } from './task-run.ts';
+
+export type Asked = Pick<MigrationRequest, 'source' | 'target' | 'types' | 'tables' | 'excludeTables'>;
+
+/** `opendts <verb> --source … --target …`, with the types and the choice of tables where the verb takes them. */
+export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task: Asked): string {
+  const ends = ['--source', redactConninfo(task.source), '--target', redactConninfo(task.target)];
+  const kinds = ['--types', MIGRATION_TYPES.filter((type) => task.types.has(type)).join(',')];
+  const tables = task.tables.length > 0 ? ['--table', ...task.tables] : [];
+  const excluded = task.excludeTables.length > 0 ? ['--exclude-table', ...task.excludeTables] : [];
+  const what = {
+    check: [...kinds, ...tables, ...excluded],
+    migrate: [...kinds, ...tables, ...excluded],
+    verify: [...tables, ...excluded],
+    cleanup: [],
+  };
+  return ['opendts', verb, ...ends, ...what[verb]].map(shellWord).join(' ');
+}
