@@ -463,3 +463,20 @@ describe('a collation under which different texts are equal', () => {
     expect((await compare(source, target)).differing).toEqual([]);
   });
 });
+
+describe('memory', () => {
+  it('does not grow with the size of deleted rows under REPLICA IDENTITY FULL', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session.query(`CREATE TABLE wide (id int PRIMARY KEY, v text); ALTER TABLE wide ALTER v SET STORAGE EXTERNAL; ALTER TABLE wide REPLICA IDENTITY FULL; INSERT INTO wide SELECT i, repeat(md5(i::text), 32768) FROM generate_series(1, 200) i`);
+    await migrate(source, target);
+    await source.session.query('DELETE FROM wide');
+    let peak = 0;
+    const before = process.memoryUsage().rss;
+    const timer = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 20);
+    await migrate(source, target);
+    clearInterval(timer);
+    expect((await compare(source, target)).differing).toEqual([]);
+    expect((peak - before) / 1024 / 1024).toBeLessThan(120);
+  });
+});

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import { startEmbedded } from '../src/base/embedded/server.ts';
@@ -25,4 +25,6 @@ it('ends the embedded server of a maker that was killed when the next one starts
   expect(isRunning(orphan.mark)).toBe(false);
   expect(isRunning(kept.mark)).toBe(true);
   process.kill(kept.pid, 'SIGQUIT');
+  while (isRunning(kept.mark)) await new Promise((resolve) => setTimeout(resolve, 50));
+  rmSync(kept.folder, { recursive: true, force: true });
 });

@@ -30,8 +30,8 @@ export async function openUnitReader(open: () => Promise<Session>, exportedId: s
     );
   } catch (thrown) {
     await session.end();
-    // invalid_parameter_value or undefined_object, by version: no such snapshot any more.
-    if (/^(22023|42704)$/.test(sqlstateOf(thrown) ?? '')) throw new AppError('SNAPSHOT_LOST', {}, thrown);
+    // No such snapshot any more: invalid_parameter_value or undefined_object, by version; 55000 while its holder is just ending.
+    if (/^(22023|42704|55000)$/.test(sqlstateOf(thrown) ?? '')) throw new AppError('SNAPSHOT_LOST', {}, thrown);
     throw thrown;
   }
   return {
