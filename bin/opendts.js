@@ -29,7 +29,7 @@ function runAgain(node) {
   const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
   // Ctrl-C reaches the child by itself, being in the same process group; handing it on would make it two.
   process.on('SIGINT', () => {});
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     process.stderr.write(`opendts: cannot start ${node}: ${error.message}\n`);
     process.exitCode = 1;

@@ -39,5 +39,6 @@ process.exitCode = await runCli(args, {
   stderr: process.stderr,
   stdin: process.stdin,
   signal: stop.signal,
+  onReload: (listener) => process.on('SIGUSR2', listener),
   failpoints: config.failpoint === undefined ? noFailpoints : armFailpoint(config.failpoint),
 });

@@ -10,7 +10,9 @@ it('ends the embedded server of a maker that was killed when the next one starts
     const script = `import { startEmbedded } from '${new URL('../src/base/embedded/server.ts', import.meta.url).href}';
       const server = await startEmbedded({ major: 18 }); ${keeps ? 'server.keep();' : ''}
       process.stdout.write(JSON.stringify({ folder: server.folder, pid: server.pid }), () => process.kill(process.pid, 'SIGKILL'));`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let output = '';
     child.stdout.on('data', (text) => (output += String(text)));
     await once(child, 'close');

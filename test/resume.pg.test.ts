@@ -116,7 +116,6 @@ const LATER = [
 describe('a migration stopped by its signal again and again', () => {
   it.each([
     [12, 18],
-    [17, 17],
     [18, 15],
   ] as const)('from %i to %i ends with the same rows', async (from, to) => {
     await using ends = await tables(from, to);
@@ -124,7 +123,7 @@ describe('a migration stopped by its signal again and again', () => {
     {
       await using _ = await writer(source);
       let delay = 150;
-      for (let run = 0; run < 12; run++) {
+      for (let run = 0; run < 7; run++) {
         const abort = new AbortController();
         const migration = start(source, target, { signal: abort.signal, until: { kind: 'signal' } });
         const timer = setTimeout(() => abort.abort(), delay);
@@ -150,8 +149,6 @@ describe('a migration whose sessions are ended at random moments', () => {
     ['source', 'holder', 12, 15],
     ['source', 'stream', 18, 18],
     ['target', 'apply', 17, 15],
-    ['source', 'control', 18, 12],
-    ['target', 'control', 15, 15],
     ['target', 'copy', 12, 18],
     ['source', 'copy', 18, 17],
   ] as const)(
@@ -163,7 +160,7 @@ describe('a migration whose sessions are ended at random moments', () => {
       let cuts = 0;
       {
         await using _ = await writer(source);
-        for (let run = 0; run < 6; run++) {
+        for (let run = 0; run < 3; run++) {
           const abort = new AbortController();
           const migration = start(source, target, { signal: abort.signal, until: { kind: 'signal' } });
           let over = false;
@@ -176,7 +173,7 @@ describe('a migration whose sessions are ended at random moments', () => {
             },
           );
           for (let round = 0; round < 3 && !over; round++) {
-            await Promise.race([end, pause(Math.random() * (run < 3 ? 100 : 400))]);
+            await Promise.race([end, pause(Math.random() * (run < 2 ? 100 : 400))]);
             const database = side === 'source' ? source : target;
             let ended = 0;
             for (let wait = 0; wait < 60 && !over && ended === 0; wait++) {
@@ -335,7 +332,7 @@ describe('a migration whose process stops at a failpoint', () => {
     let passed = 0;
     {
       await using _ = await writer(source);
-      for (const nth of [1, 2, 3]) {
+      for (const nth of [1, 3]) {
         const failpoints = armFailpoint(`${name}:${nth}`, () => {
           passed++;
           throw new AppError('UNEXPECTED', { problem: 'failpoint' });

@@ -8,6 +8,15 @@ export type MigrationType = z.infer<typeof migrationType>;
 /** `schema.table`, `schema.*`, or `table` (any schema); `*` and `?` are wildcards; `"…"` keeps dots and stars literal. */
 const tablePattern = z.string().min(1);
 
+const rate = z.number().positive();
+
+/** Limits of the full copy, a second; none means as fast as the servers go. */
+const copyThrottle = z.strictObject({
+  queries: rate.optional().describe('Statements on the source'),
+  rows: rate.optional().describe('Rows'),
+  megabytes: rate.optional().describe('Megabytes (10^6 bytes)'),
+});
+
 export const taskSpec = z.strictObject({
   source: z.string().min(1).describe('Connection of the source: URI or keyword/value'),
   target: z.string().min(1).describe('Connection of the target: URI or keyword/value'),
@@ -18,6 +27,7 @@ export const taskSpec = z.strictObject({
     .describe('What to migrate'),
   tables: z.array(tablePattern).default([]).describe('Tables to migrate; none means all'),
   excludeTables: z.array(tablePattern).default([]).describe('Tables to leave out'),
+  throttle: copyThrottle.default({}).describe('Limits of the full copy, per second'),
   jobs: z.int().min(1).max(64).default(2).describe('Tables copied and indexes built at the same time'),
 });
 

@@ -28,6 +28,11 @@ export class PgError extends Error {
   get sqlstate(): string {
     return this.fields.sqlstate;
   }
+
+  /** The message for error texts: those about data (class 22) quote the value behind a colon, which stays here. */
+  get shown(): string {
+    return this.sqlstate.startsWith('22') ? this.message.replace(/: ".*"/s, '') : this.message;
+  }
 }
 
 export const SQLSTATE = {

@@ -44,11 +44,9 @@ export type CopyEnd =
 
 const ATTEMPTS = 5;
 
-/** Never rejects. After a failure the other workers finish the unit they are at, so that their work is not lost. */
+/** Never rejects. After a failure the other workers finish the batch they are at, so that their work is not lost. */
 export async function runCopy(run: CopyRun): Promise<CopyEnd> {
-  const waiting = run.units.toSorted((a, b) =>
-    a.bytesEstimate < b.bytesEstimate ? 1 : a.bytesEstimate > b.bytesEstimate ? -1 : 0,
-  );
+  const waiting = planBatches(run.units);
   const state: { failure: AppError | null } = { failure: null };
   const workers = Array.from({ length: Math.min(run.jobs, waiting.length) }, () => work(run, waiting, state));
   await Promise.all(workers);
@@ -58,15 +56,37 @@ export async function runCopy(run: CopyRun): Promise<CopyEnd> {
   return { kind: lost ? 'snapshot-lost' : 'failed', cause: state.failure };
 }
 
-async function work(run: CopyRun, waiting: CopyUnit[], state: { failure: AppError | null }): Promise<void> {
+type Batch = readonly CopyUnit[];
+
+const BATCH_BYTES = 16n * 1024n * 1024n;
+const BATCH_UNITS = 100;
+
+/** Largest first; small tables share a transaction, because there the round trips are the work. */
+export function planBatches(units: readonly CopyUnit[]): Batch[] {
+  const sorted = units.toSorted((a, b) =>
+    a.bytesEstimate < b.bytesEstimate ? 1 : a.bytesEstimate > b.bytesEstimate ? -1 : 0,
+  );
+  const batches: CopyUnit[][] = [];
+  let bytes = 0n;
+  for (const unit of sorted) {
+    const last = batches.at(-1);
+    const joins = last && last.length < BATCH_UNITS && bytes + unit.bytesEstimate <= BATCH_BYTES;
+    if (joins) last.push(unit);
+    else batches.push([unit]);
+    bytes = joins ? bytes + unit.bytesEstimate : unit.bytesEstimate;
+  }
+  return batches;
+}
+
+async function work(run: CopyRun, waiting: Batch[], state: { failure: AppError | null }): Promise<void> {
   let ends: Ends | null = null;
   try {
     for (
-      let unit = waiting.shift();
-      unit && state.failure === null && !run.signal.aborted;
-      unit = waiting.shift()
+      let batch = waiting.shift();
+      batch && state.failure === null && !run.signal.aborted;
+      batch = waiting.shift()
     ) {
-      ends = await copyWithRetry(run, unit, ends);
+      ends = await copyWithRetry(run, batch, ends);
     }
   } catch (thrown) {
     if (!run.signal.aborted) state.failure ??= toAppError(thrown);
@@ -95,18 +115,18 @@ async function close(ends: Ends | null): Promise<void> {
   await ends?.writer[Symbol.asyncDispose]();
 }
 
-/** A lost connection costs the unit's attempt, not the run: both ends are opened anew while the snapshot is held. */
-async function copyWithRetry(run: CopyRun, unit: CopyUnit, current: Ends | null): Promise<Ends> {
+/** A lost connection costs the batch's attempt, not the run: both ends are opened anew while the snapshot is held. */
+async function copyWithRetry(run: CopyRun, batch: Batch, current: Ends | null): Promise<Ends> {
   let ends = current;
   for (let attempt = 1; ; attempt++) {
     try {
       ends ??= await open(run);
-      await copyUnit(run, unit, ends);
+      await copyBatch(run, batch, ends);
       return ends;
     } catch (thrown) {
       await close(ends);
       ends = null;
-      run.onVoid(unit);
+      for (const unit of batch) run.onVoid(unit);
       const error = toAppError(thrown);
       if (error.code !== 'CONNECTION_LOST' || attempt >= ATTEMPTS || run.signal.aborted) throw error;
       await sleep(200 * 2 ** attempt, run.signal);
@@ -114,18 +134,33 @@ async function copyWithRetry(run: CopyRun, unit: CopyUnit, current: Ends | null)
   }
 }
 
-async function copyUnit(run: CopyRun, unit: CopyUnit, { reader, writer }: Ends): Promise<void> {
-  run.onStart(unit);
+async function copyBatch(run: CopyRun, batch: Batch, { reader, writer }: Ends): Promise<void> {
+  const units = new Map(batch.map((unit) => [unit.id, unit]));
+  await reader.lock(
+    batch.map((unit) => unit.read.table),
+    run.signal,
+  );
   const write = {
     taskId: run.taskId,
     fence: run.fence,
-    unit: unit.id,
+    units: [...units.keys()],
     snapshot: run.later ? run.held.text : null,
     readUntil: run.later ? run.held.readUntil : null,
     beforeCommit: () => run.failpoints.pass('copy.before-unit-commit'),
   };
-  const read = { ...unit.read, onBytes: (bytes: number) => run.onBytes(unit, bytes) };
-  const done = await writer.write(write, () => reader.send(read, writer.session, run.signal));
+  const done = await writer.write(write, (id) => {
+    const unit = units.get(id);
+    if (!unit) throw new Error(`unknown unit ${id}`);
+    run.onStart(unit);
+    return reader.send(
+      { ...unit.read, onBytes: (bytes) => run.onBytes(unit, bytes) },
+      writer.session,
+      run.signal,
+    );
+  });
   run.failpoints.pass('copy.after-unit-commit');
-  run.onDone(unit, done);
+  for (const one of done) {
+    const unit = units.get(one.unit);
+    if (unit) run.onDone(unit, one);
+  }
 }

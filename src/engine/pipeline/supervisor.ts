@@ -57,10 +57,10 @@ export async function superviseStream(
   }
 }
 
-/** Deadlocks, lock time-outs, serialization failures, a server short of resources or restarting. */
+/** Deadlocks, lock time-outs, serialization failures, a slot still held by a reader that is ending, a server short of resources or restarting. */
 function isPassingServerError(cause: unknown): boolean {
   const sqlstate = cause instanceof Error && 'sqlstate' in cause ? String(cause.sqlstate) : '';
-  return /^(08|40|53|55P03|57)/.test(sqlstate);
+  return /^(08|40|53|55006|55P03|57)/.test(sqlstate);
 }
 
 async function runOnce(supervision: Supervision, orderedUntil: Lsn): Promise<StreamEnd> {

@@ -31,6 +31,8 @@ export interface SchemaStep {
   readonly creates: QualifiedName | null;
   /** 'r', 'p', 'S', 'v', 'm' or 'i' of `creates`. */
   readonly relkind: string | null;
+  /** What the step belongs to: an index or constraint to its table. Steps of one owner are not run side by side where they are small. */
+  readonly owner: string | null;
   /** Ids of steps of the same phase that must be done first. */
   readonly dependsOn: readonly string[];
   /** Bytes of the table for index steps, else 0. */
@@ -130,6 +132,7 @@ function stepsOf(ordered: readonly OrderedStep[]): SchemaStep[] {
       statements: statementsOf(step),
       creates: whole?.creates ?? null,
       relkind: whole?.relkind ?? null,
+      owner: step.draft.attachedTo,
       dependsOn,
       weight: whole?.weight ?? 0n,
     };

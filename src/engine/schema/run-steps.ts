@@ -4,6 +4,7 @@ import { PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { PHASES } from './draft.ts';
 import type { SchemaStep } from './plan.ts';
+import { WorkList } from './work-list.ts';
 
 export interface StepRunner {
   /** Opens one more session on the target; closed here. */
@@ -12,8 +13,8 @@ export interface StepRunner {
   readonly jobs: number;
   /** Ids an earlier run has recorded: not run again. */
   readonly done: ReadonlySet<string>;
-  /** Called inside the step's transaction. */
-  readonly record: (session: Session, step: SchemaStep) => Promise<void>;
+  /** Called inside the steps' transaction. */
+  readonly record: (session: Session, steps: readonly SchemaStep[]) => Promise<void>;
   /** Called after the commit. */
   readonly onDone: (step: SchemaStep) => void;
   /** Called inside each index step's transaction, after its statements. */
@@ -46,27 +47,24 @@ async function runSerial(steps: readonly SchemaStep[], batch: number, runner: St
   });
 }
 
-/** The largest step that is ready goes first. A failure lets the others finish what they are at, and is thrown then. */
+/** The largest work that is ready goes first. A failure lets the others finish what they are at, and is thrown then. */
 async function runParallel(steps: readonly SchemaStep[], runner: StepRunner): Promise<void> {
-  const waiting = new Set(steps.toSorted((a, b) => (a.weight < b.weight ? 1 : a.weight > b.weight ? -1 : 0)));
-  const unfinished = new Set(steps.map((step) => step.id));
+  const list = new WorkList(steps);
   const failures: unknown[] = [];
   let changed = Promise.withResolvers<void>();
   const announce = () => {
     changed.resolve();
     changed = Promise.withResolvers<void>();
   };
-  const ready = () => waiting.values().find((step) => step.dependsOn.every((id) => !unfinished.has(id)));
   const work = async (session: Session) => {
-    while (waiting.size > 0 && failures.length === 0) {
-      const step = ready();
-      if (!step) {
+    while (!list.isEmpty && failures.length === 0) {
+      const batch = list.take();
+      if (batch.length === 0) {
         await changed.promise;
         continue;
       }
-      waiting.delete(step);
-      await runBatch(session, [step], runner);
-      unfinished.delete(step.id);
+      await runBatch(session, batch, runner);
+      list.finish(batch);
       announce();
     }
   };
@@ -100,13 +98,47 @@ async function withSession(runner: StepRunner, work: (session: Session) => Promi
   }
 }
 
-/** Several steps in one transaction: all are recorded or none. A deadlock with another session is tried again. */
+/** Several steps in one transaction. Where that fails they are run one by one: what passes stays, and the error has a name. */
 async function runBatch(session: Session, steps: readonly SchemaStep[], runner: StepRunner): Promise<void> {
+  if (steps.length > 1 && (await runTogether(session, steps, runner))) return;
+  for (const step of steps) await runOne(session, step, runner);
+}
+
+/** All statements in one string: one round trip for many small objects. False when the target refused one of them. */
+async function runTogether(
+  session: Session,
+  steps: readonly SchemaStep[],
+  runner: StepRunner,
+): Promise<boolean> {
+  runner.signal.throwIfAborted();
+  try {
+    await session.transaction(async () => {
+      // A new line before each semicolon: a definition may end in a comment.
+      await session.query(steps.flatMap((step) => step.statements).join('\n;\n'));
+      for (const step of steps) if (step.phase === 'index') runner.duringIndex();
+      await runner.record(session, steps);
+    });
+  } catch (thrown) {
+    if (thrown instanceof PgError) return false;
+    throw thrown;
+  }
+  for (const step of steps) runner.onDone(step);
+  return true;
+}
+
+/** One step and its record. A deadlock with another session is tried again. */
+async function runOne(session: Session, step: SchemaStep, runner: StepRunner): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     runner.signal.throwIfAborted();
     try {
       await session.transaction(async () => {
-        for (const step of steps) await runStep(session, step, runner);
+        for (const statement of step.statements) {
+          await session.query(statement).catch((thrown: unknown) => {
+            throw explain(thrown, step, statement);
+          });
+        }
+        if (step.phase === 'index') runner.duringIndex();
+        await runner.record(session, [step]);
       });
       break;
     } catch (thrown) {
@@ -114,19 +146,7 @@ async function runBatch(session: Session, steps: readonly SchemaStep[], runner: 
       if (sqlstateOf(cause) !== SQLSTATE.deadlock || attempt === DEADLOCK_TRIES) throw thrown;
     }
   }
-  for (const step of steps) runner.onDone(step);
-}
-
-async function runStep(session: Session, step: SchemaStep, runner: StepRunner): Promise<void> {
-  for (const statement of step.statements) {
-    try {
-      await session.query(statement);
-    } catch (thrown) {
-      throw explain(thrown, step, statement);
-    }
-  }
-  if (step.phase === 'index') runner.duringIndex();
-  await runner.record(session, step);
+  runner.onDone(step);
 }
 
 function explain(thrown: unknown, step: SchemaStep, statement: string): unknown {

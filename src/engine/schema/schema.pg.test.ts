@@ -38,6 +38,7 @@ const noStep: SchemaStep = {
   statements: [],
   creates: null,
   relkind: null,
+  owner: null,
   dependsOn: [],
   weight: 0n,
 };
@@ -173,8 +174,8 @@ describe('running the steps of a plan', () => {
     await target.session.query('CREATE TABLE public.record (id text PRIMARY KEY)');
     const recorded = async () =>
       new Set((await target.session.query('SELECT id FROM public.record')).map((row) => row.id ?? ''));
-    const record: StepRunner['record'] = async (session, step) => {
-      await session.query('INSERT INTO public.record VALUES ($1)', [step.id]);
+    const record: StepRunner['record'] = async (session, done) => {
+      for (const { id } of done) await session.query('INSERT INTO public.record VALUES ($1)', [id]);
     };
     for (const part of [0.1, 0.5, 0.7, 0.9]) {
       const stop = Math.floor(steps.length * part);
@@ -263,6 +264,8 @@ describe('running the steps of a plan', () => {
     await using target = await freshDatabase(18);
     const step = (id: string, sql: string, dependsOn: string[] = []): SchemaStep => ({
       ...noStep,
+      // Large: steps of small tables would go together.
+      weight: 10_000_000n,
       id,
       dependsOn,
       statements: [sql],

@@ -148,7 +148,7 @@ export async function releaseSource(
   for (const change of undo) {
     try {
       await withLockRetry(source, change.undo);
-      removed.push(change.id);
+      removed.push(`${change.id} (set back)`);
     } catch (thrown) {
       // The table may have been dropped meanwhile: nothing to restore then.
       if (sqlstateOf(thrown) !== SQLSTATE.undefinedTable) throw thrown;

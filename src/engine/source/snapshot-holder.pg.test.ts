@@ -112,26 +112,17 @@ describe('a table rewritten after the snapshot was taken', () => {
     await db.session.query('CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 10)');
     const [table] = await readTables(db.session);
     await using held = await holdFreshSnapshot(() => db.open(), null);
-    await using reader = await openUnitReader(() => db.open(), held.exportedId);
+    await using reader = await openUnitReader(() => db.open(), held.exportedId, null);
     await db.session.query(rewrite);
-    await using writer = await db.open();
-    const unit = {
-      table: table!,
-      columns: ['id'],
-      binary: false,
-      copyIn: 'COPY t FROM STDIN',
-      onBytes: () => {},
-    };
-    await expect(reader.send(unit, writer, new AbortController().signal)).rejects.toMatchObject({
-      code: 'TABLE_REWRITTEN',
-    });
+    const locked = reader.lock([table!], new AbortController().signal);
+    await expect(locked).rejects.toMatchObject({ code: 'TABLE_REWRITTEN' });
   });
 
   it('reports a snapshot whose holder is gone', async () => {
     await using db = await freshDatabase(15);
     const held = await holdFreshSnapshot(() => db.open(), null);
     await held[Symbol.asyncDispose]();
-    await expect(openUnitReader(() => db.open(), held.exportedId)).rejects.toMatchObject({
+    await expect(openUnitReader(() => db.open(), held.exportedId, null)).rejects.toMatchObject({
       code: 'SNAPSHOT_LOST',
     });
   });

@@ -17,6 +17,11 @@ import { type Account, accountStatement } from './account.ts';
 import { silenceTriggers } from './silence-triggers.ts';
 import { describeKey, describeTable, type Planned } from './apply-sql.ts';
 
+/** Errors travel into logs: the key may be named there, values may not. */
+function withoutValues(planned: Planned): Planned {
+  return { ...planned, values: [] };
+}
+
 /** A statement that touched another number of rows than it carries (P11). */
 export class RowCountDiffers extends Error {
   override readonly name = 'RowCountDiffers';
@@ -25,7 +30,7 @@ export class RowCountDiffers extends Error {
 
   constructor(planned: Planned, found: number) {
     super(`${planned.operation} touched ${found} rows instead of ${planned.expect}`);
-    this.planned = planned;
+    this.planned = withoutValues(planned);
     this.found = found;
   }
 }
@@ -36,8 +41,8 @@ export class ApplyRefused extends Error {
   readonly planned: Planned;
 
   constructor(planned: Planned, cause: PgError) {
-    super(cause.message, { cause });
-    this.planned = planned;
+    super(cause.shown, { cause });
+    this.planned = withoutValues(planned);
   }
 }
 
@@ -56,7 +61,7 @@ export function explainApply(thrown: RowCountDiffers | ApplyRefused): AppError {
     'APPLY_FAILED',
     {
       ...facts,
-      problem: cause?.message ?? thrown.message,
+      problem: thrown.message,
       sqlstate: cause?.sqlstate ?? '',
       sql: planned.sql.slice(0, 300),
     },

@@ -179,11 +179,14 @@ export async function readDoneSteps(session: Session, taskId: string): Promise<S
   return new Set(rows.map((row) => row.step ?? ''));
 }
 
-export async function recordStep(
+export async function recordSteps(
   session: Session,
   task: { taskId: string; fence: bigint },
-  step: string,
+  steps: readonly string[],
 ): Promise<void> {
   await holdFence(session, task.taskId, task.fence);
-  await session.query('INSERT INTO _opendts.object (task_id, step) VALUES ($1, $2)', [task.taskId, step]);
+  await session.query(
+    'INSERT INTO _opendts.object (task_id, step) SELECT $1, s.value FROM pg_catalog.json_array_elements_text($2::json) s',
+    [task.taskId, JSON.stringify(steps)],
+  );
 }

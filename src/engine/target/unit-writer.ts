@@ -1,6 +1,6 @@
 /**
- * Writes one copy unit (P4): fence check, the rows, the done row, one transaction. A unit that failed leaves nothing, and one whose
- * commit answer was lost is found done at the next start.
+ * Writes copy units (P4): fence check, the rows, the done rows, one transaction. What failed leaves nothing, and what was committed
+ * without its answer arriving is found done at the next start.
  */
 import { parseLsn, formatLsn, type Lsn } from '../change/lsn.ts';
 import type { Session } from '../pg/session.ts';
@@ -30,20 +30,27 @@ export async function readDoneUnits(session: Session, taskId: string): Promise<D
   }));
 }
 
+/** Units that share one transaction: one large table, or many small ones. */
 export interface UnitWrite {
   readonly taskId: string;
   readonly fence: bigint;
-  readonly unit: string;
+  readonly units: readonly string[];
   readonly snapshot: string | null;
   readonly readUntil: Lsn | null;
   readonly beforeCommit: () => void;
 }
 
-/** A session that loads units, one transaction each. */
+/** What one unit brought. */
+export interface Received {
+  readonly rowsIn: number;
+  readonly bytes: number;
+}
+
+/** A session that loads units. */
 export interface UnitWriter extends AsyncDisposable {
   readonly session: Session;
-  /** `receive` fills the table through the session and returns what arrived. */
-  write(write: UnitWrite, receive: () => Promise<{ rowsIn: number; bytes: number }>): Promise<DoneUnit>;
+  /** `receive` fills one unit's table through the session and returns what arrived; called for each unit in order. */
+  write(write: UnitWrite, receive: (unit: string) => Promise<Received>): Promise<DoneUnit[]>;
 }
 
 export async function openUnitWriter(open: () => Promise<Session>): Promise<UnitWriter> {
@@ -53,35 +60,37 @@ export async function openUnitWriter(open: () => Promise<Session>): Promise<Unit
   await silenceTriggers(session);
   return {
     session,
-    write: (write, receive) => writeUnit(session, write, receive),
+    write: (write, receive) => writeUnits(session, write, receive),
     [Symbol.asyncDispose]: () => session.end(),
   };
 }
 
-async function writeUnit(
+async function writeUnits(
   writer: Session,
   write: UnitWrite,
-  receive: () => Promise<{ rowsIn: number; bytes: number }>,
-): Promise<DoneUnit> {
+  receive: (unit: string) => Promise<Received>,
+): Promise<DoneUnit[]> {
   return writer.transaction(async () => {
     await holdFence(writer, write.taskId, write.fence);
-    const { rowsIn, bytes } = await receive();
-    const done = {
-      unit: write.unit,
-      snapshot: write.snapshot,
-      readUntil: write.readUntil,
-      rows: BigInt(rowsIn),
-      bytes: BigInt(bytes),
-    };
+    const done: DoneUnit[] = [];
+    for (const unit of write.units) {
+      const { rowsIn, bytes } = await receive(unit);
+      done.push({
+        unit,
+        snapshot: write.snapshot,
+        readUntil: write.readUntil,
+        rows: BigInt(rowsIn),
+        bytes: BigInt(bytes),
+      });
+    }
     await writer.query(
-      'INSERT INTO _opendts.copy_unit (task_id, unit, snapshot, read_until, rows, bytes) VALUES ($1, $2, $3, $4, $5, $6)',
+      `INSERT INTO _opendts.copy_unit (task_id, unit, snapshot, read_until, rows, bytes)
+       SELECT $1, u.value ->> 0, $3, $4, (u.value ->> 1)::bigint, (u.value ->> 2)::bigint FROM pg_catalog.json_array_elements($2::json) u`,
       [
         write.taskId,
-        done.unit,
-        done.snapshot,
-        done.readUntil === null ? null : formatLsn(done.readUntil),
-        String(done.rows),
-        String(done.bytes),
+        JSON.stringify(done.map(({ unit, rows, bytes }) => [unit, String(rows), String(bytes)])),
+        write.snapshot,
+        write.readUntil === null ? null : formatLsn(write.readUntil),
       ],
     );
     write.beforeCommit();

@@ -66,8 +66,9 @@ export class Window {
   add(table: TargetTable, change: RowChange): void {
     this.supersede(table);
     this.count++;
-    if (change.kind !== 'delete')
-      for (const cell of change.new) if (typeof cell === 'string') this.cells += cell.length;
+    if (change.kind !== 'delete') this.cells += sizeOf(change.new);
+    // Under FULL the old row is as large as the new one, and held as long.
+    if (change.kind !== 'insert' && change.old !== null) this.cells += sizeOf(change.old);
     if (!this.ordered && table.folds && table.key && this.fold(table, table.key, change)) return;
     this.close(table);
     this.order(table, change);
@@ -166,15 +167,21 @@ function orderedStatement(table: TargetTable, change: RowChange): Planned | null
   return updateOne(table, oldRow(table, change.old, change.new), change.new);
 }
 
-/** What finds the row: the old key where it was sent, else the (unchanged) key in the new row. */
+/** What finds the row: all of the old row where it was sent, else its old key, else the (unchanged) key in the new row. */
 function oldRow(table: TargetTable, old: Tuple | null, row: Tuple): Tuple {
   if (old === null) return row;
-  if (!table.key) return old;
+  if (!table.key || table.relation.replicaIdentity === 'full') return old;
   return row.map((cell, at) => (table.key?.some((part) => part.at === at) ? (old[at] ?? cell) : cell));
 }
 
 function movesKey(key: readonly KeyColumn[], old: Tuple | null, row: Tuple): boolean {
   return old !== null && key.some(({ at }) => row[at] !== UNCHANGED && row[at] !== old[at]);
+}
+
+function sizeOf(row: Tuple): number {
+  let size = 0;
+  for (const cell of row) if (typeof cell === 'string') size += cell.length;
+  return size;
 }
 
 /** The key's cells as one string; null when one of them is not known. A NUL cannot occur in a value. */

@@ -91,7 +91,7 @@ async function copyUnder(
     ...work,
     jobs: run.request.jobs,
     held,
-    openReader: () => openUnitReader(() => run.ends.openSource('copy'), held.exportedId),
+    openReader: () => openUnitReader(() => run.ends.openSource('copy'), held.exportedId, run.throttle),
     openWriter: () => openUnitWriter(() => run.ends.openTarget('copy')),
     failpoints: run.hooks.failpoints,
     signal: run.hooks.signal,

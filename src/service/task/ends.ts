@@ -1,5 +1,5 @@
 /** The two databases of one task: every session is opened here, under a name that tells whose it is and what for. */
-import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
+import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
 import { connect } from '../../engine/pg/connect.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { applicationName } from '../../engine/source/source-names.ts';
@@ -8,7 +8,7 @@ export class Ends implements AsyncDisposable {
   private readonly sourceInfo: ConnInfo;
   private readonly targetInfo: ConnInfo;
   private taskId = 'new';
-  private controls: { source: Session | null; target: Session | null } = { source: null, target: null };
+  private controls: Record<Side, Promise<Session> | null> = { source: null, target: null };
 
   constructor(source: ConnInfo, target: ConnInfo) {
     this.sourceInfo = source;
@@ -37,22 +37,28 @@ export class Ends implements AsyncDisposable {
     });
   }
 
-  /** The control session of a side, opened again when it was lost. */
-  async source(): Promise<Session> {
-    if (!this.controls.source || this.controls.source.isEnded)
-      this.controls.source = await this.openSource('control');
-    return this.controls.source;
+  /** The control session of a side, opened again when it was lost. Asked twice at once, it is opened once. */
+  source(): Promise<Session> {
+    return this.control('source', () => this.openSource('control'));
   }
 
-  async target(): Promise<Session> {
-    if (!this.controls.target || this.controls.target.isEnded)
-      this.controls.target = await this.openTarget('control');
-    return this.controls.target;
+  target(): Promise<Session> {
+    return this.control('target', () => this.openTarget('control'));
+  }
+
+  private async control(side: Side, open: () => Promise<Session>): Promise<Session> {
+    const known = this.controls[side];
+    if (known && !(await known).isEnded) return known;
+    if (this.controls[side] !== known) return this.control(side, open);
+    const opening = open();
+    this.controls[side] = opening;
+    opening.catch(() => (this.controls[side] = null));
+    return opening;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const { source, target } = this.controls;
     this.controls = { source: null, target: null };
-    await Promise.all([source?.end(), target?.end()]);
+    await Promise.all([source, target].map(async (opened) => (await opened?.catch(() => null))?.end()));
   }
 }

@@ -12,6 +12,7 @@ import type { Lsn } from '../../engine/change/lsn.ts';
 import { endOfWal } from '../../engine/pg/wal-position.ts';
 import type { SchemaPlan } from '../../engine/schema/plan.ts';
 import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
+import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/account.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/task-row.ts';
 import { copyTables, createSlotAndHold } from './copy-stage.ts';
@@ -26,24 +27,30 @@ import { enter, type MigrationHooks, type MigrationRequest, type TaskRun, type U
 export interface Migration {
   /** Where it is right now; cheap, for a view that asks several times a second. */
   progress(): MigrationProgress;
+  /** Changes the limits of the full copy while it runs. */
+  limit(limits: CopyLimits): void;
   /** Resolves at the end, also when the signal stopped it; rejects with AppError. Running again resumes in every case. */
   readonly finished: Promise<MigrationSummary>;
 }
 
 export function startMigration(request: MigrationRequest, hooks: MigrationHooks): Migration {
   const book = new ProgressBook();
-  return { progress: () => book.snapshot(), finished: migrate(request, hooks, book) };
+  const throttle = new CopyThrottle(request.limits ?? NO_LIMITS);
+  return {
+    progress: () => book.snapshot(),
+    limit: (limits) => throttle.set(limits),
+    finished: migrate({ request, hooks, book, throttle }),
+  };
 }
 
 async function migrate(
-  request: MigrationRequest,
-  hooks: MigrationHooks,
-  book: ProgressBook,
+  parts: Pick<TaskRun, 'request' | 'hooks' | 'book' | 'throttle'>,
 ): Promise<MigrationSummary> {
+  const { request, hooks } = parts;
   await using ends = new Ends(request.source, request.target);
   let run: TaskRun | null = null;
   try {
-    run = await prepareTask({ request, hooks, ends, book });
+    run = await prepareTask({ ...parts, ends });
     return await runStages(run);
   } catch (thrown) {
     if (hooks.signal.aborted && run) return summarize(run, 'stopped');

@@ -5,8 +5,9 @@ import { displayName } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { endBackends, identify, isSameDatabase, type DatabaseIdentity } from '../../engine/pg/identity.ts';
 import type { Session } from '../../engine/pg/session.ts';
-import { runChecks } from '../../engine/precheck/check.ts';
+import { runChecks, type Finding } from '../../engine/precheck/check.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
+import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
@@ -18,6 +19,7 @@ import {
   type TaskRow,
 } from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
+import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
 import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
 
@@ -43,6 +45,7 @@ interface Parts {
   readonly hooks: MigrationHooks;
   readonly ends: Ends;
   readonly book: ProgressBook;
+  readonly throttle: CopyThrottle;
 }
 
 /** Nothing is changed on either side before every check has passed. Throws SAME_DATABASE, NOTHING_SELECTED, CHECKS_FAILED. */
@@ -158,9 +161,22 @@ async function check(
   if (failed.length === 0) return;
   throw new AppError('CHECKS_FAILED', {
     problems: failed.map((finding) => `${finding.what} (${finding.evidence})`).join('; '),
-    remedy:
-      failed.flatMap((finding) => finding.fix ?? []).join('\n') || 'Run "opendts check" for the whole list.',
+    remedy: [
+      ...failed.flatMap((finding) => finding.fix ?? []),
+      ...offlineLine(request, failed),
+      'See all checks: opendts check',
+    ].join('\n'),
   });
+}
+
+/** Where only following changes is impossible, the line that migrates without it. */
+function offlineLine(request: MigrationRequest, failed: readonly Finding[]): string[] {
+  const offline = new Set([...request.types].filter((type) => type !== 'incremental'));
+  if (offline.size === 0 || !failed.every((finding) => finding.check === 'wal_level')) return [];
+  return [
+    '# offline, once nobody writes to the source:',
+    pasteLine('migrate', { ...request, types: offline }),
+  ];
 }
 
 /**

@@ -5,7 +5,7 @@ import { readModel } from '../../engine/schema/read-model.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
 import { qname } from '../../engine/pg/ident.ts';
-import { readDoneSteps, recordStep } from '../../engine/target/task-row.ts';
+import { readDoneSteps, recordSteps } from '../../engine/target/task-row.ts';
 import type { TaskRun } from './task-run.ts';
 
 export async function planFor(run: TaskRun): Promise<SchemaPlan> {
@@ -40,7 +40,12 @@ export async function runPhases(
       open: () => run.ends.openTarget('schema'),
       jobs: run.request.jobs,
       done,
-      record: (session, step) => recordStep(session, { taskId: run.taskId, fence: run.fence }, step.id),
+      record: (session, done) =>
+        recordSteps(
+          session,
+          run,
+          done.map((step) => step.id),
+        ),
       onDone: (step) => {
         if (isIndex(step)) run.book.indexesDone++;
       },
@@ -51,13 +56,17 @@ export async function runPhases(
   }
 }
 
-/** Statistics, so that the first queries (ours too) are planned well. */
+const ANALYZE_BATCH = 50;
+
+/** Statistics, so that the first queries (ours too) are planned well. The largest tables first, many small ones in one statement. */
 export async function analyze(run: TaskRun): Promise<void> {
-  const waiting = [...run.tables];
+  const waiting = run.tables.toSorted((a, b) => (a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0));
   const worker = async () => {
     await using session = await run.ends.openTarget('analyze');
-    for (let table = waiting.shift(); table && !run.hooks.signal.aborted; table = waiting.shift())
-      await session.query(`ANALYZE ${qname(table)}`);
+    while (waiting.length > 0 && !run.hooks.signal.aborted) {
+      const size = Math.max(1, Math.min(ANALYZE_BATCH, Math.floor(waiting.length / run.request.jobs / 2)));
+      await session.query(`ANALYZE ${waiting.splice(0, size).map(qname).join(', ')}`);
+    }
   };
   await Promise.all(Array.from({ length: Math.min(run.request.jobs, waiting.length) }, worker));
 }

@@ -5,6 +5,7 @@ import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
+import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
 import type { SourceNames } from '../../engine/source/source-names.ts';
 import type { TaskRow } from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
@@ -21,6 +22,8 @@ export interface MigrationRequest {
   readonly excludeTables: readonly string[];
   readonly jobs: number;
   readonly until: Until;
+  /** Of the full copy; none: as fast as the servers go. */
+  readonly limits?: CopyLimits;
 }
 
 export interface MigrationHooks {
@@ -34,6 +37,7 @@ export interface TaskRun {
   readonly hooks: MigrationHooks;
   readonly ends: Ends;
   readonly book: ProgressBook;
+  readonly throttle: CopyThrottle;
   readonly names: SourceNames;
   readonly taskId: string;
   readonly fence: bigint;

@@ -16,6 +16,8 @@ export interface CliContext {
   readonly stdin: NodeJS.ReadStream;
   readonly signal: AbortSignal;
   readonly failpoints: Failpoints;
+  /** Told each time somebody asks to read the task file again (SIGUSR2). */
+  readonly onReload: (listener: () => void) => void;
 }
 
 /** One command, one file: how it is called, and what it does. */

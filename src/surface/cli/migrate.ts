@@ -1,9 +1,11 @@
 /** `opendts migrate`: runs a whole migration in this process, tells how it goes, and says at the end what to do next. */
 import { InvalidArgumentError } from 'commander';
+import { toAppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
-import type { MigrationSummary } from '../../contract/progress.ts';
+import type { MigrationEvent, MigrationSummary } from '../../contract/progress.ts';
 import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
 import { parseLsn } from '../../engine/change/lsn.ts';
+import type { CopyLimits } from '../../engine/source/throttle.ts';
 import { startMigration } from '../../service/task/migrate.ts';
 import type { Until } from '../../service/task/task-run.ts';
 import { defaultStateDir, openStateDir, type StateDir } from '../../service/task/state-dir.ts';
@@ -18,6 +20,7 @@ import {
   withEnds,
   withJobs,
   withJson,
+  withLimits,
   withTables,
   withTypes,
   type Task,
@@ -39,7 +42,7 @@ export const migrateCommand: CliCommand = {
     withJson(
       withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
     );
-    return command
+    return withLimits(command)
       .option(
         '--until <point>',
         'end at "caught-up" or at an LSN of the source (default: at Ctrl-C)',
@@ -60,7 +63,8 @@ export const migrateCommand: CliCommand = {
       excludeTables: [...task.excludeTables],
     };
     using state = openStateDir(flags.stateDir ?? defaultStateDir(context.config.stateHome, options), options);
-    const summary = await followed({ task, until: flags.until ?? { kind: 'signal' }, state, json }, context);
+    const run = { task, flags, until: flags.until ?? { kind: 'signal' }, state } as const;
+    const summary = await followed(run, context);
     const { warnings, nextSteps, ...data } = summary;
     context.stdout.write(
       json
@@ -77,24 +81,36 @@ interface Run {
   readonly task: Task;
   readonly until: Until;
   readonly state: StateDir;
-  readonly json: boolean;
+  readonly flags: MigrateFlags;
 }
 
 /** Runs the migration with its progress on stderr and its phase in the state directory. */
-async function followed({ task, until, state, json }: Run, context: CliContext): Promise<MigrationSummary> {
+async function followed({ task, until, state, flags }: Run, context: CliContext): Promise<MigrationSummary> {
   const { signal, failpoints } = context;
-  using report = openProgressReport(context, json);
+  using report = openProgressReport(context, flags.json === true);
   const migration = startMigration(
     { ...task, until },
     { signal, failpoints, onEvent: (event) => report.event(event) },
   );
   report.follow(() => migration.progress());
+  const say = (level: MigrationEvent['level'], message: string) =>
+    report.event({ level, phase: migration.progress().phase, message });
+  context.onReload(() => {
+    try {
+      const limits = resolveTask(flags, context).limits;
+      migration.limit(limits);
+      say('info', `limits of the copy: ${describeLimits(limits)}`);
+    } catch (thrown) {
+      // The migration goes on under the old limits.
+      say('warn', `the limits stay as they are: ${toAppError(thrown).message}`);
+    }
+  });
   const note = () => {
     const { taskId, phase } = migration.progress();
     state.note(taskId, phase);
   };
   const timer = setInterval(note, 1000);
-  const onStop = () => report.event({ level: 'info', phase: migration.progress().phase, message: STOPPING });
+  const onStop = () => say('info', STOPPING);
   signal.addEventListener('abort', onStop, { once: true });
   try {
     const summary = await migration.finished;
@@ -104,6 +120,15 @@ async function followed({ task, until, state, json }: Run, context: CliContext):
     clearInterval(timer);
     signal.removeEventListener('abort', onStop);
   }
+}
+
+function describeLimits({ queriesPerSecond, rowsPerSecond, bytesPerSecond }: CopyLimits): string {
+  const parts = [
+    bytesPerSecond === null ? '' : `${bytesPerSecond / 1e6} MB/s`,
+    rowsPerSecond === null ? '' : `${rowsPerSecond} rows/s`,
+    queriesPerSecond === null ? '' : `${queriesPerSecond} statements/s`,
+  ];
+  return parts.filter((part) => part !== '').join(', ') || 'none';
 }
 
 const STOPPING = 'stopping at the next safe point (once more: stop at once)';

@@ -4,6 +4,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { MIGRATION_TYPES, taskSpec, type MigrationType } from '../../contract/task-spec.ts';
 import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
+import type { CopyLimits } from '../../engine/source/throttle.ts';
 import { readTaskFile, type TaskFileSpec } from '../../service/task/task-file.ts';
 import type { CliContext } from './context.ts';
 
@@ -17,6 +18,9 @@ export interface TaskFlags {
   readonly excludeTable?: string[];
   readonly jobs?: number;
   readonly json?: boolean;
+  readonly maxQueries?: number;
+  readonly maxRows?: number;
+  readonly maxMegabytes?: number;
 }
 
 export interface Ends {
@@ -30,6 +34,7 @@ export interface Task extends Ends {
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
   readonly jobs: number;
+  readonly limits: CopyLimits;
 }
 
 export function withEnds(command: Command): Command {
@@ -70,6 +75,29 @@ export function withJobs(command: Command, what: string): Command {
   );
 }
 
+export function withLimits(command: Command): Command {
+  return command
+    .option('--max-megabytes <n>', 'full copy: at most so many megabytes a second', parseRate)
+    .option('--max-rows <n>', 'full copy: at most so many rows a second', parseRate)
+    .option('--max-queries <n>', 'full copy: at most so many statements a second on the source', parseRate);
+}
+
+function parseRate(text: string): number {
+  const rate = Number(text);
+  if (!(rate > 0) || !Number.isFinite(rate)) throw new InvalidArgumentError('Write a number above 0.');
+  return rate;
+}
+
+/** Flags win over the task file, limit by limit. */
+export function resolveLimits(flags: TaskFlags, file: TaskFileSpec): CopyLimits {
+  const megabytes = flags.maxMegabytes ?? file.throttle?.megabytes ?? null;
+  return {
+    queriesPerSecond: flags.maxQueries ?? file.throttle?.queries ?? null,
+    rowsPerSecond: flags.maxRows ?? file.throttle?.rows ?? null,
+    bytesPerSecond: megabytes === null ? null : megabytes * 1e6,
+  };
+}
+
 export function withJson(command: Command): Command {
   return command.option('--json', 'one JSON document on stdout');
 }
@@ -84,6 +112,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     tables: flags.table ?? file.tables ?? defaults.tables,
     excludeTables: flags.excludeTable ?? file.excludeTables ?? defaults.excludeTables,
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
+    limits: resolveLimits(flags, file),
   };
 }
 

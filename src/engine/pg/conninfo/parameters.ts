@@ -91,7 +91,7 @@ export function requireKnown(name: string, after: string | null, side: Side): vo
       "what follows the password is not a parameter (quote a password with spaces: password='…', in a URI encode it)",
     );
   const near = nearest(name);
-  throw invalidConninfo(side, `unknown parameter "${name}"${near ? `; did you mean "${near}"?` : ''}`);
+  throw invalidConninfo(side, `unknown parameter "${name}"${near ? ` (did you mean "${near}"?)` : ''}`);
 }
 
 /** Throws CONNINFO_INVALID for a parameter that promises what we would not keep. */

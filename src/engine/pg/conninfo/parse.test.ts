@@ -76,7 +76,7 @@ describe('a URI', () => {
     ['postgresql://u@h/d%zz', /percent encoding of dbname is broken/],
     ['postgresql://u@h/d%00', /dbname contains %00/],
     ['postgresql://u@h/d?sslmode', /a parameter has no "="/],
-    ['postgresql://u@h/d?sslmdoe=require', /unknown parameter "sslmdoe"; did you mean "sslmode"\?/],
+    ['postgresql://u@h/d?sslmdoe=require', /unknown parameter "sslmdoe" \(did you mean "sslmode"\?\)/],
     ['postgresql://u@h/d?uselibpqcompat=true', /unknown parameter "uselibpqcompat"\./],
     ['postgresql://u@h/d?sslmode=no-verify', /sslmode is "no-verify"; it may be disable, allow/],
     ['postgresql://u@h1,h2,h3/d?port=1,2', /3 hosts but 2 ports/],

@@ -46,7 +46,8 @@ export class SlotStream implements AsyncDisposable {
   private readonly relations: RelationCache = new Map();
   private readonly frames = new FrameReader();
   private readonly timer: NodeJS.Timeout;
-  private queue: { readonly item: StreamItem; readonly bytes: number }[] = [];
+  /** What was taken is null at once: a thousand large rows must not wait for the next compaction. */
+  private queue: ({ readonly item: StreamItem; readonly bytes: number } | null)[] = [];
   private head = 0;
   private queuedBytes = 0;
   private paused = false;
@@ -101,6 +102,7 @@ export class SlotStream implements AsyncDisposable {
   takeQueued(): StreamItem | null {
     const entry = this.queue[this.head];
     if (!entry) return null;
+    this.queue[this.head] = null;
     this.head++;
     this.queuedBytes -= entry.bytes;
     if (this.head > 1024 && this.head * 2 > this.queue.length) {

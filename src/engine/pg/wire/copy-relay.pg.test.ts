@@ -6,7 +6,14 @@ import { sleep } from '../../../base/runtime/sleep.ts';
 import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
 import { connect } from '../connect.ts';
 import type { Session } from '../session.ts';
-import { CopyError, relayCopy, type CopyResult, type CopyStatements } from './copy-relay.ts';
+import {
+  CopyError,
+  relayCopy,
+  type CopyAmount,
+  type CopyPace,
+  type CopyResult,
+  type CopyStatements,
+} from './copy-relay.ts';
 
 const NEVER = new AbortController().signal;
 const TEXT = { out: 'COPY public.t TO STDOUT', in: 'COPY public.t FROM STDIN' };
@@ -14,6 +21,8 @@ const BINARY = {
   out: 'COPY public.t TO STDOUT (FORMAT binary)',
   in: 'COPY public.t FROM STDIN (FORMAT binary)',
 };
+/** In the select list the series is not gathered before its first row is sent. */
+const ENDLESS = "COPY (SELECT generate_series(1, 100000000), repeat('x', 100)) TO STDOUT";
 
 /** Rows of 0 bytes, 1 byte, 70 KB and 5 MB, NULLs and what COPY's text form must escape. */
 const FILL = `CREATE TABLE public.t (id int, v text, b bytea);
@@ -49,6 +58,24 @@ async function rowsLeft(db: TestDatabase, gone: Session): Promise<string | null 
     await sleep(50);
   }
   throw new Error('the session of the target did not end');
+}
+
+/** Lets this much through at once, then lets the copy stand still for `ms`; for Infinity until it is cut. */
+function haltingPace(grain: CopyAmount, ms: number) {
+  const seen = { rows: 0, bytes: 0, most: 0, pauses: 0, cancelled: 0 };
+  const pace: CopyPace = {
+    grain,
+    spend: ({ rows, bytes }, goOn) => {
+      seen.rows += rows;
+      seen.bytes += bytes;
+      seen.most = Math.max(seen.most, bytes);
+      seen.pauses++;
+      if (ms === 0) setImmediate(goOn);
+      else if (ms < Infinity) setTimeout(goOn, ms);
+      return { cancel: () => seen.cancelled++ };
+    },
+  };
+  return { pace, seen };
 }
 
 /** A proxy that cuts what the server sends into pieces of these sizes, in turn. */
@@ -105,6 +132,13 @@ describe.each([
     expect(await from.one('SELECT 1 AS one')).toEqual({ one: '1' });
     expect(await to.one('SELECT 2 AS two')).toEqual({ two: '2' });
     expect(await relay(from, to, statements)).toMatchObject({ rowsOut: 2041, rowsIn: 2041 });
+    // The same, standing still after every few rows.
+    await target.session.query('TRUNCATE public.t');
+    const { pace, seen } = haltingPace({ rows: 7, bytes: 10_000 }, 0);
+    const paced = await relay(from, to, { ...statements, pace });
+    expect(await target.session.one(CONTENT)).toEqual(await source.session.one(CONTENT));
+    expect(seen).toMatchObject({ rows: 2041, bytes: paced.told, most: 10_000 });
+    expect(seen.pauses).toBeGreaterThan(2041 / 7 + 1_200);
   });
 });
 
@@ -131,6 +165,16 @@ describe('a COPY', () => {
           await target.session.query('TRUNCATE public.t');
           expect(await relay(from, to, statements)).toMatchObject({ rowsOut: 120, rowsIn: 120 });
           expect(await target.session.one(CONTENT)).toEqual(await source.session.one(CONTENT));
+          for (const grain of [
+            { rows: 1, bytes: Infinity },
+            { rows: Infinity, bytes: 3 },
+          ]) {
+            await target.session.query('TRUNCATE public.t');
+            const { pace, seen } = haltingPace(grain, 0);
+            expect(await relay(from, to, { ...statements, pace })).toMatchObject({ rowsIn: 120 });
+            expect(await target.session.one(CONTENT)).toEqual(await source.session.one(CONTENT));
+            expect(seen.rows).toBe(120);
+          }
         }
         expect(await from.one('SELECT 1 AS one')).toEqual({ one: '1' });
       } finally {
@@ -213,8 +257,7 @@ describe('a COPY', () => {
       await target.session.query('CREATE TABLE public.t (a int, b text)');
       await using from = await source.open();
       await using to = await target.open();
-      const out = "COPY (SELECT i, repeat('x', 100) FROM generate_series(1, 100000000) i) TO STDOUT";
-      const copy = failure(relay(from, to, { out, in: TEXT.in }));
+      const copy = failure(relay(from, to, { out: ENDLESS, in: TEXT.in }));
       await sleep(300);
       const victim = side === 'source' ? { db: source, pid: from.pid } : { db: target, pid: to.pid };
       await victim.db.session.query('SELECT pg_terminate_backend($1::int)', [String(victim.pid)]);
@@ -231,9 +274,8 @@ describe('a COPY', () => {
     await target.session.query('CREATE TABLE public.t (a int, b text)');
     await using from = await source.open();
     await using to = await target.open();
-    const out = "COPY (SELECT i, repeat('x', 100) FROM generate_series(1, 100000000) i) TO STDOUT";
     const stop = new AbortController();
-    const copy = failure(relay(from, to, { out, in: TEXT.in }, stop.signal));
+    const copy = failure(relay(from, to, { out: ENDLESS, in: TEXT.in }, stop.signal));
     await sleep(300);
     const reason = new Error('enough');
     stop.abort(reason);
@@ -249,6 +291,42 @@ describe('a COPY', () => {
     expect(await failure(relay(from, to, TEXT, AbortSignal.abort(reason)))).toBe(reason);
     expect(await to.one('SELECT 1 AS one')).toEqual({ one: '1' });
   });
+
+  it('standing still waits for its pace and for nothing else', async () => {
+    await using source = await freshDatabase(18);
+    await using target = await freshDatabase(18);
+    await target.session.query('CREATE TABLE public.t (a int)');
+    await using from = await source.open();
+    await using to = await target.open();
+    const out = 'COPY (SELECT i FROM generate_series(1, 50) i) TO STDOUT';
+    const { pace, seen } = haltingPace({ rows: 10, bytes: Infinity }, 100);
+    const started = performance.now();
+    expect(await relay(from, to, { out, in: TEXT.in, pace })).toMatchObject({ rowsIn: 50 });
+    expect(performance.now() - started).toBeGreaterThan(5 * 99);
+    expect(seen).toMatchObject({ pauses: 5, cancelled: 0 });
+  });
+
+  it.each(['the signal aborts', 'the target ends'])(
+    'standing still ends at once when %s, and its pause with it',
+    async (what) => {
+      await using source = await freshDatabase(18);
+      await using target = await freshDatabase(18);
+      await target.session.query('CREATE TABLE public.t (a int, b text)');
+      await using from = await source.open();
+      await using to = await target.open();
+      const { pace, seen } = haltingPace({ rows: Infinity, bytes: Infinity }, Infinity);
+      const stop = new AbortController();
+      const copy = failure(relay(from, to, { out: ENDLESS, in: TEXT.in, pace }, stop.signal));
+      while (seen.pauses === 0) await sleep(10);
+      const reason = new Error('enough');
+      if (what === 'the signal aborts') stop.abort(reason);
+      else await target.session.query('SELECT pg_terminate_backend($1::int)', [String(to.pid)]);
+      if (what === 'the signal aborts') expect(await copy).toBe(reason);
+      else expect(await copy).toMatchObject({ name: 'CopyError', side: 'target' });
+      expect(seen).toMatchObject({ pauses: 1, cancelled: 1 });
+      expect(await rowsLeft(target, to)).toBe('0');
+    },
+  );
 
   it('waits for a slow target instead of holding the rows in memory', async () => {
     await using source = await freshDatabase(18);

@@ -4,11 +4,11 @@
  *   1. the target is asked first and must answer CopyInResponse, then the source must answer CopyOutResponse;
  *   2. CopyData messages have the same form in both directions, so their bytes go over as they come, also parts of a message:
  *      memory does not depend on the size of a row;
- *   3. the target's full send buffer pauses the source's socket;
+ *   3. the target's full send buffer pauses the source's socket, and so does the pace; it flows again when neither holds it;
  *   4. both sides end with a command tag whose row counts must be equal (the caller compares, P4).
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  */
-import { sqlstateOf } from '../pg-error.ts';
+import { PgError, sqlstateOf } from '../pg-error.ts';
 import type { Session } from '../session.ts';
 import { FrameReader } from './frames.ts';
 import {
@@ -34,7 +34,9 @@ export class CopyError extends Error {
   readonly side: 'source' | 'target';
 
   constructor(side: 'source' | 'target', cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    super(cause instanceof PgError ? cause.shown : cause instanceof Error ? cause.message : String(cause), {
+      cause,
+    });
     this.side = side;
   }
 
@@ -48,6 +50,28 @@ export interface CopyStatements {
   readonly in: string;
   /** Told the payload bytes as they pass. */
   readonly onBytes: (bytes: number) => void;
+  /** Without one the copy runs as fast as both ends can. */
+  readonly pace?: CopyPace | null;
+}
+
+/** Rows, and bytes as they go over the network: each row with its message's head. */
+export interface CopyAmount {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** A copy standing still. */
+export interface Pause {
+  /** `goOn` will not be called any more. */
+  cancel(): void;
+}
+
+/** Slows one copy down. */
+export interface CopyPace {
+  /** The most to let through at once: positive, may change at any time. */
+  readonly grain: CopyAmount;
+  /** Told what has just passed. Null: go on; else the copy stands still until `goOn` is called, never before this returns. */
+  spend(passed: CopyAmount, goOn: () => void): Pause | null;
 }
 
 /** Relays one COPY. Throws CopyError; then both connections are cut, because one of them is in the middle of a COPY. */
@@ -78,9 +102,14 @@ export async function relayCopy(
     if (!(thrown instanceof CopyError)) throw thrown;
     throw new CopyError(thrown.side, (thrown.side === 'source' ? source : target).explain(thrown.cause));
   } finally {
+    relay.stop();
     signal.removeEventListener('abort', abort);
   }
 }
+
+const HEADER = 5;
+const NOTHING = Buffer.alloc(0);
+const ANY: CopyAmount = { rows: Infinity, bytes: Infinity };
 
 class Relay {
   private readonly from: Wire;
@@ -93,6 +122,12 @@ class Relay {
   private ready = 0;
   /** Bytes of the current CopyData message that are still to come. */
   private passing = 0;
+  /** What must wait: the beginning of a header that the last chunk ended in, or the rest of a chunk during a pause. */
+  private carried: Buffer = NOTHING;
+  /** CopyData messages to come that hold no row. */
+  private rowless = 0;
+  private draining = false;
+  private pause: Pause | null = null;
   private readonly control = new FrameReader();
 
   constructor(from: Wire, to: Wire, statements: CopyStatements, done: Relay['done']) {
@@ -115,6 +150,11 @@ class Relay {
     this.to.write(queryMessage(this.statements.in));
   }
 
+  /** No timer outlives the relay. */
+  stop(): void {
+    this.pause?.cancel();
+  }
+
   private fail(side: 'source' | 'target', error: unknown): void {
     if (side === 'source') this.to.write(copyFailMessage('the source failed'));
     this.done.reject(new CopyError(side, error));
@@ -128,31 +168,50 @@ class Relay {
   }
 
   /** Runs of CopyData bytes are forwarded as one slice; everything else goes through the frame reader. */
-  private onSource(chunk: Buffer): void {
+  private onSource(bytes: Buffer): void {
+    const chunk = this.carried.length > 0 ? Buffer.concat([this.carried, bytes]) : bytes;
+    this.carried = NOTHING;
     let offset = 0;
     while (offset < chunk.length) {
-      if (this.passing === 0 && !this.isCopyDataAt(chunk, offset)) {
-        offset = this.feedControl(chunk, offset);
-        continue;
+      if (this.pause !== null || this.isHeaderCutAt(chunk, offset)) {
+        this.carried = chunk.subarray(offset);
+        return;
       }
-      const start = offset;
-      do {
-        if (this.passing === 0) {
-          const length = chunk.readUInt32BE(offset + 1);
-          this.passing = length + 1;
-          this.bytes += length - 4;
-        }
-        const step = Math.min(this.passing, chunk.length - offset);
-        this.passing -= step;
-        offset += step;
-      } while (offset < chunk.length && this.isCopyDataAt(chunk, offset));
-      this.forward(chunk.subarray(start, offset));
+      if (this.passing === 0 && !this.isCopyDataAt(chunk, offset)) offset = this.feedControl(chunk, offset);
+      else offset = this.forwardRun(chunk, offset);
     }
   }
 
-  /** A whole header of a CopyData message begins here and no other message is unfinished. */
+  /** Lets CopyData bytes through, as many as there are and the pace takes at once, and returns the offset behind them. */
+  private forwardRun(chunk: Buffer, start: number): number {
+    const most = this.statements.pace?.grain ?? ANY;
+    const end = Math.min(chunk.length, start + most.bytes);
+    let offset = start;
+    let messages = 0;
+    do {
+      if (this.passing === 0) {
+        if (messages === most.rows || this.isHeaderCutAt(chunk, offset)) break;
+        const length = chunk.readUInt32BE(offset + 1);
+        this.passing = length + 1;
+        this.bytes += length - 4;
+        messages++;
+      }
+      const step = Math.min(this.passing, end - offset);
+      this.passing -= step;
+      offset += step;
+    } while (offset < end && this.isCopyDataAt(chunk, offset));
+    this.forward(chunk.subarray(start, offset), messages);
+    return offset;
+  }
+
+  /** A CopyData message begins here whose header is not whole: without it the message cannot be let through in parts. */
+  private isHeaderCutAt(chunk: Buffer, offset: number): boolean {
+    return this.passing === 0 && chunk.length - offset < HEADER && this.isCopyDataAt(chunk, offset);
+  }
+
+  /** A CopyData message begins here and no other message is unfinished. */
   private isCopyDataAt(chunk: Buffer, offset: number): boolean {
-    return !this.control.isPartial && chunk[offset] === TYPE.copyData && chunk.length - offset >= 5;
+    return !this.control.isPartial && chunk[offset] === TYPE.copyData;
   }
 
   /** Feeds one message (or the part of it that is here) to the frame reader and returns the offset behind it. */
@@ -163,24 +222,44 @@ class Relay {
   }
 
   private onSourceFrame(type: number, payload: Buffer): void {
-    // A CopyData message comes here only when a chunk ended inside its header.
-    if (type === TYPE.copyData) {
-      const head = Buffer.allocUnsafe(5);
-      head[0] = TYPE.copyData;
-      head.writeUInt32BE(payload.length + 4, 1);
-      this.bytes += payload.length;
-      this.forward(Buffer.concat([head, payload]));
-    } else if (type === TYPE.error) this.fail('source', parseErrorResponse(payload));
+    if (type === TYPE.error) this.fail('source', parseErrorResponse(payload));
+    // The end of a binary COPY is a message of its own; its beginning comes with the first row.
+    else if (type === TYPE.copyOut) this.rowless = payload[0] === 1 ? 1 : 0;
     else if (type === TYPE.copyDone) this.to.write(copyDoneMessage);
     else if (type === TYPE.commandComplete) this.rowsOut = rowsOfTag(payload);
     else if (type === TYPE.ready) this.finishOne();
   }
 
-  private forward(bytes: Buffer): void {
+  private forward(bytes: Buffer, messages: number): void {
     this.statements.onBytes(bytes.length);
-    if (this.to.write(bytes)) return;
-    this.from.pause();
-    this.to.onDrain(() => this.from.resume());
+    if (!this.to.write(bytes) && !this.draining) {
+      this.draining = true;
+      this.from.pause();
+      this.to.onDrain(() => {
+        this.draining = false;
+        this.resumeSource();
+      });
+    }
+    if (this.statements.pace) this.slowDown(this.statements.pace, bytes.length, messages);
+  }
+
+  private slowDown(pace: CopyPace, bytes: number, messages: number): void {
+    const rowless = Math.min(this.rowless, messages);
+    this.rowless -= rowless;
+    this.pause = pace.spend({ rows: messages - rowless, bytes }, () => this.goOn());
+    if (this.pause !== null) this.from.pause();
+  }
+
+  private goOn(): void {
+    this.pause = null;
+    const rest = this.carried;
+    this.carried = NOTHING;
+    this.onSource(rest);
+    this.resumeSource();
+  }
+
+  private resumeSource(): void {
+    if (!this.draining && this.pause === null) this.from.resume();
   }
 
   private finishOne(): void {
