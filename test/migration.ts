@@ -14,6 +14,7 @@ export interface RunOptions {
   readonly until?: MigrationRequest['until'];
   readonly tables?: readonly string[];
   readonly excludeTables?: readonly string[];
+  readonly jobs?: number;
   readonly signal?: AbortSignal;
   readonly failpoints?: Failpoints;
   readonly events?: MigrationEvent[];
@@ -26,7 +27,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     types: new Set(options.types ?? MIGRATION_TYPES),
     tables: options.tables ?? [],
     excludeTables: options.excludeTables ?? [],
-    jobs: 2,
+    jobs: options.jobs ?? 2,
     until: options.until ?? { kind: 'caught-up' },
   };
   return startMigration(request, {

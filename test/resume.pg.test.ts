@@ -196,11 +196,11 @@ describe('a migration whose sessions are ended at random moments', () => {
 });
 
 describe('a second snapshot', () => {
-  /** Copies one table under the slot's snapshot and stops before the others. */
+  /** Copies one batch of tables under the slot's snapshot and stops before the others. */
   async function stopAfterOneUnit(source: TestDatabase, target: TestDatabase): Promise<void> {
     const abort = new AbortController();
     const failpoints = armFailpoint('copy.after-unit-commit', () => abort.abort());
-    const { outcome } = await migrate(source, target, { signal: abort.signal, failpoints });
+    const { outcome } = await migrate(source, target, { signal: abort.signal, failpoints, jobs: 1 });
     expect(outcome).toBe('stopped');
     const [{ n } = { n: '0' }] = await target.session.query(
       'SELECT count(*)::text AS n FROM _opendts.copy_unit',

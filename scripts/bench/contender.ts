@@ -29,7 +29,7 @@ export interface Contender {
 /** Why the contender cannot run here; null when it can. */
 export function whyNotRun({ tools }: Contender, env: NodeJS.ProcessEnv): string | null {
   const missing = tools.filter((tool) => findTool(tool, env) === null);
-  return missing.length > 0 ? `not run: ${missing.join(', ')} not installed` : null;
+  return missing.length > 0 ? `${missing.join(', ')} not installed` : null;
 }
 
 /** Both ends of a job as connection URIs. */

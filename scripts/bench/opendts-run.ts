@@ -58,10 +58,15 @@ export const opendtsData: Contender = {
   },
 };
 
-/** Compares every table of both ends; throws when anything differs. */
+/** Compares every table of both ends; throws an Error when anything differs. */
 export async function verify(job: CopyJob): Promise<void> {
   const { source, target } = ends(job);
-  await opendts(job, ['verify', '--source', source, '--target', target, '--jobs', String(job.jobs)]);
+  const args = ['verify', '--source', source, '--target', target, '--jobs', String(job.jobs)];
+  try {
+    await opendts(job, args);
+  } catch (thrown) {
+    throw new Error('wrong copy: the content is not the same, or could not be compared', { cause: thrown });
+  }
 }
 
 function migrate(job: CopyJob, types: string, onLine?: (line: string, pid: number) => void): Promise<Ended> {

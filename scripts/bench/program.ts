@@ -61,13 +61,22 @@ export async function runProgram(
       },
     );
     signal.throwIfAborted();
-    if (end !== 0) throw new Error(`${command} ended with ${end}: ${stderr.trim().slice(-600)}`);
+    if (end !== 0) throw new Error(`${command} ended with ${end}: ${lastWords(stderr)}`);
     return { stdout, wallMs: endedAt - started, peakMemory: peak };
   } finally {
     clearInterval(sampler);
     clearTimeout(forced);
     signal.removeEventListener('abort', kill);
   }
+}
+
+/** The last lines that speak: progress in JSON says nothing about why it ended. */
+function lastWords(stderr: string): string {
+  const lines = stderr
+    .trim()
+    .split('\n')
+    .filter((line) => !line.startsWith('{'));
+  return lines.slice(-4).join(' | ');
 }
 
 function killGroup(pid: number, how: NodeJS.Signals): void {

@@ -59,7 +59,7 @@ export async function runCopy(run: CopyRun): Promise<CopyEnd> {
 type Batch = readonly CopyUnit[];
 
 const BATCH_BYTES = 16n * 1024n * 1024n;
-const BATCH_UNITS = 100;
+const BATCH_UNITS = 16;
 
 /** Largest first; small tables share a transaction, because there the round trips are the work. */
 export function planBatches(units: readonly CopyUnit[]): Batch[] {

@@ -1,0 +1,31 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { planBatches, type CopyUnit } from './copy-run.ts';
+
+const MIB = 1024n * 1024n;
+
+/** Only what the plan looks at. */
+function unit(id: number, bytesEstimate: bigint): CopyUnit {
+  return { id: String(id), bytesEstimate, read: null as unknown as CopyUnit['read'] };
+}
+
+it('puts every table into exactly one batch, the largest first, and large ones alone', () => {
+  fc.assert(
+    fc.property(fc.array(fc.bigInt({ min: 0n, max: 64n * MIB })), (sizes) => {
+      const batches = planBatches(sizes.map((bytes, at) => unit(at, bytes)));
+      const ids = batches.flatMap((batch) => batch.map(({ id }) => id));
+      expect(ids.toSorted()).toEqual(sizes.map((_, at) => String(at)).toSorted());
+      const flat = batches.flat().map(({ bytesEstimate }) => bytesEstimate);
+      expect(flat).toEqual(flat.toSorted((a, b) => (a < b ? 1 : a > b ? -1 : 0)));
+      for (const batch of batches) {
+        const bytes = batch.reduce((sum, { bytesEstimate }) => sum + bytesEstimate, 0n);
+        expect(batch.length === 1 || bytes <= 16n * MIB).toBe(true);
+        expect(batch.length).toBeLessThanOrEqual(16);
+      }
+    }),
+  );
+});
+
+it('copies thousands of small tables in few transactions', () => {
+  expect(planBatches(Array.from({ length: 2000 }, (_, at) => unit(at, 16_384n)))).toHaveLength(125);
+});
