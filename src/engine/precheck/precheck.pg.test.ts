@@ -12,8 +12,9 @@ import { connect } from '../pg/connect.ts';
 import { ident } from '../pg/ident.ts';
 import type { Session } from '../pg/session.ts';
 import { ALL_CHECKS } from './all-checks.ts';
-import { runChecks, type Check, type Finding } from './check.ts';
-import { transactionsOlderThan } from './long-transactions.ts';
+import { runChecks } from './run-checks.ts';
+import { type Check, type Finding } from './check.ts';
+import { transactionsOlderThan } from './checks/long-transactions.ts';
 
 interface Ends {
   readonly source: ConnInfo;

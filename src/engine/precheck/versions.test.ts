@@ -1,7 +1,7 @@
 /** Server versions the test machine does not have, judged by their numbers. */
 import { expect, it } from 'vitest';
 import type { MigrationType } from '../../contract/task-spec.ts';
-import { judgeVersions } from './versions.ts';
+import { judgeVersions } from './checks/versions.ts';
 
 const all = new Set<MigrationType>(['schema', 'full', 'incremental']);
 const offline = new Set<MigrationType>(['schema', 'full']);

@@ -1,4 +1,5 @@
 /** Schema migration inside a task: the plan is read anew at each start, and what the target records as done is passed over. */
+import type { Session } from '../../engine/pg/session.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
@@ -37,7 +38,7 @@ export async function runPhases(
       run.book.indexesDone = steps.filter((step) => done.has(step.id)).length;
     }
     await runSteps(steps, {
-      open: () => run.ends.openTarget('schema'),
+      open: () => (phase === 'index' ? openBuilder(run) : run.ends.openTarget('schema')),
       jobs: run.request.jobs,
       done,
       record: (session, done) =>
@@ -54,6 +55,18 @@ export async function runPhases(
     });
     run.hooks.signal.throwIfAborted();
   }
+}
+
+/** An index is sorted in memory where it fits; a server that is given more keeps it. */
+const SORT_MEMORY_KB = 256 * 1024;
+
+async function openBuilder(run: TaskRun): Promise<Session> {
+  const session = await run.ends.openTarget('index');
+  await session.query(
+    `SELECT pg_catalog.set_config('maintenance_work_mem', GREATEST(s.setting::int, ${SORT_MEMORY_KB})::text || 'kB', false)
+       FROM pg_catalog.pg_settings s WHERE s.name = 'maintenance_work_mem'`,
+  );
+  return session;
 }
 
 const ANALYZE_BATCH = 50;

@@ -5,12 +5,12 @@ import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
 import { describeEndpoint } from '../../engine/pg/conninfo/conninfo.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
-import { runChecks, type Finding } from '../../engine/precheck/check.ts';
-import { estimate, type Estimate } from '../../engine/precheck/estimate.ts';
+import { runChecks } from '../../engine/precheck/run-checks.ts';
+import { estimate } from '../../engine/precheck/estimate.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
-import { checkReport } from './check-report.ts';
+import { checkReport, type CheckedEnd, type CheckOutcome } from './check-report.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
@@ -24,23 +24,6 @@ import {
   type Task,
   type TaskFlags,
 } from './task-options.ts';
-
-export interface CheckedEnd {
-  readonly endpoint: string;
-  readonly server: string;
-  readonly databaseBytes: bigint;
-}
-
-export interface CheckOutcome {
-  readonly result: 'passed' | 'failed';
-  readonly types: readonly string[];
-  readonly source: CheckedEnd;
-  readonly target: CheckedEnd;
-  readonly estimate: Estimate;
-  /** Failed first, then alerts, then passed. */
-  readonly findings: readonly Finding[];
-  readonly notMigrated: readonly string[];
-}
 
 export const checkCommand: CliCommand = {
   define(program) {

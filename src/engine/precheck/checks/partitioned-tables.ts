@@ -1,6 +1,6 @@
 /** Says which selected tables are partitioned: a note, nothing to put right. */
-import type { Check } from './check.ts';
-import { counted, finding, listedTables } from './finding.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, listedTables } from '../finding.ts';
 
 export const partitionedTables: Check = {
   name: 'partitioned_tables',

@@ -1,7 +1,7 @@
 /** Row-level security that would hide rows of the source from our user. */
-import { ident } from '../pg/ident.ts';
-import type { Check } from './check.ts';
-import { counted, finding, listedTables, oidArray } from './finding.ts';
+import { ident } from '../../pg/ident.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, listedTables, oidArray } from '../finding.ts';
 
 export const rowSecurity: Check = {
   name: 'row_security',

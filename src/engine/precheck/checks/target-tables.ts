@@ -1,10 +1,10 @@
 /** What stands in the target already: with schema migration the tables must not be there, without it they must, and empty before a copy. */
-import { nameKey } from '../change/relation.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
-import { literal, qname } from '../pg/ident.ts';
-import type { Session } from '../pg/session.ts';
-import type { Check, Finding } from './check.ts';
-import { counted, finding, listedTables } from './finding.ts';
+import { nameKey } from '../../change/relation.ts';
+import type { TableInfo } from '../../pg/catalog/tables.ts';
+import { literal, qname } from '../../pg/ident.ts';
+import type { Session } from '../../pg/session.ts';
+import type { Check, Finding } from '../check.ts';
+import { counted, finding, listedTables } from '../finding.ts';
 
 const BATCH = 200;
 

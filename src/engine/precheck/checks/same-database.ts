@@ -1,7 +1,7 @@
 /** Source and target must not be one database: the copy would find its own rows. */
-import { identify, isSameDatabase } from '../pg/identity.ts';
-import type { Check } from './check.ts';
-import { finding } from './finding.ts';
+import { identify, isSameDatabase } from '../../pg/identity.ts';
+import type { Check } from '../check.ts';
+import { finding } from '../finding.ts';
 
 export const sameDatabase: Check = {
   name: 'same_database',

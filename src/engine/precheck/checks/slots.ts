@@ -1,6 +1,6 @@
 /** Room on the source for our replication slot and for the connections that create and read it. */
-import type { Check, Finding } from './check.ts';
-import { finding } from './finding.ts';
+import type { Check, Finding } from '../check.ts';
+import { finding } from '../finding.ts';
 
 /** The connection that holds the snapshot and the one that streams. */
 const SENDERS_NEEDED = 2;

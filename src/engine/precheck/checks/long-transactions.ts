@@ -1,7 +1,7 @@
 /** Transactions of the source, running or prepared, that the creation of a replication slot would wait for. */
-import type { Check } from './check.ts';
-import { counted, finding, listed } from './finding.ts';
-import { literal } from '../pg/ident.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, listed } from '../finding.ts';
+import { literal } from '../../pg/ident.ts';
 
 /** Alerts on transactions that have been open for longer than so many seconds. Without pg_read_all_stats only our own are seen. */
 export function transactionsOlderThan(seconds: number): Check {

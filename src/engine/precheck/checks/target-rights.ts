@@ -1,8 +1,8 @@
 /** The rights on the target: to create what is missing (our own bookkeeping schema at least), and to write what is there. */
-import { nameKey } from '../change/relation.ts';
-import { ident, qname } from '../pg/ident.ts';
-import type { Check, CheckContext, Finding } from './check.ts';
-import { counted, finding, listed, listedTables, oidArray } from './finding.ts';
+import { nameKey } from '../../change/relation.ts';
+import { ident, qname } from '../../pg/ident.ts';
+import type { Check, CheckContext, Finding } from '../check.ts';
+import { counted, finding, listed, listedTables, oidArray } from '../finding.ts';
 
 export const targetRights: Check = {
   name: 'target_rights',

@@ -1,7 +1,7 @@
 /** The rights to create our publication on the source: CREATE on the database, and ownership of every table in it. */
-import { ident } from '../pg/ident.ts';
-import type { Check } from './check.ts';
-import { counted, finding, listedTables, oidArray } from './finding.ts';
+import { ident } from '../../pg/ident.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, listedTables, oidArray } from '../finding.ts';
 
 export const publicationRight: Check = {
   name: 'publication_right',

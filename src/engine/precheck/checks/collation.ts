@@ -1,7 +1,7 @@
 /** Default collation and its provider: where they differ, text sorts and compares differently. */
-import type { Session } from '../pg/session.ts';
-import type { Check } from './check.ts';
-import { finding } from './finding.ts';
+import type { Session } from '../../pg/session.ts';
+import type { Check } from '../check.ts';
+import { finding } from '../finding.ts';
 
 const PROVIDERS: Readonly<Record<string, string>> = { c: 'libc', i: 'icu', b: 'builtin' };
 

@@ -1,7 +1,7 @@
 /** The right of the source's user to create and read a replication slot. */
-import { ident } from '../pg/ident.ts';
-import type { Check } from './check.ts';
-import { finding } from './finding.ts';
+import { ident } from '../../pg/ident.ts';
+import type { Check } from '../check.ts';
+import { finding } from '../finding.ts';
 
 export const replicationRight: Check = {
   name: 'replication_right',

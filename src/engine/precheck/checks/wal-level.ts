@@ -1,7 +1,7 @@
 /** wal_level of the source: changes can be followed with `logical` only, and setting it takes a restart. */
-import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
-import type { Check, CheckContext } from './check.ts';
-import { finding } from './finding.ts';
+import { MIGRATION_TYPES } from '../../../contract/task-spec.ts';
+import type { Check, CheckContext } from '../check.ts';
+import { finding } from '../finding.ts';
 
 const FOLLOW = 'ALTER SYSTEM SET wal_level = logical;   -- then restart the source server';
 

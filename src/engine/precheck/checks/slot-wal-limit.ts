@@ -1,6 +1,6 @@
 /** Settings of the source that let it throw away the log our slot still needs. */
-import type { Check } from './check.ts';
-import { finding } from './finding.ts';
+import type { Check } from '../check.ts';
+import { finding } from '../finding.ts';
 
 export const slotWalLimit: Check = {
   name: 'slot_wal_limit',

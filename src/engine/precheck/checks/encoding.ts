@@ -1,7 +1,7 @@
 /** The encodings of both databases: text is converted through UTF-8, and what has no place in the target stops its table. */
-import type { Session } from '../pg/session.ts';
-import type { Check } from './check.ts';
-import { finding } from './finding.ts';
+import type { Session } from '../../pg/session.ts';
+import type { Check } from '../check.ts';
+import { finding } from '../finding.ts';
 
 async function encodingOf(session: Session): Promise<string> {
   const row = await session.one(

@@ -1,8 +1,8 @@
 /** Guard against swapped ends: an empty source and a full target are rarely what was meant. */
-import type { TableInfo } from '../pg/catalog/tables.ts';
-import type { Session } from '../pg/session.ts';
-import type { Check } from './check.ts';
-import { counted, finding, oidArray } from './finding.ts';
+import type { TableInfo } from '../../pg/catalog/tables.ts';
+import type { Session } from '../../pg/session.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, oidArray } from '../finding.ts';
 
 /** Tables with at least one page; needs no right to read them. */
 async function filledTables(session: Session, tables: readonly TableInfo[]): Promise<number> {

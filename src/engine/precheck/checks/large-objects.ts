@@ -1,6 +1,6 @@
 /** Large objects (lo_create, \lo_import) live outside of tables and are not migrated yet. */
-import type { Check } from './check.ts';
-import { counted, finding } from './finding.ts';
+import type { Check } from '../check.ts';
+import { counted, finding } from '../finding.ts';
 
 export const largeObjects: Check = {
   name: 'large_objects',

@@ -1,8 +1,8 @@
 /** Whether the target lets us set session_replication_role: it keeps user triggers and foreign keys quiet while rows are written. */
-import { ident } from '../pg/ident.ts';
-import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
-import type { Check } from './check.ts';
-import { finding } from './finding.ts';
+import { ident } from '../../pg/ident.ts';
+import { SQLSTATE, sqlstateOf } from '../../pg/pg-error.ts';
+import type { Check } from '../check.ts';
+import { finding } from '../finding.ts';
 
 export const sessionReplicationRole: Check = {
   name: 'session_replication_role',

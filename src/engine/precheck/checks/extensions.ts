@@ -1,7 +1,7 @@
 /** Extensions of the source that the target lacks: their objects are not migrated, the extension must be there. */
-import { ident } from '../pg/ident.ts';
-import type { Check } from './check.ts';
-import { counted, finding, listed } from './finding.ts';
+import { ident } from '../../pg/ident.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, listed } from '../finding.ts';
 
 export const extensions: Check = {
   name: 'extensions',

@@ -1,7 +1,7 @@
 /** Free connections on both ends for the sessions of a migration. */
-import type { Session } from '../pg/session.ts';
-import type { Check, Finding } from './check.ts';
-import { finding } from './finding.ts';
+import type { Session } from '../../pg/session.ts';
+import type { Check, Finding } from '../check.ts';
+import { finding } from '../finding.ts';
 
 /** Two jobs with their checks, control and stream; more jobs take one more each. */
 const NEEDED = 8;

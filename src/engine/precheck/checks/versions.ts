@@ -1,7 +1,7 @@
 /** Server versions of both ends. The judgement is pure: no test machine has servers this old. */
-import type { MigrationType } from '../../contract/task-spec.ts';
-import type { Check, Finding } from './check.ts';
-import { finding } from './finding.ts';
+import type { MigrationType } from '../../../contract/task-spec.ts';
+import type { Check, Finding } from '../check.ts';
+import { finding } from '../finding.ts';
 
 /** The first version with logical replication by publications. */
 const OLDEST = 100_000;

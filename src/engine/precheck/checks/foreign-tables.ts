@@ -1,7 +1,7 @@
 /** Foreign tables beside the selected tables: their rows live on another server and are neither copied nor followed. */
-import { USER_RELATION } from '../pg/catalog/tables.ts';
-import type { Check } from './check.ts';
-import { counted, finding, listedTables } from './finding.ts';
+import { USER_RELATION } from '../../pg/catalog/tables.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, listedTables } from '../finding.ts';
 
 export const foreignTables: Check = {
   name: 'foreign_tables',

@@ -1,7 +1,7 @@
 /** The right to read every selected table of the source. */
-import { ident, qname } from '../pg/ident.ts';
-import type { Check } from './check.ts';
-import { counted, finding, listedTables, oidArray } from './finding.ts';
+import { ident, qname } from '../../pg/ident.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, listedTables, oidArray } from '../finding.ts';
 
 export const sourceRead: Check = {
   name: 'source_read',

@@ -1,6 +1,6 @@
 /** Unlogged tables write no log: they can be copied, but their changes cannot be followed. */
-import type { Check } from './check.ts';
-import { counted, finding, listedTables, perTable } from './finding.ts';
+import type { Check } from '../check.ts';
+import { counted, finding, listedTables, perTable } from '../finding.ts';
 
 export const unloggedTables: Check = {
   name: 'unlogged_tables',
