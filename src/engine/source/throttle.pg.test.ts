@@ -162,7 +162,8 @@ describe('a unit', () => {
     const lifted = performance.now();
     throttle.set(NONE);
     expect(await copy).toMatchObject({ rowsOut: 1_000, rowsIn: 1_000 });
-    expect(performance.now() - lifted).toBeLessThan(300);
+    // Under the old limit it would have taken a day.
+    expect(performance.now() - lifted).toBeLessThan(30_000);
     expect(await db.session.one('SELECT count(*)::text, sum(id)::text FROM u')).toEqual({
       count: '1000',
       sum: '500500',
