@@ -21,15 +21,21 @@ export function isRunning(mark: string): boolean {
     return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM';
   }
   const started = mark.trim().split(' ')[1] ?? '-';
-  const now = startTime(pid);
-  return started === '-' || now === null || now === started;
+  const now = statOf(pid);
+  // A zombie has ended; only its parent has not looked yet.
+  return now?.state !== 'Z' && (started === '-' || now === null || now.started === started);
 }
 
-/** Field 22 of /proc/<pid>/stat, in clock ticks since boot; null where there is no /proc. The command name may hold spaces and parentheses. */
 function startTime(pid: number): string | null {
+  return statOf(pid)?.started ?? null;
+}
+
+/** Fields 3 and 22 of /proc/<pid>/stat; null where there is no /proc. The command name before them may hold spaces and parentheses. */
+function statOf(pid: number): { state: string; started: string } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', started: fields[19] ?? '' };
   } catch {
     return null;
   }
