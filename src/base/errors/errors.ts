@@ -95,6 +95,11 @@ export const ERRORS = {
     'The source has sent nothing for {seconds} s.',
     'Run the same command again: it continues where it was.',
   ),
+  LANE_MOVED: connection.later(
+    503,
+    'A commit whose answer was lost has arrived after all.',
+    'Run again: it goes on behind that commit.',
+  ),
   SNAPSHOT_LOST: connection.later(
     503,
     'The snapshot that tables are copied under is gone: its session ended.',

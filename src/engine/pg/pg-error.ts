@@ -36,6 +36,7 @@ export class PgError extends Error {
 }
 
 export const SQLSTATE = {
+  uniqueViolation: '23505',
   duplicateObject: '42710',
   duplicateTable: '42P07',
   undefinedObject: '42704',

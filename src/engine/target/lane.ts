@@ -148,7 +148,7 @@ export class Lane implements AsyncDisposable {
     }
     if (opening.length > 0 && rows[1] !== 1) {
       await this.rollback();
-      throw new AppError('FENCED', { theirs: 'another', ours: this.options.fence });
+      throw await this.explainFence();
     }
     const wrong = planned.findIndex(
       ({ expect }, at) => expect !== null && rows[opening.length + at] !== expect,
@@ -159,7 +159,7 @@ export class Lane implements AsyncDisposable {
     throw new RowCountDiffers(culprit, rows[opening.length + wrong] ?? -1);
   }
 
-  /** Commits what was applied together with the progress; returns once it is durable. */
+  /** Commits what was applied together with the progress; returns once it is durable. Throws what apply throws. */
   async commit(end: { endLsn: Lsn; commits: number; accounts: ReadonlyMap<string, Account> }): Promise<void> {
     const { failpoints } = this.options;
     if (!this.isOpen) await this.apply([], false);
@@ -188,11 +188,24 @@ export class Lane implements AsyncDisposable {
     if (!this.session.isEnded) await this.pipeline.run([ROLLBACK]);
   }
 
+  /**
+   * Locks the progress row, and only where it still says what this lane believes: a commit of ours whose answer was lost may arrive after
+   * the row was read again, and its transactions must not be applied a second time.
+   */
   private fenceCheck(): Statement {
     return {
-      sql: 'SELECT FROM _opendts.lane WHERE task_id = $1 AND lane = $2::int AND fence = $3::bigint FOR NO KEY UPDATE',
-      values: this.identity(),
+      sql: `SELECT FROM _opendts.lane
+             WHERE task_id = $1 AND lane = $2::int AND fence = $3::bigint AND end_lsn = $4::pg_lsn FOR NO KEY UPDATE`,
+      values: [...this.identity(), byteText(formatLsn(this.recordedLsn))],
     };
+  }
+
+  private async explainFence(): Promise<AppError> {
+    const sql = 'SELECT FROM _opendts.lane WHERE task_id = $1 AND lane = $2::int AND fence = $3::bigint';
+    const [isOurs] = await this.pipeline.run([{ sql, values: this.identity() }]);
+    return isOurs === 1
+      ? new AppError('LANE_MOVED')
+      : new AppError('FENCED', { theirs: 'another', ours: this.options.fence });
   }
 
   private progress(endLsn: Lsn, commits: number): Statement {
