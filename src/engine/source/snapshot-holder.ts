@@ -54,12 +54,7 @@ async function waitUntilCovered(control: Session, s1: Snapshot): Promise<void> {
     const { fresh } = await control.one(`SELECT ${currentSnapshot(control.version)}::text AS fresh`);
     if (coversAllOf(parseSnapshot(fresh ?? ''), s1)) return;
     if (Date.now() > deadline) {
-      throw new AppError('TIMED_OUT', {
-        what: 'A snapshot that is safe to read',
-        seconds: COVER_TIMEOUT_MS / 1000,
-        remedy:
-          'A commit on the source waits, perhaps for a synchronous standby. Let it finish and run again.',
-      });
+      throw neverCovered();
     }
     await sleep(POLL_MS);
   }
@@ -94,13 +89,16 @@ export async function holdFreshSnapshot(
     }
     await holder.end();
     if (Date.now() > deadline) {
-      throw new AppError('TIMED_OUT', {
-        what: 'A snapshot that is safe to read',
-        seconds: COVER_TIMEOUT_MS / 1000,
-        remedy:
-          'A commit on the source waits, perhaps for a synchronous standby. Let it finish and run again.',
-      });
+      throw neverCovered();
     }
     await sleep(POLL_MS);
   }
+}
+
+function neverCovered(): AppError {
+  return new AppError('TIMED_OUT', {
+    what: 'A snapshot that is safe to read',
+    seconds: COVER_TIMEOUT_MS / 1000,
+    remedy: 'A commit on the source waits, perhaps for a synchronous standby. Let it finish and run again.',
+  });
 }

@@ -116,7 +116,7 @@ async function remainingUnits(run: TaskRun): Promise<CopyUnit[]> {
   const units: CopyUnit[] = [];
   for (const table of run.tables) {
     const before = done.get(unitId(table));
-    if (before) run.book.copied(displayName(table), before.rows, before.bytes);
+    if (before) run.book.copiedEarlier(displayName(table), before.rows, before.bytes);
     else
       units.push({
         id: unitId(table),

@@ -9,6 +9,8 @@ interface Line {
   stage: TableStage;
   rows: bigint;
   bytes: bigint;
+  /** Copied by an earlier run: shown, but not part of this run's totals. */
+  isEarlier: boolean;
   /** Of the attempt under way. */
   passing: bigint;
   readonly rowsEstimate: bigint | null;
@@ -40,6 +42,7 @@ export class ProgressBook {
         stage: 'waiting',
         rows: 0n,
         bytes: 0n,
+        isEarlier: false,
         passing: 0n,
         rowsEstimate,
         inserts: 0n,
@@ -77,6 +80,13 @@ export class ProgressBook {
     this.update(table, (line) => Object.assign(line, { stage: 'copied', rows, bytes, passing: 0n }));
   }
 
+  copiedEarlier(table: string, rows: bigint, bytes: bigint): void {
+    this.update(table, (line) => {
+      // What this run copied itself stays its own.
+      if (line.stage === 'waiting') Object.assign(line, { stage: 'copied', rows, bytes, isEarlier: true });
+    });
+  }
+
   /** All tables are where the phase says. */
   all(stage: TableStage): void {
     for (const line of this.lines.values()) line.stage = stage;
@@ -101,11 +111,11 @@ export class ProgressBook {
   }
 
   get rowsCopied(): bigint {
-    return this.sum((line) => line.rows);
+    return this.sum((line) => (line.isEarlier ? 0n : line.rows));
   }
 
   get bytesCopied(): bigint {
-    return this.sum((line) => line.bytes + line.passing);
+    return this.sum((line) => (line.isEarlier ? 0n : line.bytes + line.passing));
   }
 
   private sum(of: (line: Line) => bigint): bigint {
