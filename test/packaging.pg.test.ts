@@ -14,9 +14,14 @@ const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'opendts-package-'));
 const home = join(folder, 'home');
 const app = join(folder, 'app');
-// Under `npm test` the environment points at the checkout; only npm's cache and registry may count here.
+// Under `npm test` the environment points at the checkout; only where npm gets its packages from may count here.
 const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^npm_(?!config_(cache|registry)$)/i.test(name)),
+  Object.entries(process.env).filter(
+    ([name]) =>
+      !/^npm_(?!config_(cache|registry|cafile|globalconfig|userconfig|https?_proxy|proxy|noproxy|strict_ssl)$)/i.test(
+        name,
+      ),
+  ),
 );
 const opendts = (...args: string[]) =>
   run('npx', ['--no-install', 'opendts', ...args], { cwd: app, env: { ...env, HOME: home } });
