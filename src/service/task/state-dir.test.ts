@@ -109,7 +109,8 @@ describe('a state directory', () => {
     expect(() => openStateDir(join(home, 'file', 'x'), options)).toThrow(/cannot be used: ENOTDIR/);
     if (process.getuid?.() === 0) return;
     chmodSync(home, 0o500);
-    expect(() => openStateDir(dir, options)).toThrow(/cannot be used: EACCES/);
+    expect(() => openStateDir(join(home, 'new'), options)).toThrow(/cannot be used: EACCES/);
+    chmodSync(home, 0o700);
   });
 
   it('passes over files it did not write', () => {
