@@ -130,6 +130,11 @@ export const ERRORS = {
     'Replication slot {slot} is {state}: changes since {lsn} can no longer be read.',
     'Nothing was skipped in silence. Run "opendts verify" to see what differs, then "opendts cleanup" and migrate again.',
   ),
+  TIMELINE_LEFT: data(
+    409,
+    'The source is on timeline {to}, which left timeline {from} at {left}, before the recorded position {recorded}: it has lost changes that the target has.',
+    'Run "opendts verify" to see what differs, then "opendts cleanup" and migrate again.',
+  ),
   PROGRESS_AHEAD: data(
     409,
     'The slot has confirmed {confirmed}, but the target has recorded only {recorded}: changes between them are gone.',

@@ -6,7 +6,6 @@ export interface DatabaseIdentity {
   readonly systemIdentifier: string;
   readonly database: string;
   readonly databaseOid: string;
-  readonly timeline: number;
   /** When this server process started: tells a storage clone from its original. */
   readonly startedAt: string;
   readonly isStandby: boolean;
@@ -17,16 +16,14 @@ export async function identify(session: Session): Promise<DatabaseIdentity> {
   const row = await session.one(
     `SELECT s.system_identifier::text AS system_identifier, pg_catalog.current_database() AS database,
             (SELECT d.oid::text FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) AS oid,
-             c.timeline_id::text AS timeline,
             pg_catalog.pg_postmaster_start_time()::text AS started, pg_catalog.pg_is_in_recovery()::text AS standby,
             pg_catalog.current_setting('server_version') AS version
-       FROM pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c`,
+       FROM pg_catalog.pg_control_system() s`,
   );
   return {
     systemIdentifier: row.system_identifier ?? '',
     database: row.database ?? '',
     databaseOid: row.oid ?? '',
-    timeline: Number(row.timeline),
     startedAt: row.started ?? '',
     isStandby: row.standby === 'true',
     versionText: row.version ?? '',

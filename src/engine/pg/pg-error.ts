@@ -29,13 +29,19 @@ export class PgError extends Error {
     return this.fields.sqlstate;
   }
 
-  /** The message for error texts: those about data (class 22) quote the value behind a colon, which stays here. */
+  /**
+   * The message for error texts. Those about data (class 22, syntax of a value, texts of the user's own triggers) quote values, in
+   * whatever language and kind of quotes: they are cut where the quoting begins.
+   */
   get shown(): string {
-    return this.sqlstate.startsWith('22') ? this.message.replace(/: ".*"/s, '') : this.message;
+    if (!/^(22|42601|P0)/.test(this.sqlstate)) return this.message;
+    return this.message.split(/["»«„“‘':]/)[0]?.trim() || `error ${this.sqlstate}`;
   }
 }
 
 export const SQLSTATE = {
+  featureNotSupported: '0A000',
+  invalidSchemaName: '3F000',
   uniqueViolation: '23505',
   duplicateObject: '42710',
   duplicateTable: '42P07',

@@ -32,6 +32,8 @@ function fromDriver(thrown: unknown): unknown {
   });
 }
 
+const GOODBYE_MS = 2_000;
+
 export class Session implements AsyncDisposable {
   readonly side: Side;
   /** `server_version_num`, e.g. 150018. */
@@ -149,7 +151,10 @@ export class Session implements AsyncDisposable {
     if (this.ended) return;
     this.ended = true;
     if (this.driver.connection.stream.destroyed) return;
+    // A peer that is gone never says goodbye: do not wait for it.
+    const cut = setTimeout(() => this.driver.connection.stream.destroy(), GOODBYE_MS);
     await this.client.end().catch(() => {});
+    clearTimeout(cut);
   }
 
   /** Cuts the connection without a goodbye: for one that is in the middle of something. */

@@ -15,6 +15,8 @@ export function sessionSettings(version: number): Readonly<Record<string, string
     statement_timeout: '0',
     lock_timeout: '0',
     row_security: 'off',
+    // What we report as durable must be: the unit writer alone turns it off, and checks at the end.
+    synchronous_commit: 'on',
     default_transaction_read_only: 'off',
     default_transaction_isolation: 'read committed',
     standard_conforming_strings: 'on',

@@ -4,6 +4,7 @@
  */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
+import { backoffMs } from '../../base/runtime/backoff.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import type { HeldSnapshot } from '../source/snapshot-holder.ts';
 import type { UnitRead, UnitReader } from '../source/unit-reader.ts';
@@ -42,7 +43,9 @@ export type CopyEnd =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly cause: AppError };
 
-const ATTEMPTS = 5;
+/** A server that restarts is back within this time; a batch that fails this often has another cause. */
+const PATIENCE_MS = 120_000;
+const ATTEMPTS = 40;
 
 /** Never rejects. After a failure the other workers finish the batch they are at, so that their work is not lost. */
 export async function runCopy(run: CopyRun): Promise<CopyEnd> {
@@ -118,9 +121,12 @@ async function close(ends: Ends | null): Promise<void> {
 /** A lost connection costs the batch's attempt, not the run: both ends are opened anew while the snapshot is held. */
 async function copyWithRetry(run: CopyRun, batch: Batch, current: Ends | null): Promise<Ends> {
   let ends = current;
+  let failingSince = performance.now();
   for (let attempt = 1; ; attempt++) {
     try {
       ends ??= await open(run);
+      // Reaching both ends again counts: what took long was the copy itself.
+      if (attempt > 1) failingSince = performance.now();
       await copyBatch(run, batch, ends);
       return ends;
     } catch (thrown) {
@@ -128,8 +134,15 @@ async function copyWithRetry(run: CopyRun, batch: Batch, current: Ends | null): 
       ends = null;
       for (const unit of batch) run.onVoid(unit);
       const error = toAppError(thrown);
-      if (error.code !== 'CONNECTION_LOST' || attempt >= ATTEMPTS || run.signal.aborted) throw error;
-      await sleep(200 * 2 ** attempt, run.signal);
+      const passes = error.code === 'CONNECTION_LOST' || error.code === 'CONNECT_FAILED';
+      if (
+        !passes ||
+        attempt >= ATTEMPTS ||
+        performance.now() - failingSince > PATIENCE_MS ||
+        run.signal.aborted
+      )
+        throw error;
+      await sleep(backoffMs(attempt, { firstMs: 300, maxMs: 5_000 }), run.signal);
     }
   }
 }

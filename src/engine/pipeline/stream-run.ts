@@ -86,7 +86,7 @@ class StreamLoop {
   private pendingEnd: Lsn | null = null;
   private commitTime: bigint | null = null;
   private lastIdle = 0;
-  private readonly joined = new Map<Relation, TargetTable | null>();
+  private readonly joined = new WeakMap<Relation, TargetTable>();
   newestFinalLsn: Lsn = LSN_ZERO;
 
   constructor(spec: StreamRun) {

@@ -1,7 +1,7 @@
 /**
  * Keeps the stream running: opens both ends, runs it, and decides by its end what happens next. The only place that retries a stream.
  *
- * (V1) A lost connection is tried again with growing pauses until `patienceMs` have passed without progress.
+ * (V1) A lost connection is tried again with growing pauses until it has failed for `patienceMs` on end.
  * (V2) A window that did not go in as sets is read again in order; what fails in order too is for a person.
  * (V3) Whatever the end, both connections are closed before anything else happens, so two readers never share the slot.
  */
@@ -15,11 +15,13 @@ import { runStream, type StreamEnd, type StreamRun } from './stream-run.ts';
 
 export interface Supervision extends Omit<StreamRun, 'reader' | 'lane' | 'orderedUntil'> {
   readonly openLane: () => Promise<Lane>;
-  readonly openReader: (from: Lsn) => Promise<ChangeReader>;
+  readonly openReader: (lane: Lane) => Promise<ChangeReader>;
   readonly patienceMs: number;
   readonly onRetry: (error: AppError, waitMs: number) => void;
   readonly onReplay: (cause: unknown) => void;
 }
+
+const STOOD_MS = 30_000;
 
 /** Resolves when stopped or when `until` is reached; throws AppError when a person must act. */
 export async function superviseStream(
@@ -27,14 +29,15 @@ export async function superviseStream(
 ): Promise<Extract<StreamEnd, { kind: 'stopped' | 'reached' }>> {
   let orderedUntil = LSN_ZERO;
   let attempt = 0;
-  let lastProgress = performance.now();
+  let failingSince: number | null = null;
   const onDurable: StreamRun['onDurable'] = (durable) => {
     attempt = 0;
-    lastProgress = performance.now();
+    failingSince = null;
     supervision.onDurable(durable);
   };
   for (;;) {
     if (supervision.signal.aborted) return { kind: 'stopped' };
+    const started = performance.now();
     const end = await runOnce({ ...supervision, onDurable }, orderedUntil);
     switch (end.kind) {
       case 'stopped':
@@ -47,7 +50,10 @@ export async function superviseStream(
       case 'broken': {
         const error = toAppError(end.cause);
         const passes = error.entry.retry === 'later' || isPassingServerError(end.cause);
-        if (!passes || performance.now() - lastProgress > supervision.patienceMs) throw error;
+        // A stream that stood for a while was in order, even if it had nothing to apply.
+        if (performance.now() - started > STOOD_MS) failingSince = null;
+        failingSince ??= performance.now();
+        if (!passes || performance.now() - failingSince > supervision.patienceMs) throw error;
         attempt++;
         const waitMs = backoffMs(attempt, { firstMs: 200, maxMs: 10_000 });
         supervision.onRetry(error, waitMs);
@@ -66,7 +72,7 @@ function isPassingServerError(cause: unknown): boolean {
 async function runOnce(supervision: Supervision, orderedUntil: Lsn): Promise<StreamEnd> {
   try {
     await using lane = await supervision.openLane();
-    await using reader = await supervision.openReader(lane.recorded);
+    await using reader = await supervision.openReader(lane);
     return await runStream({ ...supervision, lane, reader, orderedUntil });
   } catch (thrown) {
     return supervision.signal.aborted ? { kind: 'stopped' } : { kind: 'broken', cause: thrown };

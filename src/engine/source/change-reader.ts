@@ -1,7 +1,7 @@
 /** Reads the slot's changes from a position on: finds the slot fit, opens the stream, hands its items out in order. */
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
-import type { Lsn } from '../change/lsn.ts';
+import { formatLsn, parseLsn, type Lsn } from '../change/lsn.ts';
 import type { Session } from '../pg/session.ts';
 import { assertSlotUsable, readSlot } from '../pg/slot/health.ts';
 import { SlotStream, type StreamItem } from '../pg/slot/stream.ts';
@@ -21,8 +21,9 @@ export interface ReaderOptions {
   readonly control: Session;
   readonly openReplication: () => Promise<Session>;
   readonly names: SourceNames;
-  /** What the target has recorded. */
+  /** What the target has recorded, and the timeline it was recorded on. */
   readonly from: Lsn;
+  readonly timeline: number;
   readonly signal: AbortSignal;
 }
 
@@ -47,5 +48,41 @@ export async function openChangeReader(options: ReaderOptions): Promise<ChangeRe
     "SELECT (setting::bigint)::text AS timeout FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'",
   );
   const session = await options.openReplication();
+  try {
+    await assertSameHistory(session, options);
+  } catch (thrown) {
+    session.destroy();
+    throw thrown;
+  }
   return SlotStream.start(session, { ...names, from, walSenderTimeoutMs: Number(timeout) });
+}
+
+/**
+ * P10: after a failover the new primary's history may have branched off before the recorded position. What was applied from the old
+ * branch behind that point does not exist on the source any more, and what the new branch wrote there would be skipped.
+ */
+async function assertSameHistory(session: Session, { from, timeline }: ReaderOptions): Promise<void> {
+  const { timeline: current } = await session.one('IDENTIFY_SYSTEM');
+  if (Number(current) === timeline) return;
+  const { content } = await session.one(`TIMELINE_HISTORY ${Number(current)}`);
+  const left = branchPoint(content ?? '', timeline);
+  if (left === null || from > left) {
+    throw new AppError('TIMELINE_LEFT', {
+      from: timeline,
+      to: current ?? '?',
+      recorded: formatLsn(from),
+      left: left === null ? 'an unknown position' : formatLsn(left),
+    });
+  }
+}
+
+/** Where a history file says that a timeline was left: lines of `timeline<TAB>LSN<TAB>reason`. Null when it is not an ancestor. */
+export function branchPoint(history: string, timeline: number): Lsn | null {
+  // Some servers send the file as bytea.
+  const text = history.startsWith('\\x') ? Buffer.from(history.slice(2), 'hex').toString('utf8') : history;
+  for (const line of text.split('\n')) {
+    const match = /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/i.exec(line);
+    if (match && Number(match[1]) === timeline) return parseLsn(match[2] ?? '');
+  }
+  return null;
 }

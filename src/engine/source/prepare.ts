@@ -113,21 +113,26 @@ export async function ensurePublication(
   if (row) await source.query(`DROP PUBLICATION ${ident(publication)}`);
   const operations =
     source.version >= 110_000 ? 'insert, update, delete, truncate' : 'insert, update, delete';
-  const list = tables.map((table) => `ONLY ${qname(table)}`).join(', ');
   // With FULL, 18 refuses the users' own UPDATE and DELETE where stored generated columns are not published.
   const generated = source.version >= 180_000 ? ', publish_generated_columns = stored' : '';
-  const members = tables.length > 0 ? ` FOR TABLE ${list}` : '';
-  const statement = `CREATE PUBLICATION ${ident(publication)}${members} WITH (publish = '${operations}'${generated})`;
-  try {
-    await source.query(statement);
-  } catch (thrown) {
-    throw rights(
-      thrown,
-      source,
-      statement.length > 300 ? `CREATE PUBLICATION ${ident(publication)} FOR TABLE …` : statement,
-    );
+  const statements = [
+    `CREATE PUBLICATION ${ident(publication)} WITH (publish = '${operations}'${generated})`,
+  ];
+  // Each table takes a lock until the statement's end, and a server has only so many.
+  for (let from = 0; from < tables.length; from += PUBLISH_BATCH) {
+    const list = tables.slice(from, from + PUBLISH_BATCH).map((table) => `ONLY ${qname(table)}`);
+    statements.push(`ALTER PUBLICATION ${ident(publication)} ADD TABLE ${list.join(', ')}`);
+  }
+  for (const statement of statements) {
+    try {
+      await source.query(statement);
+    } catch (thrown) {
+      throw rights(thrown, source, statement.length > 300 ? `${statement.slice(0, 300)} …` : statement);
+    }
   }
 }
+
+const PUBLISH_BATCH = 500;
 
 /** Removes what P1 and P2 made; each part that is gone already is passed over. Returns a line per removed thing. */
 export async function releaseSource(
@@ -151,7 +156,8 @@ export async function releaseSource(
       removed.push(`${change.id} (set back)`);
     } catch (thrown) {
       // The table may have been dropped meanwhile: nothing to restore then.
-      if (sqlstateOf(thrown) !== SQLSTATE.undefinedTable) throw thrown;
+      const state = sqlstateOf(thrown);
+      if (state !== SQLSTATE.undefinedTable && state !== SQLSTATE.invalidSchemaName) throw thrown;
     }
   }
   return removed;

@@ -71,28 +71,34 @@ export async function holdFreshSnapshot(
   const deadline = Date.now() + COVER_TIMEOUT_MS;
   for (;;) {
     const holder = await open();
-    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const row = await holder.one(
-      `SELECT ${currentSnapshot(holder.version)}::text AS snapshot, pg_catalog.pg_export_snapshot() AS exported`,
-    );
-    // R is read after the snapshot stands: what committed in between is judged by visibility, what commits later cannot be in it.
-    const { lsn } = await holder.one('SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn');
-    const snapshot = parseSnapshot(row.snapshot ?? '');
-    if (covers === null || coversAllOf(snapshot, covers)) {
-      return {
-        text: row.snapshot ?? '',
-        snapshot,
-        exportedId: row.exported ?? '',
-        readUntil: parseLsn(lsn ?? ''),
-        [Symbol.asyncDispose]: () => holder.end(),
-      };
+    try {
+      const taken = await takeSnapshot(holder);
+      if (covers === null || coversAllOf(taken.snapshot, covers))
+        return { ...taken, [Symbol.asyncDispose]: () => holder.end() };
+    } catch (thrown) {
+      holder.destroy();
+      throw thrown;
     }
     await holder.end();
-    if (Date.now() > deadline) {
-      throw neverCovered();
-    }
+    if (Date.now() > deadline) throw neverCovered();
     await sleep(POLL_MS);
   }
+}
+
+async function takeSnapshot(holder: Session): Promise<Omit<HeldSnapshot, typeof Symbol.asyncDispose>> {
+  await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  const row = await holder.one(
+    `SELECT ${currentSnapshot(holder.version)}::text AS snapshot, pg_catalog.pg_export_snapshot() AS exported`,
+  );
+  // R is read after the snapshot stands: what committed in between is judged by visibility, what commits later cannot be in it.
+  const { lsn } = await holder.one('SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn');
+  const text = row.snapshot ?? '';
+  return {
+    text,
+    snapshot: parseSnapshot(text),
+    exportedId: row.exported ?? '',
+    readUntil: parseLsn(lsn ?? ''),
+  };
 }
 
 function neverCovered(): AppError {

@@ -42,8 +42,14 @@ export async function openUnitReader(
       throw new AppError('SNAPSHOT_LOST', {}, thrown);
     throw thrown;
   }
+  let isFirst = true;
   return {
-    lock: (tables, signal) => lockTables(session, tables, { throttle, signal }),
+    lock: async (tables, signal) => {
+      // The locks of the batch before go with its savepoint: thousands of tables would fill the server's lock table.
+      await session.query(isFirst ? 'SAVEPOINT batch' : 'ROLLBACK TO SAVEPOINT batch');
+      isFirst = false;
+      await lockTables(session, tables, { throttle, signal });
+    },
     send: (unit, writer, signal) => sendUnit(session, writer, { unit, throttle, signal }),
     [Symbol.asyncDispose]: () => session.end(),
   };
@@ -102,7 +108,7 @@ async function lockTables(
     const table = tables.map(displayName).join(', ').slice(0, 200);
     throw new AppError(
       'COPY_FAILED',
-      { table, side: 'source', problem: thrown.message, sqlstate: thrown.sqlstate },
+      { table, side: 'source', problem: thrown.shown, sqlstate: thrown.sqlstate },
       thrown,
     );
   }

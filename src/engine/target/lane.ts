@@ -81,41 +81,49 @@ const BEGIN = constant('BEGIN');
 const COMMIT = constant('COMMIT');
 const ROLLBACK = constant('ROLLBACK');
 const DEFER = constant('SET CONSTRAINTS ALL DEFERRED');
+const IMMEDIATE = constant('SET CONSTRAINTS ALL IMMEDIATE');
 /** Longer than any pause of a healthy source inside one transaction; frees a frozen owner's locks (I7). */
 const IDLE_LIMIT = '5min';
 
 export class Lane implements AsyncDisposable {
-  /** User triggers and foreign keys stay silent for this session (I8). */
-  readonly firesNothing: boolean;
+  /** Timeline of the source on which the recorded position lies. */
+  readonly timeline: number;
   private readonly session: Session;
   private readonly pipeline: Pipeline;
   private readonly options: LaneOptions;
   private recordedLsn: Lsn;
   private isOpen = false;
+  /** The last statement of the open transaction, to be named where its commit fails. */
+  private last: Planned | null = null;
 
-  private constructor(
-    session: Session,
-    options: LaneOptions,
-    state: { recorded: Lsn; firesNothing: boolean },
-  ) {
+  private constructor(session: Session, options: LaneOptions, state: { recorded: Lsn; timeline: number }) {
     this.session = session;
     this.options = options;
     this.recordedLsn = state.recorded;
-    this.firesNothing = state.firesNothing;
+    this.timeline = state.timeline;
     this.pipeline = new Pipeline(session);
   }
 
-  /** Opens the lane where its progress row says. Throws FENCED when the row has another owner's fence. */
+  /** Opens the lane where its progress row says; the session belongs to it. Throws FENCED when the row has another owner's fence. */
   static async open(session: Session, options: LaneOptions): Promise<Lane> {
-    await session.query(`SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'`);
-    const firesNothing = await silenceTriggers(session);
-    const [row] = await session.query(
-      'SELECT end_lsn, fence FROM _opendts.lane WHERE task_id = $1 AND lane = $2',
-      [options.taskId, String(options.lane)],
-    );
-    if (!row || row.fence !== String(options.fence))
-      throw new AppError('FENCED', { theirs: row?.fence ?? 'none', ours: options.fence });
-    return new Lane(session, options, { recorded: parseLsn(row.end_lsn ?? ''), firesNothing });
+    try {
+      await session.query(`SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'`);
+      await silenceTriggers(session);
+      const [row] = await session.query(
+        'SELECT end_lsn, timeline, fence FROM _opendts.lane WHERE task_id = $1 AND lane = $2',
+        [options.taskId, String(options.lane)],
+      );
+      if (!row || row.fence !== String(options.fence)) {
+        throw new AppError('FENCED', { theirs: row?.fence ?? 'none', ours: options.fence });
+      }
+      return new Lane(session, options, {
+        recorded: parseLsn(row.end_lsn ?? ''),
+        timeline: Number(row.timeline),
+      });
+    } catch (thrown) {
+      session.destroy();
+      throw thrown;
+    }
   }
 
   /** Everything before it is durable in the target. */
@@ -131,6 +139,7 @@ export class Lane implements AsyncDisposable {
     const opening = this.isOpen ? [] : [BEGIN, this.fenceCheck(), ...(inOrder ? [DEFER] : [])];
     if (opening.length + planned.length === 0) return;
     this.isOpen = true;
+    this.last = planned.at(-1) ?? (opening.length > 0 ? null : this.last);
     let rows: number[];
     try {
       rows = await this.pipeline.run([...opening, ...planned]);
@@ -165,11 +174,14 @@ export class Lane implements AsyncDisposable {
     if (!this.isOpen) await this.apply([], false);
     const accounts = accountStatement(this.options.taskId, end.accounts);
     failpoints.pass('apply.between-apply-and-progress');
-    const rows = await this.pipeline.run([
-      ...(accounts ? [accounts] : []),
-      this.progress(end.endLsn, end.commits),
-      COMMIT,
-    ]);
+    const rows = await this.pipeline
+      .run([IMMEDIATE, ...(accounts ? [accounts] : []), this.progress(end.endLsn, end.commits), COMMIT])
+      .catch((thrown: unknown) => {
+        // A deferred constraint speaks up now; which change it means, only applying in order tells.
+        if (this.last && thrown instanceof PgError && isDataError(thrown))
+          throw new ApplyRefused(this.last, thrown);
+        throw thrown;
+      });
     this.isOpen = false;
     if (rows.at(-2) !== 1) throw new AppError('FENCED', { theirs: 'another', ours: this.options.fence });
     this.recordedLsn = end.endLsn;

@@ -64,8 +64,13 @@ export interface UnitWriter extends AsyncDisposable {
 export async function openUnitWriter(open: () => Promise<Session>): Promise<UnitWriter> {
   const session = await open();
   // For copying only: "done" is read back from the target, so a commit that a crash loses is simply copied again.
-  await session.query('SET synchronous_commit = off');
-  await silenceTriggers(session);
+  try {
+    await session.query('SET synchronous_commit = off');
+    await silenceTriggers(session);
+  } catch (thrown) {
+    session.destroy();
+    throw thrown;
+  }
   return {
     session,
     write: (write, receive) => writeUnits(session, write, receive),

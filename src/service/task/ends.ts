@@ -46,6 +46,16 @@ export class Ends implements AsyncDisposable {
     return this.control('target', () => this.openTarget('control'));
   }
 
+  /** Cuts the control session of a side that seems gone, whatever it waits for; the next use opens another. */
+  abandon(side: Side): void {
+    const opened = this.controls[side];
+    this.controls[side] = null;
+    void opened?.then(
+      (session) => session.destroy(),
+      () => {},
+    );
+  }
+
   private async control(side: Side, open: () => Promise<Session>): Promise<Session> {
     const known = this.controls[side];
     if (known && !(await known).isEnded) return known;

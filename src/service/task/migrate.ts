@@ -6,9 +6,10 @@
  * Every stage is idempotent: it looks at what the target has recorded and does the rest. A stage's work and its record commit together
  * on the target, so `kill -9` at any moment costs at most the work in flight.
  */
-import { toAppError } from '../../base/errors/app-error.ts';
+import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import type { MigrationProgress, MigrationSummary } from '../../contract/progress.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
+import { PgError } from '../../engine/pg/pg-error.ts';
 import { endOfWal } from '../../engine/pg/wal-position.ts';
 import type { SchemaPlan } from '../../engine/schema/plan.ts';
 import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
@@ -54,7 +55,9 @@ async function migrate(
     return await runStages(run);
   } catch (thrown) {
     if (hooks.signal.aborted && run) return summarize(run, 'stopped');
-    throw toAppError(thrown);
+    throw thrown instanceof PgError
+      ? new AppError('UNEXPECTED', { problem: `${thrown.shown} (SQLSTATE ${thrown.sqlstate})` }, thrown)
+      : toAppError(thrown);
   }
 }
 
@@ -100,9 +103,9 @@ async function slotStage(run: TaskRun): Promise<HeldSnapshot | null> {
 }
 
 async function copyStage(run: TaskRun, held: HeldSnapshot | null): Promise<void> {
-  if (run.request.types.has('full')) await copyTables(run, held);
-  else await held?.[Symbol.asyncDispose]();
-  await pass(run, 'index');
+  if (run.request.types.has('full')) return copyTables(run, held);
+  await held?.[Symbol.asyncDispose]();
+  return pass(run, 'index');
 }
 
 /** Foreign keys wait until all tables are of one moment: after the copy, or once the stream has brought later snapshots together. */

@@ -53,7 +53,9 @@ function removeStale(dir: string, lock: string): void {
 function read(file: string): string | null {
   try {
     return readFileSync(file, 'utf8');
-  } catch {
-    return null;
+  } catch (thrown) {
+    // Only a file that is not there is no lock; one that cannot be read is somebody's.
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return null;
+    throw thrown;
   }
 }

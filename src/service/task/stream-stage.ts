@@ -1,4 +1,6 @@
 /** Incremental migration inside a task: the stream runs under its supervisor until stopped or until the wanted position is applied. */
+import { AppError } from '../../base/errors/app-error.ts';
+import { sleep } from '../../base/runtime/sleep.ts';
 import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
 import { parseSnapshot } from '../../engine/change/snapshot.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
@@ -17,6 +19,7 @@ import { warn, type TaskRun } from './task-run.ts';
 
 const PATIENCE_MS = 10 * 60_000;
 const MONITOR_MS = 1_000;
+const LAST_POLL_MS = 2_000;
 
 /** Per followed table, what its copy was read under. Without full migration every change applies. */
 async function readUnits(run: TaskRun): Promise<Map<string, UnitSnapshot>> {
@@ -26,6 +29,11 @@ async function readUnits(run: TaskRun): Promise<Map<string, UnitSnapshot>> {
   return new Map(
     run.followed.map((table) => {
       const unit = done.get(unitId(table));
+      if (!unit && run.request.types.has('full')) {
+        throw new AppError('UNEXPECTED', {
+          problem: `The target has no record of the copy of ${displayName(table)}.`,
+        });
+      }
       const later =
         unit?.snapshot && unit.readUntil !== null
           ? { snapshot: parseSnapshot(unit.snapshot), readUntil: unit.readUntil }
@@ -79,6 +87,9 @@ export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promis
   const shapes = await readShapes(run);
   let recorded = LSN_ZERO;
   const monitor = startMonitor(run, () => recorded);
+  // A source that has vanished without a word would keep its control session waiting, and us with it.
+  const abandon = () => ends.abandon('source');
+  hooks.signal.addEventListener('abort', abandon, { once: true });
   try {
     const end = await superviseStream({
       units,
@@ -97,24 +108,27 @@ export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promis
         recorded = lane.recorded;
         return lane;
       },
-      openReader: async (from) =>
+      openReader: async (lane) =>
         openChangeReader({
           control: await ends.source(),
           openReplication: () => ends.openReplication('stream'),
           names: run.names,
-          from,
+          from: lane.recorded,
+          timeline: lane.timeline,
           signal: hooks.signal,
         }),
       onDurable: (durable) => {
         recorded = durable.endLsn;
         book.durable(durable);
       },
-      onRetry: (error, waitMs) =>
+      onRetry: (error, waitMs) => {
+        abandon();
         hooks.onEvent({
           level: 'warn',
           phase: book.phase,
           message: `${error.message} Trying again in ${Math.round(waitMs / 100) / 10} s.`,
-        }),
+        });
+      },
       onReplay: (cause) =>
         hooks.onEvent({
           level: 'info',
@@ -124,14 +138,16 @@ export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promis
     });
     return end.kind;
   } finally {
+    hooks.signal.removeEventListener('abort', abandon);
     await monitor.stop();
     book.streamMs += performance.now() - started;
   }
 }
 
-/** Asks the source every second where its WAL ends; a source that does not answer leaves the lag unknown. */
+/** Asks the source every second where its WAL ends; a source that does not answer leaves the lag unknown, and nobody waits for it. */
 function startMonitor(run: TaskRun, recorded: () => Lsn): { stop(): Promise<void> } {
-  const { book, ends } = run;
+  const { book, ends, hooks } = run;
+  let polling: Promise<void> | null = null;
   const poll = async () => {
     try {
       const end = await endOfWal(await ends.source());
@@ -141,15 +157,13 @@ function startMonitor(run: TaskRun, recorded: () => Lsn): { stop(): Promise<void
       book.lagBytes = null;
     }
   };
-  let running = Promise.resolve();
-  const timer = setInterval(() => {
-    running = running.then(poll);
-  }, MONITOR_MS);
+  const tick = () => (polling ??= poll().finally(() => (polling = null)));
+  const timer = setInterval(() => void tick(), MONITOR_MS);
   return {
     // The last figure is of the end, not of the second before it.
-    stop: () => {
+    stop: async () => {
       clearInterval(timer);
-      return running.then(() => (run.hooks.signal.aborted ? undefined : poll()));
+      if (!hooks.signal.aborted) await Promise.race([tick(), sleep(LAST_POLL_MS)]);
     },
   };
 }

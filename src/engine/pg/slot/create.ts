@@ -58,7 +58,7 @@ export function currentSnapshot(version: number): string {
   return version >= 130_000 ? 'pg_catalog.pg_current_snapshot()' : 'pg_catalog.txid_current_snapshot()';
 }
 
-/** Who holds up slot creation: running and prepared transactions, oldest first, without their statements. */
+/** Who holds up slot creation: running and prepared transactions, without their statements. */
 async function blockers(control: Session): Promise<string> {
   const rows = await control.query(`
     SELECT 'backend ' || pid || ' of ' || coalesce(usename, '?') || ' (' || coalesce(application_name, '') || ', ' ||

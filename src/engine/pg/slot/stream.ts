@@ -2,7 +2,7 @@
  * The change stream of a slot: START_REPLICATION on a taken wire, decoded messages out, positions back.
  *
  * Invariants: (S1) what is reported as flushed is only what `confirm()` was given (I5, P9); (S2) status goes out from a timer that
- * waits for nobody, also while our consumer is slow (lesson 43); (S3) a full queue pauses the socket, so memory is bounded by the
+ * waits for nobody, also while our consumer is slow; (S3) a full queue pauses the socket, so memory is bounded by the
  * queue plus one message.
  * https://www.postgresql.org/docs/current/protocol-replication.html
  */

@@ -28,7 +28,7 @@ export interface CopyResult {
   readonly bytes: number;
 }
 
-/** What failed, and on which side; both sessions are unusable afterwards unless `sourceUsable`/`targetUsable` say so. */
+/** What failed, and on which side; both sessions are unusable afterwards. */
 export class CopyError extends Error {
   override readonly name = 'CopyError';
   readonly side: 'source' | 'target';

@@ -40,17 +40,13 @@ export class Wire {
     if (handler && this.endedBy) handler.closed(this.endedBy);
   }
 
-  /** False when the socket's buffer is full: wait for `drained` before writing much more. */
+  /** False when the socket's buffer is full: wait for `onDrain` before writing much more. */
   write(bytes: Buffer): boolean {
     return this.socket.write(bytes);
   }
 
   onDrain(listener: () => void): void {
     this.socket.once('drain', listener);
-  }
-
-  get needsDrain(): boolean {
-    return this.socket.writableNeedDrain;
   }
 
   pause(): void {
