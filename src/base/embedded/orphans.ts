@@ -22,15 +22,28 @@ export function unmarkMaker(folder: string): void {
 /** Ends and removes the servers of makers that are gone. Only folders of our own user are looked at. */
 export function removeOrphans(): void {
   for (const name of readdirSync(tmpdir())) {
-    const folder = join(tmpdir(), name);
-    const mark = join(folder, MARK);
-    if (!name.startsWith(FOLDER_PREFIX) || !existsSync(mark)) continue;
-    if (lstatSync(mark).uid !== process.getuid?.() || isRunning(readFileSync(mark, 'utf8'))) continue;
-    const pidFile = join(folder, 'data', 'postmaster.pid');
-    const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8').split('\n')[0]) : 0;
-    if (pid > 0 && isPostgresOf(pid, folder)) process.kill(pid, 'SIGQUIT');
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    if (!name.startsWith(FOLDER_PREFIX)) continue;
+    try {
+      removeIfOrphan(join(tmpdir(), name));
+    } catch (thrown) {
+      // Somebody else is removing it at this moment.
+      if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT')) throw thrown;
+    }
   }
+}
+
+function removeIfOrphan(folder: string): void {
+  const mark = join(folder, MARK);
+  if (
+    !existsSync(mark) ||
+    lstatSync(mark).uid !== process.getuid?.() ||
+    isRunning(readFileSync(mark, 'utf8'))
+  )
+    return;
+  const pidFile = join(folder, 'data', 'postmaster.pid');
+  const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8').split('\n')[0]) : 0;
+  if (pid > 0 && isPostgresOf(pid, folder)) process.kill(pid, 'SIGQUIT');
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
 
 /** The pid in an old file may belong to somebody else by now. */
