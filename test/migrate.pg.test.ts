@@ -50,3 +50,17 @@ describe.each([
     expect(Number(view.n)).toBeGreaterThan(4_000);
   });
 });
+
+it('a full migration that dies before its sequences are set is not complete: the next run sets them', async () => {
+  await using source = await freshDatabase(17);
+  await using target = await freshDatabase(18);
+  await source.session.query(SHOP);
+  const types = ['schema', 'full'] as const;
+  const dies = (event: { message: string }) => {
+    if (event.message === 'setting sequences') throw new Error('killed here');
+  };
+  await expect(migrate(source, target, { types, onEvent: dies })).rejects.toThrow('killed here');
+  const { outcome } = await migrate(source, target, { types });
+  expect(outcome).toBe('completed');
+  expect(await target.session.one(`SELECT nextval('customer_id_seq')::text AS id`)).toEqual({ id: '5001' });
+});

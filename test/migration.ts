@@ -18,6 +18,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly failpoints?: Failpoints;
   readonly events?: MigrationEvent[];
+  readonly onEvent?: (event: MigrationEvent) => void;
 }
 
 export function start(source: TestDatabase, target: TestDatabase, options: RunOptions = {}): Migration {
@@ -32,7 +33,10 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
   };
   return startMigration(request, {
     signal: options.signal ?? new AbortController().signal,
-    onEvent: (event) => options.events?.push(event),
+    onEvent: (event) => {
+      options.events?.push(event);
+      options.onEvent?.(event);
+    },
     failpoints: options.failpoints ?? noFailpoints,
   });
 }

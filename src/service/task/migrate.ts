@@ -115,8 +115,11 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   await runPhases(run, plan, ['index']);
   await analyze(run);
   run.hooks.signal.throwIfAborted();
-  if (!incremental) await runPhases(run, plan, ['foreign-key', 'post-data']);
-  await pass(run, incremental ? 'stream' : 'done');
+  if (incremental) return pass(run, 'stream');
+  await runPhases(run, plan, ['foreign-key', 'post-data']);
+  // Before the phase that says that nothing is left to do.
+  await takeSequences(run);
+  return pass(run, 'done');
 }
 
 async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<MigrationSummary> {
@@ -142,10 +145,14 @@ async function goalOf(run: TaskRun, until: Until): Promise<() => Lsn | null> {
   return () => goal;
 }
 
+async function takeSequences(run: TaskRun): Promise<void> {
+  enter(run, 'finish', 'setting sequences');
+  await setSequences(run);
+}
+
 async function finish(run: TaskRun, outcome: MigrationSummary['outcome']): Promise<MigrationSummary> {
+  if (outcome === 'caught-up') await takeSequences(run);
   if (outcome !== 'stopped') {
-    enter(run, 'finish', 'setting sequences');
-    await setSequences(run);
     run.book.all('done');
     enter(run, 'done', outcome === 'completed' ? 'complete' : 'in step with the source');
   }

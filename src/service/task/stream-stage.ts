@@ -164,6 +164,8 @@ function startMonitor(run: TaskRun, recorded: () => Lsn): { stop(): Promise<void
     stop: async () => {
       clearInterval(timer);
       if (!hooks.signal.aborted) await Promise.race([tick(), sleep(LAST_POLL_MS)]);
+      // What still waits for an answer now would keep the process from ending.
+      if (polling) ends.abandon('source');
     },
   };
 }
