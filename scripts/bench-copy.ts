@@ -3,6 +3,7 @@
  *   npm run bench:copy                  the whole bench
  *   npm run bench:copy -- --quick       small data, under five minutes: shows that the bench works
  *   npm run bench:copy -- --five-gb     one table of 5 GB, for the memory alone
+ *   … --part <name>                     only this part (may be repeated): mixed, binary, text, small, split
  *   … --jobs <n>, --json                another number of jobs; one JSON line with the bars at the end
  * Ends with 1 when a copy failed or was wrong, with 0 otherwise: whether a bar is cleared is in the output.
  */
@@ -11,7 +12,7 @@ import { SETTINGS, startPair } from './bench/cluster-pair.ts';
 import { readOptions } from './bench/options.ts';
 import { findTool, toolVersion } from './bench/program.ts';
 import { barTable, resultTable, troubleLines } from './bench/report.ts';
-import { runAllParts, runFiveGb } from './bench/suites.ts';
+import { runParts, runFiveGb } from './bench/suites.ts';
 
 const say = (line: string) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -35,7 +36,7 @@ async function main(signal: AbortSignal): Promise<void> {
   // Whatever is going on ends with the servers, a statement that fills a table too.
   signal.addEventListener('abort', () => void pair[Symbol.asyncDispose](), { once: true });
   const bench = { pair, env, signal, say };
-  const { parts, bars } = await (options.size.name === 'five-gb' ? runFiveGb : runAllParts)(bench, options);
+  const { parts, bars } = await (options.size.name === 'five-gb' ? runFiveGb : runParts)(bench, options);
   print(`opendts bench:copy, ${options.size.name}, ${new Date().toISOString()}`);
   print(
     `machine: ${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}`,

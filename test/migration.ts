@@ -15,6 +15,10 @@ export interface RunOptions {
   readonly tables?: readonly string[];
   readonly excludeTables?: readonly string[];
   readonly jobs?: number;
+  readonly rename?: MigrationRequest['rename'];
+  readonly conflict?: MigrationRequest['conflict'];
+  readonly strict?: boolean;
+  readonly limits?: MigrationRequest['limits'];
   readonly signal?: AbortSignal;
   readonly failpoints?: Failpoints;
   readonly events?: MigrationEvent[];
@@ -28,6 +32,10 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     types: new Set(options.types ?? MIGRATION_TYPES),
     tables: options.tables ?? [],
     excludeTables: options.excludeTables ?? [],
+    rename: options.rename ?? {},
+    conflict: options.conflict ?? 'report',
+    strict: options.strict ?? false,
+    ...(options.limits ? { limits: options.limits } : {}),
     jobs: options.jobs ?? 2,
     until: options.until ?? { kind: 'caught-up' },
   };

@@ -203,7 +203,7 @@ describe('a second snapshot', () => {
     const { outcome } = await migrate(source, target, { signal: abort.signal, failpoints, jobs: 1 });
     expect(outcome).toBe('stopped');
     const [{ n } = { n: '0' }] = await target.session.query(
-      'SELECT count(*)::text AS n FROM _opendts.copy_unit',
+      'SELECT count(*)::text AS n FROM _opendts.copy_chunk',
     );
     expect(Number(n)).toBeGreaterThan(0);
     expect(Number(n)).toBeLessThan(20);
@@ -241,7 +241,7 @@ describe('a second snapshot', () => {
       const following = follow(source, target);
       for (;;) {
         const [{ n } = { n: '0' }] = await target.session.query(
-          `SELECT count(*)::text AS n FROM _opendts.copy_unit WHERE snapshot IS NOT NULL`,
+          `SELECT count(*)::text AS n FROM _opendts.copy_chunk WHERE snapshot IS NOT NULL`,
         );
         if (Number(n) > 0) break;
         await pause(20);

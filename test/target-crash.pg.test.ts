@@ -37,6 +37,9 @@ it.each([['schema,full'], ['schema,full,incremental']])(
           types: new Set(types.split(',') as ('schema' | 'full' | 'incremental')[]),
           tables: [],
           excludeTables: [],
+          rename: {},
+          conflict: 'report',
+          strict: false,
           jobs: 1,
           until: { kind: 'caught-up' },
           // Slow enough that the crash falls between batches.

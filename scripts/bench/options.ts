@@ -21,7 +21,12 @@ export interface BenchOptions {
   readonly size: Size;
   readonly jobs: number;
   readonly json: boolean;
+  /** The parts to run, of PARTS. */
+  readonly parts: ReadonlySet<PartName>;
 }
+
+export const PARTS = ['mixed', 'binary', 'text', 'small', 'split'] as const;
+export type PartName = (typeof PARTS)[number];
 
 const FULL: Size = {
   name: 'full',
@@ -47,7 +52,7 @@ const QUICK: Size = {
 
 const FIVE_GB: Size = { ...FULL, name: 'five-gb', wideRows: 6_600_000, pairs: 1, rounds: 1 };
 
-/** Throws what parseArgs throws for an option that does not exist, and an Error for a number of jobs below 1. */
+/** Throws what parseArgs throws for an option that does not exist, and an Error for a number of jobs below 1 or an unknown part. */
 export function readOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
     args: [...args],
@@ -56,10 +61,21 @@ export function readOptions(args: readonly string[]): BenchOptions {
       'five-gb': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       jobs: { type: 'string', default: '2' },
+      part: { type: 'string', multiple: true, default: [...PARTS] },
     },
   });
   const jobs = Number(values.jobs);
   if (!Number.isInteger(jobs) || jobs < 1) throw new Error('--jobs takes a number from 1 on');
   if (values.quick && values['five-gb']) throw new Error('--quick and --five-gb exclude each other');
-  return { size: values['five-gb'] ? FIVE_GB : values.quick ? QUICK : FULL, jobs, json: values.json };
+  const parts = values.part.map((name) => {
+    const part = PARTS.find((known) => known === name);
+    if (part === undefined) throw new Error(`--part takes one of ${PARTS.join(', ')}`);
+    return part;
+  });
+  return {
+    size: values['five-gb'] ? FIVE_GB : values.quick ? QUICK : FULL,
+    jobs,
+    json: values.json,
+    parts: new Set(parts),
+  };
 }

@@ -1,9 +1,9 @@
 /** What is run against what, and which bars that answers. */
 import { dataBars, memoryBar, splitBar, wholeBar, type Bar } from './bars.ts';
 import { load, type LoadedData } from './cluster-pair.ts';
-import { dataSets, wideOnly, type DataSet } from './data-sets.ts';
+import { dataSets, wideOnly, type DataSet, type DataSets } from './data-sets.ts';
 import { opendtsData, opendtsWhole } from './opendts-run.ts';
-import type { BenchOptions } from './options.ts';
+import { PARTS, type BenchOptions, type PartName } from './options.ts';
 import { dumpRestore, pgcopydb, psqlPipe } from './other-tools.ts';
 import type { Part } from './report.ts';
 import { runRounds, type Bench } from './rounds.ts';
@@ -15,57 +15,103 @@ export interface Outcome {
 
 const SPLIT_JOBS = 4;
 
-/** Everything but the 5 GB run. Throws only when the signal says stop, or the data cannot be made. */
-export async function runAllParts(bench: Bench, { size, jobs }: BenchOptions): Promise<Outcome> {
-  const { pairs, rounds, smallTables } = size;
-  const sets = dataSets(size);
-  const whole = (data: LoadedData) =>
-    runRounds(bench, {
-      ours: { contender: opendtsWhole, data, jobs, rounds: pairs },
-      pgcopydb: { contender: pgcopydb, data, jobs, rounds: pairs },
-      dump: { contender: dumpRestore, data, jobs, rounds },
-    });
-  const rowsOnly = (data: LoadedData, at: { jobs: number }) => ({
-    contender: opendtsData,
-    data,
-    rounds: pairs,
-    ...at,
-  });
-
-  const mixedData = await loaded(bench, sets.mixed);
-  const mixed = await whole(mixedData);
-  const binary = await runRounds(bench, {
-    ours: rowsOnly(mixedData, { jobs }),
-    psql: { contender: psqlPipe('binary'), data: mixedData, jobs, rounds: pairs },
-    psqlText: { contender: psqlPipe('text'), data: mixedData, jobs, rounds },
-  });
-  const textData = await loaded(bench, sets.text);
-  const text = await runRounds(bench, {
-    ours: rowsOnly(textData, { jobs }),
-    psql: { contender: psqlPipe('text'), data: textData, jobs, rounds: pairs },
-  });
-  const small = await whole(await loaded(bench, sets.small));
-  const split = await runRounds(bench, {
-    one: rowsOnly(await loaded(bench, sets.one), { jobs: SPLIT_JOBS }),
-    four: rowsOnly(await loaded(bench, sets.four), { jobs: SPLIT_JOBS }),
-  });
+/** The parts asked for, of everything but the 5 GB run. Throws only when the signal says stop, or the data cannot be made. */
+export async function runParts(bench: Bench, options: BenchOptions): Promise<Outcome> {
+  const suite = new Suite(bench, options);
+  const outcomes: Outcome[] = [];
+  for (const part of PARTS) if (options.parts.has(part)) outcomes.push(await suite[part]());
   return {
-    parts: [
-      { title: 'whole', results: Object.values(mixed) },
-      { title: 'whole', results: Object.values(small) },
-      { title: 'data', results: Object.values(binary) },
-      { title: 'data', results: Object.values(text) },
-      { title: 'data', results: Object.values(split) },
-    ],
-    bars: [
-      wholeBar('whole, mixed', mixed.ours, mixed.pgcopydb, 1.3),
-      wholeBar(`whole, ${smallTables} small tables`, small.ours, small.pgcopydb, 2),
-      ...dataBars('data, binary', binary.ours, binary.psql, 0.16),
-      ...dataBars('data, text', text.ours, text.psql, 0.12),
-      memoryBar('whole, mixed', mixed.ours),
-      splitBar(split.one, split.four),
-    ],
+    parts: outcomes.flatMap(({ parts }) => parts),
+    bars: outcomes.flatMap(({ bars }) => bars),
   };
+}
+
+class Suite implements Record<PartName, () => Promise<Outcome>> {
+  private readonly bench: Bench;
+  private readonly options: BenchOptions;
+  private readonly sets: DataSets;
+  private mixedData: Promise<LoadedData> | null = null;
+
+  constructor(bench: Bench, options: BenchOptions) {
+    this.bench = bench;
+    this.options = options;
+    this.sets = dataSets(options.size);
+  }
+
+  async mixed(): Promise<Outcome> {
+    const results = await this.whole(await this.mixedSet());
+    return {
+      parts: [{ title: 'whole', results: Object.values(results) }],
+      bars: [
+        wholeBar('whole, mixed', results.ours, results.pgcopydb, 1.3),
+        memoryBar('whole, mixed', results.ours),
+      ],
+    };
+  }
+
+  async small(): Promise<Outcome> {
+    const results = await this.whole(await loaded(this.bench, this.sets.small));
+    const name = `whole, ${this.options.size.smallTables} small tables`;
+    return {
+      parts: [{ title: 'whole', results: Object.values(results) }],
+      bars: [wholeBar(name, results.ours, results.pgcopydb, 2)],
+    };
+  }
+
+  async binary(): Promise<Outcome> {
+    const { jobs, size } = this.options;
+    const data = await this.mixedSet();
+    const results = await runRounds(this.bench, {
+      ours: this.rowsOnly(data, jobs),
+      psql: { contender: psqlPipe('binary'), data, jobs, rounds: size.pairs },
+      psqlText: { contender: psqlPipe('text'), data, jobs, rounds: size.rounds },
+    });
+    return {
+      parts: [{ title: 'data', results: Object.values(results) }],
+      bars: dataBars('data, binary', results.ours, results.psql, 0.16),
+    };
+  }
+
+  async text(): Promise<Outcome> {
+    const { jobs, size } = this.options;
+    const data = await loaded(this.bench, this.sets.text);
+    const results = await runRounds(this.bench, {
+      ours: this.rowsOnly(data, jobs),
+      psql: { contender: psqlPipe('text'), data, jobs, rounds: size.pairs },
+    });
+    return {
+      parts: [{ title: 'data', results: Object.values(results) }],
+      bars: dataBars('data, text', results.ours, results.psql, 0.12),
+    };
+  }
+
+  async split(): Promise<Outcome> {
+    const results = await runRounds(this.bench, {
+      one: this.rowsOnly(await loaded(this.bench, this.sets.one), SPLIT_JOBS),
+      four: this.rowsOnly(await loaded(this.bench, this.sets.four), SPLIT_JOBS),
+    });
+    return {
+      parts: [{ title: 'data', results: Object.values(results) }],
+      bars: [splitBar(results.one, results.four)],
+    };
+  }
+
+  private mixedSet(): Promise<LoadedData> {
+    return (this.mixedData ??= loaded(this.bench, this.sets.mixed));
+  }
+
+  private whole(data: LoadedData) {
+    const { jobs, size } = this.options;
+    return runRounds(this.bench, {
+      ours: { contender: opendtsWhole, data, jobs, rounds: size.pairs },
+      pgcopydb: { contender: pgcopydb, data, jobs, rounds: size.pairs },
+      dump: { contender: dumpRestore, data, jobs, rounds: size.rounds },
+    });
+  }
+
+  private rowsOnly(data: LoadedData, jobs: number) {
+    return { contender: opendtsData, data, jobs, rounds: this.options.size.pairs };
+  }
 }
 
 /** One table of 5 GB: the memory we take must not depend on it. */

@@ -14,7 +14,7 @@ export const PHASES = [
 ] as const;
 export type Phase = (typeof PHASES)[number];
 
-export type TableStage = 'waiting' | 'copying' | 'copied' | 'streaming' | 'done';
+export type TableStage = 'waiting' | 'copying' | 'copied' | 'streaming' | 'done' | 'failed';
 
 export interface TableProgress {
   /** Source name, `schema.table`. */
@@ -22,6 +22,12 @@ export interface TableProgress {
   readonly stage: TableStage;
   readonly rows: bigint;
   readonly bytes: bigint;
+  /** Rows that the target had already (conflict mode ignore). */
+  readonly skipped: bigint;
+  /** How the table travels; null until it is planned. */
+  readonly format: 'binary' | 'text' | null;
+  readonly chunksDone: number;
+  readonly chunksTotal: number;
   /** Estimate from statistics; null when never analyzed. */
   readonly rowsEstimate: bigint | null;
   readonly inserts: bigint;

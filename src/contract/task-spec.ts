@@ -17,6 +17,10 @@ const copyThrottle = z.strictObject({
   megabytes: rate.optional().describe('Megabytes (10^6 bytes)'),
 });
 
+export const CONFLICT_MODES = ['report', 'ignore'] as const;
+export const conflictMode = z.enum(CONFLICT_MODES);
+export type ConflictMode = z.infer<typeof conflictMode>;
+
 export const taskSpec = z.strictObject({
   source: z.string().min(1).describe('Connection of the source: URI or keyword/value'),
   target: z.string().min(1).describe('Connection of the target: URI or keyword/value'),
@@ -27,6 +31,18 @@ export const taskSpec = z.strictObject({
     .describe('What to migrate'),
   tables: z.array(tablePattern).default([]).describe('Tables to migrate; none means all'),
   excludeTables: z.array(tablePattern).default([]).describe('Tables to leave out'),
+  rename: z
+    .record(z.string().min(1), z.string().min(1))
+    .default({})
+    .describe(
+      'Target names of tables that do not keep theirs: `schema.table: schema.table`; without schema migration',
+    ),
+  conflict: conflictMode
+    .default('report')
+    .describe(
+      'Rows already in the target: `report` refuses to start, `ignore` keeps them and copies the others',
+    ),
+  strict: z.boolean().default(false).describe('A table that cannot be migrated stops the whole at once'),
   throttle: copyThrottle.default({}).describe('Limits of the full copy, per second'),
   jobs: z.int().min(1).max(64).default(2).describe('Tables copied and indexes built at the same time'),
 });

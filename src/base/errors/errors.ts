@@ -150,6 +150,21 @@ export const ERRORS = {
     'Copy of {table} failed on the {side}: {problem} (SQLSTATE {sqlstate}).',
     'Nothing of that table was kept. Remove the cause and run again.',
   ),
+  ROW_REFUSED: data(
+    409,
+    'Copy of {table} failed on the {side} at the row {row}: {problem} (SQLSTATE {sqlstate}).',
+    'Nothing of that part of the table was kept. Correct or remove the row, or leave the table out with --exclude-table, and run again.',
+  ),
+  TABLES_FAILED: data(
+    409,
+    '{count} tables could not be copied; all others are. {problems}',
+    'Remove the causes and run again: what is copied stays.',
+  ),
+  TABLE_CHANGED: data(
+    409,
+    'The columns of {table} were changed on the source since this run began (or the table was dropped).',
+    'Nothing of it was copied in the new form. Make the same change on the target, or leave the table out with --exclude-table, and run again.',
+  ),
   TABLE_REWRITTEN: data.later(
     409,
     'Table {table} was rewritten on the source after the snapshot was taken (ALTER TABLE, TRUNCATE or VACUUM FULL).',

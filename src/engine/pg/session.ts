@@ -96,6 +96,15 @@ export class Session implements AsyncDisposable {
     }
   }
 
+  /** Runs one statement and says how many rows it touched. */
+  async count(sql: string): Promise<number> {
+    try {
+      return (await this.client.query(sql)).rowCount ?? 0;
+    } catch (thrown) {
+      throw this.explain(fromDriver(thrown));
+    }
+  }
+
   /** The single row of a statement that must return one. */
   async one<R extends Row = Row>(sql: string, values?: readonly (string | null)[]): Promise<R> {
     const rows = await this.query<R>(sql, values);

@@ -1,45 +1,61 @@
 /**
- * Copies units under one held snapshot, several at a time, largest first. A unit is one transaction on the target (P4): what is done
- * stays done, what is not is copied again, under this snapshot or a later one (I3).
+ * Copies chunks under one held snapshot, several at a time. A chunk is one transaction on the target (P4): what is done stays done, what
+ * is not is copied again, under this snapshot or a later one (I3). What concerns one table only sets that table aside.
  */
-import { AppError, toAppError } from '../../base/errors/app-error.ts';
-import type { Failpoints } from '../../base/runtime/failpoint.ts';
+import { toAppError, type AppError } from '../../base/errors/app-error.ts';
 import { backoffMs } from '../../base/runtime/backoff.ts';
+import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
+import { displayName } from '../change/relation.ts';
+import type { ChunkRead, ChunkReader } from '../source/chunk-reader.ts';
 import type { HeldSnapshot } from '../source/snapshot-holder.ts';
-import type { UnitRead, UnitReader } from '../source/unit-reader.ts';
-import type { DoneUnit, UnitWriter } from '../target/unit-writer.ts';
+import type { ChunkWriter } from '../target/chunk-writer.ts';
+import type { DoneChunk } from '../target/done-chunks.ts';
+import type { LoadPlan } from '../target/load-plan.ts';
+import { fateOf } from './copy-fate.ts';
+import { planBatches, type Batch } from './copy-order.ts';
 
-export interface CopyUnit {
+export interface CopyChunk {
   /** Stable over restarts. */
   readonly id: string;
   readonly bytesEstimate: bigint;
-  readonly read: Omit<UnitRead, 'onBytes'>;
+  readonly load: LoadPlan;
+  readonly read: Omit<ChunkRead, 'onPass' | 'copyIn'>;
 }
 
 export interface CopyRun {
   readonly taskId: string;
   readonly fence: bigint;
-  readonly units: readonly CopyUnit[];
+  readonly chunks: readonly CopyChunk[];
   readonly jobs: number;
-  /** `later` is false for the slot's own snapshot, under which every streamed change applies. */
-  readonly held: Pick<HeldSnapshot, 'text' | 'readUntil'>;
-  readonly later: boolean;
-  readonly openReader: () => Promise<UnitReader>;
-  readonly openWriter: () => Promise<UnitWriter>;
+  /** A table that cannot be copied ends the run at once. */
+  readonly strict: boolean;
+  /** What "done" is recorded with; null for the slot's own snapshot, under which every streamed change applies. */
+  readonly stamp: Pick<HeldSnapshot, 'text' | 'readUntil'> | null;
+  readonly openReader: () => Promise<ChunkReader>;
+  readonly openWriter: () => Promise<ChunkWriter>;
   readonly failpoints: Failpoints;
   readonly signal: AbortSignal;
-  readonly onStart: (unit: CopyUnit) => void;
-  readonly onBytes: (unit: CopyUnit, bytes: number) => void;
-  readonly onDone: (unit: CopyUnit, done: DoneUnit) => void;
+  readonly onStart: (chunk: CopyChunk) => void;
+  readonly onPass: (chunk: CopyChunk, bytes: number, rows: number) => void;
+  readonly onDone: (chunk: CopyChunk, done: DoneChunk) => void;
   /** The attempt is over without result: what it counted is void. */
-  readonly onVoid: (unit: CopyUnit) => void;
+  readonly onVoid: (chunk: CopyChunk) => void;
+  /** The table is set aside; its other chunks are not begun any more. */
+  readonly onTableFailed: (table: string, error: AppError) => void;
+  /** A server has no connection left for one more worker; this many go on. */
+  readonly onFewerWorkers: (left: number, error: AppError) => void;
 }
 
 export type CopyEnd =
-  | { readonly kind: 'done' }
-  /** The remaining units need another snapshot. */
-  | { readonly kind: 'snapshot-lost'; readonly cause: AppError }
+  /** All is done but for the tables that were set aside, by name. */
+  | { readonly kind: 'done'; readonly failed: ReadonlyMap<string, AppError> }
+  /** What remains needs another snapshot. */
+  | {
+      readonly kind: 'snapshot-lost';
+      readonly cause: AppError;
+      readonly failed: ReadonlyMap<string, AppError>;
+    }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly cause: AppError };
 
@@ -49,58 +65,137 @@ const ATTEMPTS = 40;
 
 /** Never rejects. After a failure the other workers finish the batch they are at, so that their work is not lost. */
 export async function runCopy(run: CopyRun): Promise<CopyEnd> {
-  const waiting = planBatches(run.units);
-  const state: { failure: AppError | null } = { failure: null };
-  const workers = Array.from({ length: Math.min(run.jobs, waiting.length) }, () => work(run, waiting, state));
-  await Promise.all(workers);
+  const crew = new Crew(run);
+  await crew.work();
   if (run.signal.aborted) return { kind: 'stopped' };
-  if (state.failure === null) return { kind: 'done' };
-  const lost = state.failure.code === 'SNAPSHOT_LOST' || state.failure.code === 'TABLE_REWRITTEN';
-  return { kind: lost ? 'snapshot-lost' : 'failed', cause: state.failure };
-}
-
-type Batch = readonly CopyUnit[];
-
-const BATCH_BYTES = 16n * 1024n * 1024n;
-const BATCH_UNITS = 16;
-
-/** Largest first; small tables share a transaction, because there the round trips are the work. */
-export function planBatches(units: readonly CopyUnit[]): Batch[] {
-  const sorted = units.toSorted((a, b) =>
-    a.bytesEstimate < b.bytesEstimate ? 1 : a.bytesEstimate > b.bytesEstimate ? -1 : 0,
-  );
-  const batches: CopyUnit[][] = [];
-  let bytes = 0n;
-  for (const unit of sorted) {
-    const last = batches.at(-1);
-    const joins = last && last.length < BATCH_UNITS && bytes + unit.bytesEstimate <= BATCH_BYTES;
-    if (joins) last.push(unit);
-    else batches.push([unit]);
-    bytes = joins ? bytes + unit.bytesEstimate : unit.bytesEstimate;
-  }
-  return batches;
-}
-
-async function work(run: CopyRun, waiting: Batch[], state: { failure: AppError | null }): Promise<void> {
-  let ends: Ends | null = null;
-  try {
-    for (
-      let batch = waiting.shift();
-      batch && state.failure === null && !run.signal.aborted;
-      batch = waiting.shift()
-    ) {
-      ends = await copyWithRetry(run, batch, ends);
-    }
-  } catch (thrown) {
-    if (!run.signal.aborted) state.failure ??= toAppError(thrown);
-  } finally {
-    await close(ends);
-  }
+  if (crew.failure !== null && crew.failure.code !== 'SNAPSHOT_LOST')
+    return { kind: 'failed', cause: crew.failure };
+  const cause = crew.failure ?? crew.later;
+  return cause === null
+    ? { kind: 'done', failed: crew.failed }
+    : { kind: 'snapshot-lost', cause, failed: crew.failed };
 }
 
 interface Ends {
-  readonly reader: UnitReader;
-  readonly writer: UnitWriter;
+  readonly reader: ChunkReader;
+  readonly writer: ChunkWriter;
+}
+
+/** The workers of one run and what they share. */
+class Crew {
+  private readonly run: CopyRun;
+  private readonly waiting: Batch[];
+  private workers = 0;
+  readonly failed = new Map<string, AppError>();
+  /** Ends the run. */
+  failure: AppError | null = null;
+  /** Why a table waits for a later snapshot. */
+  later: AppError | null = null;
+
+  constructor(run: CopyRun) {
+    this.run = run;
+    this.waiting = planBatches(run.chunks);
+  }
+
+  async work(): Promise<void> {
+    this.workers = Math.min(this.run.jobs, this.waiting.length);
+    await Promise.all(Array.from({ length: this.workers }, () => this.worker()));
+  }
+
+  private async worker(): Promise<void> {
+    let ends: Ends | null = null;
+    try {
+      for (let batch = this.next(); batch; batch = this.next()) {
+        const left = await this.copy(batch, ends);
+        if (left === 'retired') return;
+        ends = left;
+      }
+    } catch (thrown) {
+      if (!this.run.signal.aborted) this.failure ??= toAppError(thrown);
+    } finally {
+      this.workers--;
+      await close(ends);
+    }
+  }
+
+  private next(): Batch | null {
+    while (this.failure === null && !this.run.signal.aborted) {
+      const batch = this.waiting.shift();
+      if (!batch) return null;
+      const left = batch.filter((chunk) => !this.failed.has(tableOf(chunk)));
+      if (left.length > 0) return left;
+    }
+    return null;
+  }
+
+  /** A lost connection costs the batch's attempt, not the run: both ends are opened anew while the snapshot is held. */
+  private async copy(batch: Batch, current: Ends | null): Promise<Ends | null | 'retired'> {
+    const { run } = this;
+    let ends = current;
+    let failingSince = performance.now();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        ends ??= await open(run);
+        // Reaching both ends again counts: what took long was the copy itself.
+        if (attempt > 1) failingSince = performance.now();
+        await copyBatch(run, batch, ends);
+        return ends;
+      } catch (thrown) {
+        const isOpening = ends === null;
+        await close(ends);
+        ends = null;
+        for (const chunk of batch) run.onVoid(chunk);
+        const error = toAppError(thrown);
+        if (run.signal.aborted) throw error;
+        if (isOpening && this.mayRetire(error)) return this.retire(batch, error);
+        const fate = fateOf(error);
+        if (fate === 'later' || fate === 'table') {
+          this.setAside(batch, error, fate);
+          return null;
+        }
+        if (fate === 'run' || attempt >= ATTEMPTS || performance.now() - failingSince > PATIENCE_MS)
+          throw error;
+        await sleep(backoffMs(attempt, { firstMs: 300, maxMs: 5_000 }), run.signal);
+      }
+    }
+  }
+
+  /** The server is short of connections, and others are at work. */
+  private mayRetire(error: AppError): boolean {
+    return this.workers > 1 && isShortOfConnections(error);
+  }
+
+  /** The batch goes back to the others. */
+  private retire(batch: Batch, error: AppError): 'retired' {
+    this.waiting.unshift(batch);
+    this.run.onFewerWorkers(this.workers - 1, error);
+    return 'retired';
+  }
+
+  /** Several tables in a batch are tried alone: only the one with the trouble is set aside. */
+  private setAside(batch: Batch, error: AppError, fate: 'later' | 'table'): void {
+    const [chunk] = batch;
+    if (batch.length > 1 || !chunk) {
+      this.waiting.unshift(...batch.map((one) => [one]));
+    } else if (fate === 'later') {
+      this.later = error;
+    } else {
+      this.failed.set(tableOf(chunk), error);
+      this.run.onTableFailed(tableOf(chunk), error);
+      if (this.run.strict) throw error;
+    }
+  }
+}
+
+/** The server has no connection left, for anybody or for our role or database. */
+function isShortOfConnections(error: AppError): boolean {
+  return error.code === 'CONNECT_FAILED' && error.cause instanceof Error && 'sqlstate' in error.cause
+    ? error.cause.sqlstate === '53300'
+    : false;
+}
+
+function tableOf(chunk: CopyChunk): string {
+  return displayName(chunk.read.table);
 }
 
 async function open(run: CopyRun): Promise<Ends> {
@@ -118,62 +213,30 @@ async function close(ends: Ends | null): Promise<void> {
   await ends?.writer[Symbol.asyncDispose]();
 }
 
-/** A lost connection costs the batch's attempt, not the run: both ends are opened anew while the snapshot is held. */
-async function copyWithRetry(run: CopyRun, batch: Batch, current: Ends | null): Promise<Ends> {
-  let ends = current;
-  let failingSince = performance.now();
-  for (let attempt = 1; ; attempt++) {
-    try {
-      ends ??= await open(run);
-      // Reaching both ends again counts: what took long was the copy itself.
-      if (attempt > 1) failingSince = performance.now();
-      await copyBatch(run, batch, ends);
-      return ends;
-    } catch (thrown) {
-      await close(ends);
-      ends = null;
-      for (const unit of batch) run.onVoid(unit);
-      const error = toAppError(thrown);
-      const passes = error.code === 'CONNECTION_LOST' || error.code === 'CONNECT_FAILED';
-      if (
-        !passes ||
-        attempt >= ATTEMPTS ||
-        performance.now() - failingSince > PATIENCE_MS ||
-        run.signal.aborted
-      )
-        throw error;
-      await sleep(backoffMs(attempt, { firstMs: 300, maxMs: 5_000 }), run.signal);
-    }
-  }
-}
-
 async function copyBatch(run: CopyRun, batch: Batch, { reader, writer }: Ends): Promise<void> {
-  const units = new Map(batch.map((unit) => [unit.id, unit]));
+  const chunks = new Map(batch.map((chunk) => [chunk.id, chunk]));
   await reader.lock(
-    batch.map((unit) => unit.read.table),
+    batch.map(({ read }) => read.table),
     run.signal,
   );
   const write = {
     taskId: run.taskId,
     fence: run.fence,
-    units: [...units.keys()],
-    snapshot: run.later ? run.held.text : null,
-    readUntil: run.later ? run.held.readUntil : null,
+    chunks: batch,
+    snapshot: run.stamp?.text ?? null,
+    readUntil: run.stamp?.readUntil ?? null,
     beforeCommit: () => run.failpoints.pass('copy.before-unit-commit'),
   };
   const done = await writer.write(write, (id) => {
-    const unit = units.get(id);
-    if (!unit) throw new Error(`unknown unit ${id}`);
-    run.onStart(unit);
-    return reader.send(
-      { ...unit.read, onBytes: (bytes) => run.onBytes(unit, bytes) },
-      writer.session,
-      run.signal,
-    );
+    const chunk = chunks.get(id);
+    if (!chunk) throw new Error(`unknown chunk ${id}`);
+    run.onStart(chunk);
+    const onPass = (bytes: number, rows: number) => run.onPass(chunk, bytes, rows);
+    return reader.send({ ...chunk.read, copyIn: chunk.load.copyIn, onPass }, writer.session, run.signal);
   });
   run.failpoints.pass('copy.after-unit-commit');
   for (const one of done) {
-    const unit = units.get(one.unit);
-    if (unit) run.onDone(unit, one);
+    const chunk = chunks.get(one.id);
+    if (chunk) run.onDone(chunk, one);
   }
 }

@@ -8,7 +8,7 @@
  *   keepalive        nothing in flight: record the position, then report it (P9)
  */
 import { toAppError } from '../../base/errors/app-error.ts';
-import type { Begin, Change } from '../change/change.ts';
+import type { Begin, Change, RowChange, Truncate } from '../change/change.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
 import { displayName, nameKey, type Relation } from '../change/relation.ts';
 import type { ChangeReader, StreamItem } from '../source/change-reader.ts';
@@ -16,13 +16,15 @@ import { emptyAccount, type Account } from '../target/account.ts';
 import { ApplyRefused, explainApply, RowCountDiffers, type Lane } from '../target/lane.ts';
 import { joinTable, type TargetShape, type TargetTable } from '../target/target-table.ts';
 import { Window } from '../target/window.ts';
-import { isInCopy, type UnitSnapshot } from './visibility.ts';
+import { chunksNotInCopy, NeedsRecopy, notInCopy, type TableCopy } from './visibility.ts';
 
 export type StreamEnd =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'reached'; readonly lsn: Lsn }
   /** A window did not go in as sets: read again from the recorded position, in order up to and with this commit (P11). */
   | { readonly kind: 'replay'; readonly orderedUntil: Lsn; readonly cause: unknown }
+  /** Two ranges of a table's key must be copied again, under one snapshot (I3). */
+  | { readonly kind: 'recopy'; readonly cause: NeedsRecopy }
   | { readonly kind: 'broken'; readonly cause: unknown };
 
 /** What became durable with one commit of the target. */
@@ -38,7 +40,7 @@ export interface StreamRun {
   readonly reader: ChangeReader;
   readonly lane: Lane;
   /** By nameKey of the source table. A table that is not in here is not ours: its changes are filtered. */
-  readonly units: ReadonlyMap<string, UnitSnapshot>;
+  readonly copies: ReadonlyMap<string, TableCopy>;
   readonly shapes: ReadonlyMap<string, TargetShape>;
   readonly orderedUntil: Lsn;
   /** The position to stop at, once it is known. */
@@ -61,6 +63,7 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
     return await loop.run();
   } catch (thrown) {
     if (run.signal.aborted) return { kind: 'stopped' };
+    if (thrown instanceof NeedsRecopy) return { kind: 'recopy', cause: thrown };
     if (!(thrown instanceof RowCountDiffers || thrown instanceof ApplyRefused))
       return { kind: 'broken', cause: thrown };
     if (loop.inOrder) return { kind: 'broken', cause: explainApply(thrown) };
@@ -149,32 +152,46 @@ class StreamLoop {
   private async takeChange(change: Change): Promise<void> {
     const { open } = this;
     if (!open) throw toAppError(new Error('a change outside a transaction'));
-    if (change.kind === 'truncate') {
-      const tables = change.relations.flatMap((relation) => {
-        const table = this.judge(relation, open);
-        return table ? [table] : [];
-      });
-      if (tables.length > 0) this.window.truncate(tables, change);
-    } else {
-      const table = this.judge(change.relation, open);
-      if (table) {
-        this.window.add(table, change);
-        this.account(displayName(change.relation))[COUNTER[change.kind]]++;
-      }
-    }
+    if (change.kind === 'truncate') this.takeTruncate(change, open);
+    else this.takeRow(change, open);
     // A transaction larger than a window goes into the open target transaction in parts.
     if (this.isFull()) await this.applyWindow();
   }
 
-  /** Counts the change as received and returns its table, or null when it is not to be applied. */
-  private judge(relation: Relation, open: Open): TargetTable | null {
+  private takeRow(change: RowChange, open: Open): void {
+    const copy = this.copyOf(change.relation, open);
+    if (!copy) return;
+    const left = notInCopy(copy, change, open.begin);
+    const account = this.account(displayName(change.relation));
+    if (left === null) {
+      account.invisible++;
+      return;
+    }
+    this.window.add(this.join(change.relation), left);
+    account[COUNTER[left.kind]]++;
+  }
+
+  private takeTruncate(change: Truncate, open: Open): void {
+    const whole: TargetTable[] = [];
+    for (const relation of change.relations) {
+      const copy = this.copyOf(relation, open);
+      if (!copy) continue;
+      const chunks = chunksNotInCopy(copy, open.begin);
+      if (chunks.length === 0) this.account(displayName(relation)).invisible++;
+      else if (copy.cut === null || chunks.length === copy.units.length) whole.push(this.join(relation));
+      else this.window.emptyRanges(this.join(relation), copy.cut, chunks);
+    }
+    if (whole.length > 0) this.window.truncate(whole, change);
+  }
+
+  /** Counts the change as received and returns the table's copy, or null when the change is not to be looked at further. */
+  private copyOf(relation: Relation, open: Open): TableCopy | null {
     const account = this.account(displayName(relation));
     account.received++;
-    const unit = this.spec.units.get(nameKey(relation));
+    const copy = this.spec.copies.get(nameKey(relation));
     if (open.repeated) account.repeated++;
-    else if (!unit) account.filtered++;
-    else if (isInCopy(unit, open.begin)) account.invisible++;
-    else return this.join(relation);
+    else if (!copy) account.filtered++;
+    else return copy;
     return null;
   }
 

@@ -14,7 +14,7 @@ function failing(
   const run: Supervision = {
     openLane: open,
     openReader: () => Promise.reject(lost()),
-    units: new Map(),
+    copies: new Map(),
     shapes: new Map(),
     until: () => null,
     signal: new AbortController().signal,

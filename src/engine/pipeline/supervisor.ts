@@ -23,10 +23,10 @@ export interface Supervision extends Omit<StreamRun, 'reader' | 'lane' | 'ordere
 
 const STOOD_MS = 30_000;
 
-/** Resolves when stopped or when `until` is reached; throws AppError when a person must act. */
+/** Resolves when stopped, when `until` is reached, or when ranges must be copied again; throws AppError when a person must act. */
 export async function superviseStream(
   supervision: Supervision,
-): Promise<Extract<StreamEnd, { kind: 'stopped' | 'reached' }>> {
+): Promise<Extract<StreamEnd, { kind: 'stopped' | 'reached' | 'recopy' }>> {
   let orderedUntil = LSN_ZERO;
   let attempt = 0;
   let failingSince: number | null = null;
@@ -42,6 +42,7 @@ export async function superviseStream(
     switch (end.kind) {
       case 'stopped':
       case 'reached':
+      case 'recopy':
         return end;
       case 'replay':
         orderedUntil = end.orderedUntil;

@@ -12,7 +12,7 @@ function begin(xid: number, finalLsn: bigint): Begin {
 
 const READ_UNTIL = 1_000n;
 const later: UnitSnapshot = {
-  later: { snapshot: parseSnapshot('100:200:100,150'), readUntil: lsnFrom(READ_UNTIL) },
+  later: { text: '', snapshot: parseSnapshot('100:200:100,150'), readUntil: lsnFrom(READ_UNTIL) },
 };
 
 describe('a transaction of the stream', () => {
@@ -43,7 +43,7 @@ describe('a transaction of the stream', () => {
 
   it('is judged in the epoch of the snapshot', () => {
     const wrapped: UnitSnapshot = {
-      later: { snapshot: parseSnapshot('4294967396:4294967496:'), readUntil: lsnFrom(READ_UNTIL) },
+      later: { text: '', snapshot: parseSnapshot('4294967396:4294967496:'), readUntil: lsnFrom(READ_UNTIL) },
     };
     expect(isInCopy(wrapped, begin(99, 500n))).toBe(true);
     expect(isInCopy(wrapped, begin(4_294_967_000, 500n))).toBe(true);

@@ -1,5 +1,6 @@
 /** What is looked at before anything is changed: every check reads both ends and reports findings; findings are not errors. */
-import type { MigrationType } from '../../contract/task-spec.ts';
+import type { ConflictMode, MigrationType } from '../../contract/task-spec.ts';
+import type { QualifiedName } from '../change/relation.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import type { Session } from '../pg/session.ts';
@@ -27,6 +28,9 @@ export interface CheckContext {
   readonly tables: readonly TableInfo[];
   /** All user tables of the target. */
   readonly targetTables: readonly TableInfo[];
+  /** The name a source table has on the target. */
+  readonly targetOf: (table: QualifiedName) => QualifiedName;
+  readonly conflict: ConflictMode;
 }
 
 /** Reads only. A check that does not concern the chosen types returns no finding. */

@@ -37,6 +37,8 @@ async function check(
     types: new Set(types),
     tables: await readTables(source),
     targetTables: await readTables(target),
+    targetOf: (table: QualifiedName) => table,
+    conflict: 'report' as const,
   };
   return await runChecks(context, undefined, checks);
 }
@@ -431,6 +433,8 @@ describe('the run of checks', () => {
       targetInfo: ends.target,
       tables: [],
       targetTables: [],
+      targetOf: (table: QualifiedName) => table,
+      conflict: 'report' as const,
       types: new Set(ALL),
       source: source.session,
       target: target.session,

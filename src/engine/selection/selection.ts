@@ -12,20 +12,21 @@ interface Pattern {
   readonly name: RegExp;
 }
 
+/** How a character of a name is taken into a part: outside quotes `*` and `?` may mean something. */
+type Take = (char: string, quoted: boolean) => string;
+
 /** Splits at the dot outside quotes; throws USAGE on an unbalanced quote or a third part. */
-function parsePattern(text: string): Pattern {
+function split(text: string, take: Take): [string, string | undefined] {
   const parts: string[] = [''];
   let quoted = false;
   for (let at = 0; at < text.length; at++) {
     const char = text.charAt(at);
     if (char === '"' && quoted && text.charAt(at + 1) === '"') {
       at++;
-      parts[parts.length - 1] += escape('"');
+      parts[parts.length - 1] += take('"', true);
     } else if (char === '"') quoted = !quoted;
     else if (char === '.' && !quoted) parts.push('');
-    else if (char === '*' && !quoted) parts[parts.length - 1] += '.*';
-    else if (char === '?' && !quoted) parts[parts.length - 1] += '.';
-    else parts[parts.length - 1] += escape(char);
+    else parts[parts.length - 1] += take(char, quoted);
   }
   const [first = '', second] = parts;
   if (quoted || parts.length > 2 || parts.some((part) => part === '')) {
@@ -34,10 +35,23 @@ function parsePattern(text: string): Pattern {
       remedy: 'Write schema.table, schema.*, or table; put names with dots or quotes into double quotes.',
     });
   }
+  return [first, second];
+}
+
+function parsePattern(text: string): Pattern {
+  const [first, second] = split(text, (char, quoted) =>
+    char === '*' && !quoted ? '.*' : char === '?' && !quoted ? '.' : escape(char),
+  );
   const whole = (source: string) => new RegExp(`^${source}$`, 's');
   return second === undefined
     ? { text, schema: null, name: whole(first) }
     : { text, schema: whole(first), name: whole(second) };
+}
+
+/** One name, written like a pattern but without wildcards; the schema is null where none is given. */
+export function parseName(text: string): { readonly schema: string | null; readonly name: string } {
+  const [first, second] = split(text, (char) => char);
+  return second === undefined ? { schema: null, name: first } : { schema: first, name: second };
 }
 
 function escape(char: string): string {

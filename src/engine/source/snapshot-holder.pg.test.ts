@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
+import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { parseSnapshot, sees } from '../change/snapshot.ts';
@@ -8,7 +8,7 @@ import { parseConninfo } from '../pg/conninfo/parse.ts';
 import { connect } from '../pg/connect.ts';
 import type { Session } from '../pg/session.ts';
 import { holdFreshSnapshot, holdSlotSnapshot } from './snapshot-holder.ts';
-import { openUnitReader } from './unit-reader.ts';
+import { openChunkReader, type ReaderOptions } from './chunk-reader.ts';
 
 describe('a commit that is in the WAL but not yet visible, because it waits for a synchronous standby', () => {
   let server: EmbeddedServer;
@@ -92,7 +92,7 @@ describe('a commit that is in the WAL but not yet visible, because it waits for 
     // What a slot's snapshot would say that saw the commit record.
     const s1 = parseSnapshot(`${BigInt(xid ?? '') + 1n}:${BigInt(xid ?? '') + 1n}:`);
     let isHeld = false;
-    const later = holdFreshSnapshot(() => open(), s1);
+    const later = holdFreshSnapshot(() => open(), { covers: s1, settled: null });
     void later.then(() => (isHeld = true));
     await sleep(500);
     expect(isHeld).toBe(false);
@@ -103,6 +103,12 @@ describe('a commit that is in the WAL but not yet visible, because it waits for 
   });
 });
 
+const ANY = { covers: null, settled: null };
+
+function reading(db: TestDatabase, exportedId: string): ReaderOptions {
+  return { open: () => db.open(), control: () => Promise.resolve(db.session), exportedId, throttle: null };
+}
+
 describe('a table rewritten after the snapshot was taken', () => {
   it.each([
     ['ALTER TYPE', 'ALTER TABLE t ALTER id TYPE bigint'],
@@ -111,8 +117,8 @@ describe('a table rewritten after the snapshot was taken', () => {
     await using db = await freshDatabase(15);
     await db.session.query('CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 10)');
     const [table] = await readTables(db.session);
-    await using held = await holdFreshSnapshot(() => db.open(), null);
-    await using reader = await openUnitReader(() => db.open(), held.exportedId, null);
+    await using held = await holdFreshSnapshot(() => db.open(), ANY);
+    await using reader = await openChunkReader(reading(db, held.exportedId));
     await db.session.query(rewrite);
     const locked = reader.lock([table!], new AbortController().signal);
     await expect(locked).rejects.toMatchObject({ code: 'TABLE_REWRITTEN' });
@@ -120,9 +126,9 @@ describe('a table rewritten after the snapshot was taken', () => {
 
   it('reports a snapshot whose holder is gone', async () => {
     await using db = await freshDatabase(15);
-    const held = await holdFreshSnapshot(() => db.open(), null);
+    const held = await holdFreshSnapshot(() => db.open(), ANY);
     await held[Symbol.asyncDispose]();
-    await expect(openUnitReader(() => db.open(), held.exportedId, null)).rejects.toMatchObject({
+    await expect(openChunkReader(reading(db, held.exportedId))).rejects.toMatchObject({
       code: 'SNAPSHOT_LOST',
     });
   });

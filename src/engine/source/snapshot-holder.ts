@@ -60,21 +60,28 @@ async function waitUntilCovered(control: Session, s1: Snapshot): Promise<void> {
   }
 }
 
-/**
- * Holds a fresh snapshot on an ordinary session that belongs to the result. `covers`: every transaction seen by that one must be seen
- * too (I2 with nothing streamed yet: the slot's S1), else another snapshot is taken.
- */
-export async function holdFreshSnapshot(
-  open: () => Promise<Session>,
-  covers: Snapshot | null,
-): Promise<HeldSnapshot> {
+/** What a later snapshot must see (I2), else another is taken. */
+export interface Needed {
+  /** Every transaction that this one sees: the slot's S1, where nothing has been streamed yet. */
+  readonly covers: Snapshot | null;
+  /** Every transaction with a smaller xid: taken from `nextXid` after the stream was stopped, all that it has brought are among them. */
+  readonly settled: bigint | null;
+}
+
+/** An xid that no transaction of the source's change stream so far has reached. */
+export async function nextXid(source: Session): Promise<bigint> {
+  const { xid } = await source.one('SELECT pg_catalog.txid_current()::text AS xid');
+  return BigInt(xid ?? '');
+}
+
+/** Holds a fresh snapshot on an ordinary session that belongs to the result. */
+export async function holdFreshSnapshot(open: () => Promise<Session>, needed: Needed): Promise<HeldSnapshot> {
   const deadline = Date.now() + COVER_TIMEOUT_MS;
   for (;;) {
     const holder = await open();
     try {
       const taken = await takeSnapshot(holder);
-      if (covers === null || coversAllOf(taken.snapshot, covers))
-        return { ...taken, [Symbol.asyncDispose]: () => holder.end() };
+      if (isEnough(taken.snapshot, needed)) return { ...taken, [Symbol.asyncDispose]: () => holder.end() };
     } catch (thrown) {
       holder.destroy();
       throw thrown;
@@ -83,6 +90,10 @@ export async function holdFreshSnapshot(
     if (Date.now() > deadline) throw neverCovered();
     await sleep(POLL_MS);
   }
+}
+
+function isEnough(snapshot: Snapshot, { covers, settled }: Needed): boolean {
+  return (covers === null || coversAllOf(snapshot, covers)) && (settled === null || snapshot.xmin >= settled);
 }
 
 async function takeSnapshot(holder: Session): Promise<Omit<HeldSnapshot, typeof Symbol.asyncDispose>> {

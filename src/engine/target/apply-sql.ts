@@ -3,8 +3,10 @@
  * row a statement. Values are ByteText and reach the server as they left the source.
  */
 import { UNCHANGED, type ByteText, type Cell, type Tuple } from '../change/change.ts';
+import type { KeyCut } from '../change/cut.ts';
 import { displayName } from '../change/relation.ts';
 import type { ColumnInfo } from '../pg/catalog/tables.ts';
+import { keyCondition } from '../pg/chunk-condition.ts';
 import { ident, qname } from '../pg/ident.ts';
 import type { Statement } from '../pg/wire/pipeline.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
@@ -261,6 +263,20 @@ export function truncateAll(tables: readonly TargetTable[], restartIdentity: boo
     values: [],
     expect: null,
     table: first,
+    operation: 'truncate',
+    key: null,
+  };
+}
+
+/** Empties some ranges of a table's key. */
+export function deleteRanges(table: TargetTable, cut: KeyCut, chunks: readonly number[]): Planned {
+  const columns = table.columns.flatMap((column) => column ?? []);
+  const where = chunks.map((chunk) => `(${keyCondition(cut, chunk, columns) ?? 'true'})`).join(' OR ');
+  return {
+    sql: `DELETE FROM ${rowsOf(table)} WHERE ${where}`,
+    values: [],
+    expect: null,
+    table,
     operation: 'truncate',
     key: null,
   };

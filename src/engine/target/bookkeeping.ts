@@ -26,11 +26,15 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS _opendts.object (
     task_id text NOT NULL, step text NOT NULL, done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, step));
-  -- copied units, in the transaction of their rows; the snapshot is null where it is S1
-  CREATE TABLE IF NOT EXISTS _opendts.copy_unit (
-    task_id text NOT NULL, unit text NOT NULL, snapshot text, read_until pg_lsn, rows bigint NOT NULL, bytes bigint NOT NULL,
-    done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    PRIMARY KEY (task_id, unit));
+  -- how large tables were cut into chunks, before the first of them was copied
+  CREATE TABLE IF NOT EXISTS _opendts.copy_cut (
+    task_id text NOT NULL, table_id text NOT NULL, cut text NOT NULL,
+    PRIMARY KEY (task_id, table_id));
+  -- copied chunks, in the transaction of their rows; the snapshot is null where it is S1
+  CREATE TABLE IF NOT EXISTS _opendts.copy_chunk (
+    task_id text NOT NULL, chunk text NOT NULL, snapshot text, read_until pg_lsn, rows bigint NOT NULL, skipped bigint NOT NULL,
+    bytes bigint NOT NULL, done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, chunk));
   -- progress of the stream, in the transaction of its changes
   CREATE TABLE IF NOT EXISTS _opendts.lane (
     task_id text NOT NULL, lane int NOT NULL, end_lsn pg_lsn NOT NULL, timeline int NOT NULL, fence bigint NOT NULL,

@@ -21,6 +21,8 @@ function column(name: string, typeOid: number, type: string, more: Partial<Colum
   };
 }
 
+const FILL = { mode: 'fill', mayLack: false } as const;
+
 function table(...columns: ColumnInfo[]): TableInfo {
   return {
     oid: 1,
@@ -43,9 +45,12 @@ const id = column('id', 23, 'integer');
 describe('the plan of a load', () => {
   it('is binary when every column has the same portable built-in type on both ends', () => {
     const both = table(id, column('tags', 1009, 'text[]'), column('at', 1184, 'timestamp with time zone'));
-    expect(planLoad(both, both)).toEqual({
+    expect(planLoad(both, both, FILL)).toEqual({
       columns: ['id', 'tags', 'at'],
       binary: true,
+      before: null,
+      after: null,
+      leftOut: [],
       copyIn: 'COPY "shop"."My ""orders""" ("id", "tags", "at") FROM STDIN (FORMAT binary)',
     });
   });
@@ -65,7 +70,7 @@ describe('the plan of a load', () => {
       column('x', 1700, 'numeric(8,1)', { bareType: 'numeric' }),
     ],
   ])('is text when there is %s', (_, from, into) => {
-    const plan = planLoad(table(id, from), table(id, into ?? from));
+    const plan = planLoad(table(id, from), table(id, into ?? from), FILL);
     expect(plan).toMatchObject({ binary: false, columns: ['id', 'x'] });
     expect(plan.copyIn).toMatch(/FROM STDIN$/);
   });
@@ -74,31 +79,34 @@ describe('the plan of a load', () => {
     const stored = column('x', 23, 'integer', { generated: 's' });
     const plain = column('x', 23, 'integer');
     const always = column('id', 23, 'integer', { identity: 'a' });
-    expect(planLoad(table(always, stored), table(always, plain)).columns).toEqual(['id']);
-    expect(planLoad(table(always, plain), table(always, stored)).columns).toEqual(['id']);
+    expect(planLoad(table(always, stored), table(always, plain), FILL).columns).toEqual(['id']);
+    expect(planLoad(table(always, plain), table(always, stored), FILL).columns).toEqual(['id']);
   });
 
   it('finds columns by name, in the order of the source', () => {
     const name = column('name', 25, 'text');
-    expect(planLoad(table(id, name), table(column('extra', 25, 'text'), name, id)).columns).toEqual([
+    expect(planLoad(table(id, name), table(column('extra', 25, 'text'), name, id), FILL).columns).toEqual([
       'id',
       'name',
     ]);
   });
 
   it('is text and names no column for a table without any', () => {
-    expect(planLoad(table(), table())).toEqual({
+    expect(planLoad(table(), table(), FILL)).toEqual({
       columns: [],
       binary: false,
+      before: null,
+      after: null,
+      leftOut: [],
       copyIn: 'COPY "shop"."My ""orders""" FROM STDIN',
     });
   });
 
   it('refuses a target without the table or without a column', () => {
-    expect(() => planLoad(table(id), undefined)).toThrow(
+    expect(() => planLoad(table(id), undefined, FILL)).toThrow(
       expect.objectContaining({ code: 'TARGET_TABLE_MISSING' }),
     );
-    expect(() => planLoad(table(id, column('gone', 25, 'text')), table(id))).toThrow(
+    expect(() => planLoad(table(id, column('gone', 25, 'text')), table(id), FILL)).toThrow(
       expect.objectContaining({ code: 'RELATION_CHANGED', message: expect.stringContaining('"gone"') }),
     );
   });

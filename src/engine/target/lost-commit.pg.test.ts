@@ -5,7 +5,8 @@ import { lsnFrom } from '../change/lsn.ts';
 import { ensureBookkeeping } from './bookkeeping.ts';
 import { Lane } from './lane.ts';
 import { recordSlot, registerTask, takeOver } from './task-row.ts';
-import { openUnitWriter } from './unit-writer.ts';
+import { openChunkWriter } from './chunk-writer.ts';
+import type { LoadPlan } from './load-plan.ts';
 import type { Planned } from './apply-sql.ts';
 
 const TASK = { taskId: 't', sourceSystem: 's', sourceDatabase: 'd', options: '{}', phase: 'slot' } as const;
@@ -63,9 +64,18 @@ it('a lane of a former owner applies nothing (I7)', async () => {
 it('a unit whose commit arrives although its answer was lost is not copied a second time (P4)', async () => {
   await using db = await freshDatabase(17);
   const fence = await taskOn(db);
-  await using lost = await openUnitWriter(() => db.open());
-  await using next = await openUnitWriter(() => db.open());
-  const write = { taskId: 't', fence, units: ['u'], snapshot: null, readUntil: null, beforeCommit: () => {} };
+  await using lost = await openChunkWriter(() => db.open());
+  await using next = await openChunkWriter(() => db.open());
+  const load0: LoadPlan = { columns: [], binary: false, before: null, copyIn: '', after: null, leftOut: [] };
+  const chunk = (id: string) => ({ id, load: load0 });
+  const write = {
+    taskId: 't',
+    fence,
+    chunks: [chunk('u')],
+    snapshot: null,
+    readUntil: null,
+    beforeCommit: () => {},
+  };
   const load = async (writer: typeof lost) => {
     await writer.session.query('INSERT INTO public.t VALUES (1)');
     return { rowsIn: 1, bytes: 5 };
@@ -73,7 +83,7 @@ it('a unit whose commit arrives although its answer was lost is not copied a sec
   // The first stands before its commit while the second, which takes it for dead, does the same work.
   const reached = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
-  const first = lost.write({ ...write, units: ['u', 'v'] }, async (unit) => {
+  const first = lost.write({ ...write, chunks: [chunk('u'), chunk('v')] }, async (unit) => {
     if (unit === 'v') {
       reached.resolve();
       await goOn.promise;
@@ -87,6 +97,6 @@ it('a unit whose commit arrives although its answer was lost is not copied a sec
     return load(next);
   });
   await expect(second).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
-  expect(await next.write(write, () => load(next))).toMatchObject([{ unit: 'u', rows: 1n }]);
+  expect(await next.write(write, () => load(next))).toMatchObject([{ id: 'u', rows: 1n }]);
   expect(await db.session.one('SELECT count(*)::text AS n FROM t')).toEqual({ n: '2' });
 });

@@ -151,6 +151,15 @@ export async function recordSlot(
   });
 }
 
+/** How far the stream has been applied: the slot's start before its first commit. */
+export async function recordedEnd(session: Session, taskId: string): Promise<Lsn> {
+  const { end } = await session.one(
+    'SELECT min(end_lsn)::text AS end FROM _opendts.lane WHERE task_id = $1',
+    [taskId],
+  );
+  return parseLsn(end ?? '');
+}
+
 export async function rememberSourceChange(
   session: Session,
   taskId: string,

@@ -6,8 +6,10 @@
  * another, because foreign keys and triggers do not fire for us (a table where they would does not fold, and TRUNCATE closes all).
  */
 import { UNCHANGED, type Cell, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
+import type { KeyCut } from '../change/cut.ts';
 import {
   deleteOne,
+  deleteRanges,
   deleteSet,
   insertOne,
   insertSet,
@@ -79,6 +81,14 @@ export class Window {
     this.count += tables.length;
     for (const table of tables) this.tally(table, 1, 0);
     this.planned.push(truncateAll(tables, change.restartIdentity));
+  }
+
+  /** A TRUNCATE that only these chunks of the table have not seen yet. */
+  emptyRanges(table: TargetTable, cut: KeyCut, chunks: readonly number[]): void {
+    this.close(table);
+    this.count++;
+    this.tally(table, 1, 0);
+    this.planned.push(deleteRanges(table, cut, chunks));
   }
 
   /** Takes out what is to be executed, in order, and what was counted since the last call. */

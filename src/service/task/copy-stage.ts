@@ -3,21 +3,20 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { backoffMs } from '../../base/runtime/backoff.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { parseSnapshot } from '../../engine/change/snapshot.ts';
-import { displayName, nameKey } from '../../engine/change/relation.ts';
-import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
-import { qname } from '../../engine/pg/ident.ts';
-import { SQLSTATE, sqlstateOf } from '../../engine/pg/pg-error.ts';
-import { runCopy, type CopyEnd, type CopyUnit } from '../../engine/pipeline/copy-run.ts';
+import { runCopy, type CopyEnd } from '../../engine/pipeline/copy-run.ts';
 import { dropSlot, ensurePublication, setReplicaIdentities } from '../../engine/source/prepare.ts';
 import {
   holdFreshSnapshot,
   holdSlotSnapshot,
+  nextXid,
   type HeldSnapshot,
 } from '../../engine/source/snapshot-holder.ts';
-import { openUnitReader } from '../../engine/source/unit-reader.ts';
-import { planLoad } from '../../engine/target/load-plan.ts';
-import { holdFence, recordSlot, rememberSourceChange } from '../../engine/target/task-row.ts';
-import { openUnitWriter, readDoneUnits } from '../../engine/target/unit-writer.ts';
+import { openChunkReader } from '../../engine/source/chunk-reader.ts';
+import { holdFence, recordedEnd, recordSlot, rememberSourceChange } from '../../engine/target/task-row.ts';
+import { openChunkWriter } from '../../engine/target/chunk-writer.ts';
+import { isComplete, readBooks } from './copy-books.ts';
+import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';
+import { recheckCopies } from './recheck-copies.ts';
 import { enter, warn, type TaskRun } from './task-run.ts';
 
 const SLOT_WAIT_MS = 60_000;
@@ -52,42 +51,51 @@ export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
 
 /**
  * Copies what is not done yet and passes the task on to its next phase. `first` is the slot's snapshot when it was taken in this run; it
- * is closed here.
+ * is closed here. Throws TABLES_FAILED, after all others are done, when tables could not be copied (C10).
  *
- * Units commit without waiting for the disk, so a target that crashes may forget some that were answered. Only the phase's own commit
+ * Chunks commit without waiting for the disk, so a target that crashes may forget some that were answered. Only the phase's own commit
  * makes them durable, and it is made only where the target still has them all; what it forgot is copied again.
  */
 export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Promise<void> {
   let held: HeldSnapshot | null = first;
-  let later = false;
   let losses = 0;
   try {
     while (!(await patiently(run, () => passCopy(run)))) {
-      if (held === null) {
-        if (run.task.slot === null) await startOver(run);
-        held = await holdFreshSnapshot(
-          () => run.ends.openSource('holder'),
-          run.task.slot ? parseSnapshot(run.task.slot.snapshot) : null,
-        );
-        later = run.task.slot !== null;
-      }
-      const end = await copyUnder(run, held, {
-        units: await patiently(run, () => remainingUnits(run)),
-        later,
-      });
-      if (end.kind === 'done') continue;
+      held ??= await holdLater(run);
+      const end = await copyUnder(run, held, held === first);
+      if (end.kind === 'done' && end.failed.size === 0) continue;
       await held[Symbol.asyncDispose]();
       held = null;
       if (end.kind === 'stopped') run.hooks.signal.throwIfAborted();
+      if (end.kind === 'done') throw tablesFailed(end.failed);
       if (end.kind === 'failed' || (end.kind === 'snapshot-lost' && ++losses >= SNAPSHOT_ATTEMPTS))
         throw end.cause;
-      if (end.kind === 'snapshot-lost') {
-        warn(run, `${end.cause.message} The tables not copied yet are copied under a new snapshot.`);
-      }
+      if (end.kind === 'snapshot-lost')
+        warn(run, `${end.cause.message} What is not copied yet is copied under a new snapshot.`);
     }
   } finally {
     await held?.[Symbol.asyncDispose]();
   }
+}
+
+async function holdLater(run: TaskRun): Promise<HeldSnapshot> {
+  const { slot } = run.task;
+  const hasStreamed = slot !== null && (await recordedEnd(await run.ends.target(), run.taskId)) > slot.lsn;
+  return holdFreshSnapshot(() => run.ends.openSource('holder'), {
+    covers: slot === null ? null : parseSnapshot(slot.snapshot),
+    settled: hasStreamed ? await nextXid(await run.ends.source()) : null,
+  });
+}
+
+/** One table: its own error. Several: one error that names them all. */
+function tablesFailed(failed: ReadonlyMap<string, AppError>): AppError {
+  const errors = [...failed.values()];
+  const [first] = errors;
+  if (first && errors.length === 1) return first;
+  return new AppError('TABLES_FAILED', {
+    count: errors.length,
+    problems: errors.map((error) => error.message).join(' '),
+  });
 }
 
 const RESTART_PATIENCE_MS = 120_000;
@@ -108,113 +116,84 @@ async function patiently<T>(run: TaskRun, ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** True when every unit is on the target and the phase that follows has been committed, durably, with that. */
+/** True when every chunk is on the target and the phase that follows has been committed, durably, with that. */
 async function passCopy(run: TaskRun): Promise<boolean> {
   run.hooks.signal.throwIfAborted();
   const target = await run.ends.target();
   return target.transaction(async () => {
     await holdFence(target, run.taskId, run.fence);
-    const done = new Set((await readDoneUnits(target, run.taskId)).map((unit) => unit.unit));
-    if (!run.tables.every((table) => done.has(unitId(table)))) return false;
+    if (!(await readBooks(target, run.taskId, run.tables)).every(isComplete)) return false;
     await target.query("UPDATE _opendts.task SET phase = 'index' WHERE task_id = $1", [run.taskId]);
     run.task = { ...run.task, phase: 'index' };
     return true;
   });
 }
 
-async function copyUnder(
+async function copyUnder(run: TaskRun, held: HeldSnapshot, isFirst: boolean): Promise<CopyEnd> {
+  const openReader = () =>
+    openChunkReader({
+      open: () => run.ends.openSource('copy'),
+      control: () => run.ends.source(),
+      exportedId: held.exportedId,
+      throttle: run.throttle,
+    });
+  try {
+    const plan = await patiently(run, async () => {
+      const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
+      if (!isFirst) await recheckCopies(run, books, { held, openReader });
+      return planCopy(run);
+    });
+    return await copyPlanned(run, plan, { held, isFirst, openReader });
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === 'SNAPSHOT_LOST')
+      return { kind: 'snapshot-lost', cause: thrown, failed: new Map() };
+    throw thrown;
+  }
+}
+
+interface Under {
+  readonly held: HeldSnapshot;
+  readonly isFirst: boolean;
+  readonly openReader: () => ReturnType<typeof openChunkReader>;
+}
+
+async function copyPlanned(
   run: TaskRun,
-  held: HeldSnapshot,
-  work: { units: readonly CopyUnit[]; later: boolean },
+  plan: CopyPlan,
+  { held, isFirst, openReader }: Under,
 ): Promise<CopyEnd> {
   const started = performance.now();
   const { book } = run;
-  enter(run, 'copy', `copying ${work.units.length} tables with ${run.request.jobs} jobs`);
+  enter(
+    run,
+    'copy',
+    `copying ${plan.tables} tables in ${plan.chunks.length} chunks with ${run.request.jobs} jobs`,
+  );
   const end = await runCopy({
     taskId: run.taskId,
     fence: run.fence,
-    ...work,
+    chunks: plan.chunks,
     jobs: run.request.jobs,
-    held,
-    openReader: () => openUnitReader(() => run.ends.openSource('copy'), held.exportedId, run.throttle),
-    openWriter: () => openUnitWriter(() => run.ends.openTarget('copy')),
+    strict: run.request.strict,
+    // Under S1 every streamed change applies: nothing has to be compared with it.
+    stamp: isFirst && run.task.slot !== null ? null : held,
+    openReader,
+    openWriter: () => openChunkWriter(() => run.ends.openTarget('copy')),
     failpoints: run.hooks.failpoints,
     signal: run.hooks.signal,
-    onStart: (unit) => book.copying(tableOf(unit)),
-    onBytes: (unit, bytes) => book.passing(tableOf(unit), bytes),
-    onDone: (unit, done) => book.copied(tableOf(unit), done.rows, done.bytes),
-    onVoid: (unit) => book.voided(tableOf(unit)),
+    onStart: (chunk) => book.copying(chunkLabel(chunk)),
+    onPass: (chunk, bytes, rows) => book.passing(chunkLabel(chunk), { bytes, rows }),
+    onDone: (chunk, done) => book.copied(chunkLabel(chunk), done),
+    onVoid: (chunk) => book.voided(chunkLabel(chunk)),
+    onTableFailed: (table, error) => {
+      book.failed(table);
+      warn(run, `${error.message} ${error.remedy} The other tables go on.`);
+    },
+    onFewerWorkers: (left, error) =>
+      warn(run, `${error.message} The copy goes on with ${left} connections on each side.`),
   });
   book.copyMs += performance.now() - started;
-  return end;
-}
-
-function tableOf(unit: CopyUnit): string {
-  return displayName(unit.read.table);
-}
-
-/** Whole tables are units here. Throws where a target table is missing or lacks a column. */
-async function remainingUnits(run: TaskRun): Promise<CopyUnit[]> {
-  const target = await run.ends.target();
-  const done = new Map((await readDoneUnits(target, run.taskId)).map((unit) => [unit.unit, unit]));
-  const shapes = new Map((await readTables(target)).map((table) => [nameKey(table), table]));
-  const units: CopyUnit[] = [];
-  for (const table of run.tables) {
-    const before = done.get(unitId(table));
-    if (before) run.book.copiedEarlier(displayName(table), before.rows, before.bytes);
-    else
-      units.push({
-        id: unitId(table),
-        bytesEstimate: table.bytes,
-        read: { table, ...planLoad(table, shapes.get(nameKey(table))) },
-      });
-  }
-  return units;
-}
-
-/** Stable over restarts, and safe whatever a name contains. */
-export function unitId(table: TableInfo): string {
-  return JSON.stringify([table.schema, table.name]);
-}
-
-/**
- * Without a stream nothing reconciles two snapshots: after the loss of one, all is copied again under another. The tables held no rows
- * but ours (checked before the first start), so emptying those we filled loses nothing.
- */
-async function startOver(run: TaskRun): Promise<void> {
-  const target = await run.ends.target();
-  const filled = new Set((await readDoneUnits(target, run.taskId)).map((unit) => unit.unit));
-  const tables = run.tables.filter((table) => filled.has(unitId(table)));
-  if (tables.length === 0) return;
-  warn(
-    run,
-    `without incremental migration all tables must be of one moment: ${tables.length} tables copied before are copied again`,
-  );
-  for (let from = 0; from < tables.length; from += EMPTY_BATCH)
-    await emptyTables(run, tables.slice(from, from + EMPTY_BATCH));
-}
-
-/** Each table emptied takes a lock, and a server has only so many. */
-const EMPTY_BATCH = 500;
-
-async function emptyTables(run: TaskRun, tables: readonly TableInfo[]): Promise<void> {
-  await using writer = await openUnitWriter(() => run.ends.openTarget('empty'));
-  const { session } = writer;
-  const empty = (statement: string) =>
-    session.transaction(async () => {
-      await session.query('SET LOCAL synchronous_commit = on');
-      await holdFence(session, run.taskId, run.fence);
-      await session.query(statement);
-      await session.query(
-        'DELETE FROM _opendts.copy_unit WHERE task_id = $1 AND unit IN (SELECT u.value FROM pg_catalog.json_array_elements_text($2::json) u)',
-        [run.taskId, JSON.stringify(tables.map(unitId))],
-      );
-    });
-  try {
-    await empty(`TRUNCATE ${tables.map((table) => `ONLY ${qname(table)}`).join(', ')}`);
-  } catch (thrown) {
-    // Tables of the user's own may be referenced by foreign keys, which TRUNCATE refuses even where nothing refers to a row.
-    if (sqlstateOf(thrown) !== SQLSTATE.featureNotSupported) throw thrown;
-    await empty(tables.map((table) => `DELETE FROM ONLY ${qname(table)}`).join('; '));
-  }
+  return end.kind === 'done' || end.kind === 'snapshot-lost'
+    ? { ...end, failed: new Map([...plan.failed, ...end.failed]) }
+    : end;
 }

@@ -68,11 +68,15 @@ async function runStages(run: TaskRun): Promise<MigrationSummary> {
   }
   const plan = await planFor(run);
   if (run.task.phase === 'schema') await schemaStage(run, plan);
-  const held = run.task.phase === 'slot' ? await slotStage(run) : null;
-  if (run.task.phase === 'copy') await copyStage(run, held);
-  if (run.task.phase === 'index') await indexStage(run, plan);
-  if (run.task.phase === 'stream') return streamStage(run, plan);
-  return finish(run, 'completed');
+  let held = run.task.phase === 'slot' ? await slotStage(run) : null;
+  for (;;) {
+    if (run.task.phase === 'copy') await copyStage(run, held);
+    held = null;
+    if (run.task.phase === 'index') await indexStage(run, plan);
+    if (run.task.phase !== 'stream') return finish(run, 'completed');
+    const outcome = await streamStage(run, plan);
+    if (outcome !== 'recopy') return finish(run, outcome);
+  }
 }
 
 async function pass(run: TaskRun, phase: TaskPhase): Promise<void> {
@@ -122,18 +126,20 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   return pass(run, 'done');
 }
 
-async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<MigrationSummary> {
+async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 'caught-up' | 'recopy'> {
   const { request, book, hooks } = run;
   book.restore(await readAccounts(await run.ends.target(), run.taskId));
   enter(run, 'catch-up', 'following changes of the source');
   book.all('streaming');
   const together = await reconciledFrom(run);
-  if ((await streamUntil(run, () => together)) === 'stopped') return finish(run, 'stopped');
+  const joined = await streamUntil(run, () => together);
+  if (joined !== 'reached') return joined;
   if (run.firesNothing) await runPhases(run, plan, ['foreign-key', 'post-data']);
   const goal = await goalOf(run, request.until);
   enter(run, 'stream', 'all tables are in step; changes are applied as they come');
   const end = await streamUntil(run, goal);
-  return finish(run, end === 'stopped' || hooks.signal.aborted ? 'stopped' : 'caught-up');
+  if (end === 'recopy') return end;
+  return end === 'stopped' || hooks.signal.aborted ? 'stopped' : 'caught-up';
 }
 
 /** For "caught-up" the source's position is read once, now that all tables are in step. */

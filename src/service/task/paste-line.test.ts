@@ -1,22 +1,23 @@
 /** The next command, ready to paste. */
 import { describe, expect, it } from 'vitest';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
-import { pasteLine } from './paste-line.ts';
-import type { MigrationRequest } from './task-run.ts';
+import { pasteLine, type Asked } from './paste-line.ts';
 
-const task: Pick<MigrationRequest, 'source' | 'target' | 'types' | 'tables' | 'excludeTables'> = {
+const task: Asked = {
   source: parseConninfo('postgresql://me:MARKER@old:5432/shop', 'source'),
   target: parseConninfo("host=new dbname='my shop' user=me password=MARKER", 'target'),
   types: new Set(['incremental', 'schema', 'full'] as const),
   tables: ['shop.*', 'a"b'],
   excludeTables: ['log'],
+  rename: { 'shop.a': 'new.b' },
+  conflict: 'ignore',
 };
 
 describe('a line to paste', () => {
   it('repeats the options, quoted for the shell, without passwords', () => {
     expect(pasteLine('migrate', task)).toBe(
       'opendts migrate --source postgresql://me@old:5432/shop --target postgresql://me@new:5432/my%20shop' +
-        ` --types schema,full,incremental --table 'shop.*' 'a"b' --exclude-table log`,
+        ` --types schema,full,incremental --table 'shop.*' 'a"b' --exclude-table log --rename shop.a=new.b --conflict ignore`,
     );
   });
 });

@@ -4,7 +4,10 @@ import { redactConninfo } from '../../engine/pg/conninfo/conninfo.ts';
 import { shellWord } from '../../base/runtime/shell-word.ts';
 import type { MigrationRequest } from './task-run.ts';
 
-export type Asked = Pick<MigrationRequest, 'source' | 'target' | 'types' | 'tables' | 'excludeTables'>;
+export type Asked = Pick<
+  MigrationRequest,
+  'source' | 'target' | 'types' | 'tables' | 'excludeTables' | 'rename' | 'conflict'
+>;
 
 /** `opendts <verb> --source … --target …`, with the types and the choice of tables where the verb takes them. */
 export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task: Asked): string {
@@ -12,10 +15,14 @@ export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task
   const kinds = ['--types', MIGRATION_TYPES.filter((type) => task.types.has(type)).join(',')];
   const tables = task.tables.length > 0 ? ['--table', ...task.tables] : [];
   const excluded = task.excludeTables.length > 0 ? ['--exclude-table', ...task.excludeTables] : [];
+  const pairs = Object.entries(task.rename).map(([from, to]) => `${from}=${to}`);
+  const renamed = pairs.length > 0 ? ['--rename', ...pairs] : [];
+  const conflict = task.conflict === 'report' ? [] : ['--conflict', task.conflict];
+  const chosen = [...tables, ...excluded, ...renamed];
   const what = {
-    check: [...kinds, ...tables, ...excluded],
-    migrate: [...kinds, ...tables, ...excluded],
-    verify: [...tables, ...excluded],
+    check: [...kinds, ...chosen, ...conflict],
+    migrate: [...kinds, ...chosen, ...conflict],
+    verify: chosen,
     cleanup: [],
   };
   return ['opendts', verb, ...ends, ...what[verb]].map(shellWord).join(' ');

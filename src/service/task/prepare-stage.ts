@@ -8,6 +8,7 @@ import type { Session } from '../../engine/pg/session.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
+import { targetNames } from '../../engine/selection/target-names.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
@@ -26,12 +27,15 @@ import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun }
 
 /** What was asked for, without connections, in one form: equal options give equal text. */
 export function canonicalOptions(
-  request: Pick<MigrationRequest, 'types' | 'tables' | 'excludeTables'>,
+  request: Pick<MigrationRequest, 'types' | 'tables' | 'excludeTables' | 'rename' | 'conflict'>,
 ): string {
+  const rename = Object.entries(request.rename).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify({
     types: [...request.types].toSorted(),
     tables: request.tables.toSorted(),
     excludeTables: request.excludeTables.toSorted(),
+    ...(rename.length > 0 ? { rename } : {}),
+    ...(request.conflict === 'report' ? {} : { conflict: request.conflict }),
   });
 }
 
@@ -80,6 +84,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     selected,
     tables,
     followed: tables.filter((table) => table.persistence !== 'unlogged'),
+    targetOf: targetNames(selected, request.rename),
     wholeDatabase: request.tables.length === 0,
     warnings: [],
     notMigrated: [],
@@ -157,6 +162,8 @@ async function check(
     types: request.types,
     tables: ends.selected,
     targetTables: await readTables(ends.target),
+    targetOf: targetNames(ends.selected, request.rename),
+    conflict: request.conflict,
   });
   const failed = findings.filter((finding) => finding.result === 'failed');
   if (failed.length === 0) return;

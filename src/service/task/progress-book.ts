@@ -1,23 +1,12 @@
 /** Counts what a running migration does, in memory, for whoever looks; the truth that survives is in the target. */
-import type { MigrationProgress, Phase, TableProgress, TableStage } from '../../contract/progress.ts';
+import type { MigrationProgress, Phase, TableStage } from '../../contract/progress.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Durable } from '../../engine/pipeline/stream-run.ts';
 import type { StoredAccount } from '../../engine/target/account.ts';
-
-interface Line {
-  stage: TableStage;
-  rows: bigint;
-  bytes: bigint;
-  /** Copied by an earlier run: shown, but not part of this run's totals. */
-  isEarlier: boolean;
-  /** Of the attempt under way. */
-  passing: bigint;
-  readonly rowsEstimate: bigint | null;
-  inserts: bigint;
-  updates: bigint;
-  deletes: bigint;
-}
+import type { DoneChunk } from '../../engine/target/done-chunks.ts';
+import type { ChunkLabel } from './copy-plan.ts';
+import { TableLine } from './table-line.ts';
 
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
@@ -32,24 +21,11 @@ export class ProgressBook {
   private changes = 0n;
   private transactions = 0n;
   private newestCommitMs: number | null = null;
-  private readonly lines = new Map<string, Line>();
+  private readonly lines = new Map<string, TableLine>();
   private readonly started = performance.now();
 
   register(tables: readonly TableInfo[]): void {
-    for (const table of tables) {
-      const rowsEstimate = table.estimatedRows < 0 ? null : BigInt(Math.round(table.estimatedRows));
-      this.lines.set(displayName(table), {
-        stage: 'waiting',
-        rows: 0n,
-        bytes: 0n,
-        isEarlier: false,
-        passing: 0n,
-        rowsEstimate,
-        inserts: 0n,
-        updates: 0n,
-        deletes: 0n,
-      });
-    }
+    for (const table of tables) this.lines.set(displayName(table), new TableLine(displayName(table), table));
   }
 
   /** Changes applied by earlier runs belong to the tables' lines, not to this run's totals. */
@@ -61,30 +37,33 @@ export class ProgressBook {
     }
   }
 
-  copying(table: string): void {
-    this.update(table, (line) => (line.stage = 'copying'));
+  /** What the books on the target say of the table's chunks. */
+  planned(table: string, chunks: readonly (DoneChunk | null)[]): void {
+    this.lines.get(table)?.planned(chunks);
   }
 
-  passing(table: string, bytes: number): void {
-    this.update(table, (line) => (line.passing += BigInt(bytes)));
+  format(table: string, format: 'binary' | 'text'): void {
+    this.update(table, (line) => (line.format = format));
   }
 
-  voided(table: string): void {
-    this.update(table, (line) => {
-      line.passing = 0n;
-      line.stage = 'waiting';
-    });
+  copying({ table, id }: ChunkLabel): void {
+    this.lines.get(table)?.begin(id);
   }
 
-  copied(table: string, rows: bigint, bytes: bigint): void {
-    this.update(table, (line) => Object.assign(line, { stage: 'copied', rows, bytes, passing: 0n }));
+  passing({ table, id }: ChunkLabel, passed: { rows: number; bytes: number }): void {
+    this.lines.get(table)?.pass(id, passed);
   }
 
-  copiedEarlier(table: string, rows: bigint, bytes: bigint): void {
-    this.update(table, (line) => {
-      // What this run copied itself stays its own.
-      if (line.stage === 'waiting') Object.assign(line, { stage: 'copied', rows, bytes, isEarlier: true });
-    });
+  voided({ table, id }: ChunkLabel): void {
+    this.lines.get(table)?.void(id);
+  }
+
+  copied({ table }: ChunkLabel, done: DoneChunk): void {
+    this.lines.get(table)?.finish(done);
+  }
+
+  failed(table: string): void {
+    this.update(table, (line) => (line.stage = 'failed'));
   }
 
   /** All tables are where the phase says. */
@@ -105,20 +84,20 @@ export class ProgressBook {
     }
   }
 
-  private update(table: string, change: (line: Line) => void): void {
+  private update(table: string, change: (line: TableLine) => void): void {
     const line = this.lines.get(table);
     if (line) change(line);
   }
 
   get rowsCopied(): bigint {
-    return this.sum((line) => (line.isEarlier ? 0n : line.rows));
+    return this.sum((line) => line.copied.rows);
   }
 
   get bytesCopied(): bigint {
-    return this.sum((line) => (line.isEarlier ? 0n : line.bytes + line.passing));
+    return this.sum((line) => line.copied.bytes);
   }
 
-  private sum(of: (line: Line) => bigint): bigint {
+  private sum(of: (line: TableLine) => bigint): bigint {
     let total = 0n;
     for (const line of this.lines.values()) total += of(line);
     return total;
@@ -150,23 +129,10 @@ export class ProgressBook {
   }
 
   snapshot(): MigrationProgress {
-    const tables = [...this.lines].map(([table, line]): TableProgress => {
-      const { stage, rows, rowsEstimate, inserts, updates, deletes } = line;
-      return {
-        table,
-        stage,
-        rows,
-        bytes: line.bytes + line.passing,
-        rowsEstimate,
-        inserts,
-        updates,
-        deletes,
-      };
-    });
     return {
       taskId: this.taskId,
       phase: this.phase,
-      tables,
+      tables: [...this.lines.values()].map((line) => line.progress()),
       rowsCopied: this.rowsCopied,
       bytesCopied: this.bytesCopied,
       indexesDone: this.indexesDone,

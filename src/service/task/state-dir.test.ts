@@ -21,6 +21,8 @@ const options: TaskOptions = {
   types: ['schema', 'full', 'incremental'],
   tables: [],
   excludeTables: [],
+  rename: [],
+  conflict: 'report',
 };
 
 let home = '';

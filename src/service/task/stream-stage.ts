@@ -9,12 +9,13 @@ import { readUniqueKeys } from '../../engine/pg/catalog/unique-keys.ts';
 import { readFiringTables } from '../../engine/pg/catalog/firing-tables.ts';
 import { endOfWal } from '../../engine/pg/wal-position.ts';
 import { superviseStream } from '../../engine/pipeline/supervisor.ts';
-import type { UnitSnapshot } from '../../engine/pipeline/visibility.ts';
+import { NO_COPY, tableCopy, type NeedsRecopy, type TableCopy } from '../../engine/pipeline/visibility.ts';
 import { openChangeReader } from '../../engine/source/change-reader.ts';
 import { Lane } from '../../engine/target/lane.ts';
 import type { TargetShape } from '../../engine/target/target-table.ts';
-import { readDoneUnits } from '../../engine/target/unit-writer.ts';
-import { unitId } from './copy-stage.ts';
+import { setPhase } from '../../engine/target/task-row.ts';
+import { readBooks } from './copy-books.ts';
+import { emptyRanges } from './take-back.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
 const PATIENCE_MS = 10 * 60_000;
@@ -22,23 +23,28 @@ const MONITOR_MS = 1_000;
 const LAST_POLL_MS = 2_000;
 
 /** Per followed table, what its copy was read under. Without full migration every change applies. */
-async function readUnits(run: TaskRun): Promise<Map<string, UnitSnapshot>> {
-  const done = new Map(
-    (await readDoneUnits(await run.ends.target(), run.taskId)).map((unit) => [unit.unit, unit]),
-  );
+async function readCopies(run: TaskRun): Promise<Map<string, TableCopy>> {
+  if (!run.request.types.has('full')) return new Map(run.followed.map((table) => [nameKey(table), NO_COPY]));
+  const books = await readBooks(await run.ends.target(), run.taskId, run.followed);
   return new Map(
-    run.followed.map((table) => {
-      const unit = done.get(unitId(table));
-      if (!unit && run.request.types.has('full')) {
-        throw new AppError('UNEXPECTED', {
-          problem: `The target has no record of the copy of ${displayName(table)}.`,
-        });
-      }
-      const later =
-        unit?.snapshot && unit.readUntil !== null
-          ? { snapshot: parseSnapshot(unit.snapshot), readUntil: unit.readUntil }
-          : null;
-      return [nameKey(table), { later }];
+    books.map(({ table, cut, chunks }) => {
+      const snapshots = chunks.map((chunk) => {
+        if (chunk === null) {
+          throw new AppError('UNEXPECTED', {
+            problem: `The target has no record of the copy of ${displayName(table)}.`,
+          });
+        }
+        return chunk.snapshot !== null && chunk.readUntil !== null
+          ? {
+              later: {
+                text: chunk.snapshot,
+                snapshot: parseSnapshot(chunk.snapshot),
+                readUntil: chunk.readUntil,
+              },
+            }
+          : { later: null };
+      });
+      return [nameKey(table), tableCopy(cut, snapshots)];
     }),
   );
 }
@@ -46,17 +52,18 @@ async function readUnits(run: TaskRun): Promise<Map<string, UnitSnapshot>> {
 /** The newest R of a later snapshot: from there on all tables are of one moment. LSN_ZERO when all were read under the slot's own. */
 export async function reconciledFrom(run: TaskRun): Promise<Lsn> {
   let newest = LSN_ZERO;
-  for (const { later } of (await readUnits(run)).values())
-    if (later && later.readUntil > newest) newest = later.readUntil;
+  for (const { units } of (await readCopies(run)).values())
+    for (const { later } of units) if (later && later.readUntil > newest) newest = later.readUntil;
   return newest;
 }
 
+/** By nameKey of the source table. */
 async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>> {
   const target = await run.ends.target();
   const keys = await readUniqueKeys(target);
   const firing = await readFiringTables(target, run.firesNothing);
-  const ours = new Set(run.followed.map(nameKey));
-  const tables = (await readTables(target)).filter((table) => ours.has(nameKey(table)));
+  const sources = new Map(run.followed.map((table) => [nameKey(run.targetOf(table)), nameKey(table)]));
+  const tables = (await readTables(target)).filter((table) => sources.has(nameKey(table)));
   // Where anything fires, the order between tables counts too: then nothing is folded.
   const fires = tables.filter((table) => firing.has(nameKey(table)));
   if (fires.length > 0) {
@@ -67,7 +74,7 @@ async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>> {
   }
   return new Map(
     tables.map((table) => [
-      nameKey(table),
+      sources.get(nameKey(table)) ?? '',
       {
         name: table,
         isPartitioned: table.kind === 'p',
@@ -79,11 +86,16 @@ async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>> {
   );
 }
 
-/** Streams until `until` is known and applied, or the signal. Throws AppError when a person must act. */
-export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promise<'reached' | 'stopped'> {
+export type StreamOutcome = 'reached' | 'stopped' | 'recopy';
+
+/**
+ * Streams until `until` is known and applied, or the signal. `recopy`: ranges of a table were taken back and the task is at its copy
+ * again. Throws AppError when a person must act.
+ */
+export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promise<StreamOutcome> {
   const { ends, book, hooks } = run;
   const started = performance.now();
-  const units = await readUnits(run);
+  const copies = await readCopies(run);
   const shapes = await readShapes(run);
   let recorded = LSN_ZERO;
   const monitor = startMonitor(run, () => recorded);
@@ -92,7 +104,7 @@ export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promis
   hooks.signal.addEventListener('abort', abandon, { once: true });
   try {
     const end = await superviseStream({
-      units,
+      copies,
       shapes,
       until,
       signal: hooks.signal,
@@ -136,12 +148,28 @@ export async function streamUntil(run: TaskRun, until: () => Lsn | null): Promis
           message: `a batch did not apply as sets and is applied in order (${cause instanceof Error ? cause.name : 'error'})`,
         }),
     });
+    if (end.kind === 'recopy') await backToCopy(run, end.cause);
     return end.kind;
   } finally {
     hooks.signal.removeEventListener('abort', abandon);
     await monitor.stop();
     book.streamMs += performance.now() - started;
   }
+}
+
+/** First the phase, then the rows: killed in between, the stream finds the same again. */
+async function backToCopy(run: TaskRun, { relation, chunks }: NeedsRecopy): Promise<void> {
+  const target = await run.ends.target();
+  const books = await readBooks(target, run.taskId, run.followed);
+  const one = books.find(({ table }) => nameKey(table) === nameKey(relation));
+  if (one?.cut.kind !== 'key') throw new Error(`${displayName(relation)} is not cut by a key`);
+  warn(
+    run,
+    `a row of ${displayName(relation)} moved between ranges that were copied at different moments: both are copied again`,
+  );
+  await setPhase(target, run, 'copy');
+  await emptyRanges(run, { table: one.table, cut: one.cut, chunks });
+  run.task = { ...run.task, phase: 'copy' };
 }
 
 /** Asks the source every second where its WAL ends; a source that does not answer leaves the lag unknown, and nobody waits for it. */

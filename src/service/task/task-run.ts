@@ -1,8 +1,9 @@
 /** What the stages of one running task share. Made by prepare-stage.ts; every stage takes it and nothing else. */
-import type { MigrationType } from '../../contract/task-spec.ts';
+import type { ConflictMode, MigrationType } from '../../contract/task-spec.ts';
 import type { MigrationEvent, Phase } from '../../contract/progress.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
+import type { QualifiedName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
@@ -20,6 +21,11 @@ export interface MigrationRequest {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
+  /** Where tables go that do not keep their name: source pattern → target name. Only into tables the user made. */
+  readonly rename: Readonly<Record<string, string>>;
+  readonly conflict: ConflictMode;
+  /** A table that cannot be migrated stops the whole at once, not at the end of its stage (C10). */
+  readonly strict: boolean;
   readonly jobs: number;
   readonly until: Until;
   /** Of the full copy; none: as fast as the servers go. */
@@ -49,6 +55,8 @@ export interface TaskRun {
   readonly tables: readonly TableInfo[];
   /** Those whose changes can be followed. */
   readonly followed: readonly TableInfo[];
+  /** The name a source table has on the target. */
+  readonly targetOf: (table: QualifiedName) => QualifiedName;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
   readonly notMigrated: string[];

@@ -10,6 +10,7 @@ import { estimate } from '../../engine/precheck/estimate.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
+import { targetNames } from '../../engine/selection/target-names.ts';
 import { checkReport, type CheckedEnd, type CheckOutcome } from './check-report.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
@@ -17,8 +18,10 @@ import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
 import {
   resolveTask,
+  withConflict,
   withEnds,
   withJson,
+  withRename,
   withTables,
   withTypes,
   type Task,
@@ -30,7 +33,7 @@ export const checkCommand: CliCommand = {
     const command = program
       .command('check')
       .description('look at both databases, change nothing, and say whether and how the migration would go');
-    return withJson(withTables(withTypes(withEnds(command))));
+    return withJson(withConflict(withRename(withTables(withTypes(withEnds(command))))));
   },
 
   async run(command, context) {
@@ -63,6 +66,8 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       types: task.types,
       tables,
       targetTables: await readTables(target),
+      targetOf: targetNames(tables, task.rename),
+      conflict: task.conflict,
     },
     context.signal,
   );

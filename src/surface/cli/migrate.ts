@@ -17,10 +17,12 @@ import { stopExit } from './stop.ts';
 import { endName } from './sides.ts';
 import {
   resolveTask,
+  withConflict,
   withEnds,
   withJobs,
   withJson,
   withLimits,
+  withRename,
   withTables,
   withTypes,
   type Task,
@@ -42,7 +44,8 @@ export const migrateCommand: CliCommand = {
     withJson(
       withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
     );
-    return withLimits(command)
+    return withLimits(withConflict(withRename(command)))
+      .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
       .option(
         '--until <point>',
         'end at "caught-up" or at an LSN of the source (default: at Ctrl-C)',
@@ -61,6 +64,8 @@ export const migrateCommand: CliCommand = {
       types: MIGRATION_TYPES.filter((type) => task.types.has(type)),
       tables: [...task.tables],
       excludeTables: [...task.excludeTables],
+      rename: Object.entries(task.rename).map(([from, to]) => `${from}=${to}`),
+      conflict: task.conflict,
     };
     using state = openStateDir(flags.stateDir ?? defaultStateDir(context.config.stateHome, options), options);
     const run = { task, flags, until: flags.until ?? { kind: 'signal' }, state } as const;

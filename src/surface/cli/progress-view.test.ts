@@ -8,8 +8,9 @@ import { progressView } from './progress-view.ts';
 import { rateMeter } from './rates.ts';
 
 function tableProgress(name: string, change: Partial<TableProgress> = {}): TableProgress {
-  const zero = { rows: 0n, bytes: 0n, inserts: 0n, updates: 0n, deletes: 0n };
-  return { table: name, stage: 'waiting', rowsEstimate: null, ...zero, ...change };
+  const zero = { rows: 0n, bytes: 0n, skipped: 0n, inserts: 0n, updates: 0n, deletes: 0n };
+  const chunks = { format: null, chunksDone: 0, chunksTotal: 1 };
+  return { table: name, stage: 'waiting', rowsEstimate: null, ...chunks, ...zero, ...change };
 }
 
 function progress(change: Partial<MigrationProgress> = {}): MigrationProgress {

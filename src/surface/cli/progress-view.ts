@@ -9,7 +9,7 @@ export interface Extent {
   readonly rows: number;
 }
 
-const ORDER: readonly TableStage[] = ['copying', 'streaming', 'copied', 'waiting', 'done'];
+const ORDER: readonly TableStage[] = ['copying', 'failed', 'streaming', 'copied', 'waiting', 'done'];
 
 /** Phase and totals first, then as many tables as fit: those at work first, then the largest. */
 export function progressView(progress: MigrationProgress, rates: Rates, extent: Extent): string[] {

@@ -1,7 +1,13 @@
 /** The options that name the two ends and the tables, the same for every command; flags come before the task file, that before the environment. */
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
-import { MIGRATION_TYPES, taskSpec, type MigrationType } from '../../contract/task-spec.ts';
+import {
+  CONFLICT_MODES,
+  MIGRATION_TYPES,
+  taskSpec,
+  type ConflictMode,
+  type MigrationType,
+} from '../../contract/task-spec.ts';
 import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
 import type { CopyLimits } from '../../engine/source/throttle.ts';
@@ -17,6 +23,9 @@ export interface TaskFlags {
   readonly table?: string[];
   readonly excludeTable?: string[];
   readonly jobs?: number;
+  readonly rename?: string[];
+  readonly conflict?: ConflictMode;
+  readonly strict?: boolean;
   readonly json?: boolean;
   readonly maxQueries?: number;
   readonly maxRows?: number;
@@ -33,6 +42,9 @@ export interface Task extends Ends {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
+  readonly rename: Readonly<Record<string, string>>;
+  readonly conflict: ConflictMode;
+  readonly strict: boolean;
   readonly jobs: number;
   readonly limits: CopyLimits;
 }
@@ -75,6 +87,34 @@ export function withJobs(command: Command, what: string): Command {
   );
 }
 
+export function withRename(command: Command): Command {
+  return command.option(
+    '--rename <source=target...>',
+    'tables that go into a table of another name, schema.table=schema.table; without schema migration',
+  );
+}
+
+export function withConflict(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--conflict <mode>',
+      'rows already in the target: report refuses to start, ignore keeps them',
+    ).choices(CONFLICT_MODES),
+  );
+}
+
+/** `a.b=c.d` as an entry; throws USAGE for one without both sides. */
+function parseRename(text: string): readonly [string, string] {
+  const match = /^((?:[^="]|"[^"]*")+)=((?:[^="]|"[^"]*")+)$/.exec(text);
+  if (!match)
+    throw new AppError('USAGE', {
+      problem: `"${text}" is not a renaming.`,
+      remedy:
+        'Write --rename schema.table=schema.table; put names with dots, quotes or "=" into double quotes.',
+    });
+  return [match[1] ?? '', match[2] ?? ''];
+}
+
 export function withLimits(command: Command): Command {
   return command
     .option('--max-megabytes <n>', 'full copy: at most so many megabytes a second', parseRate)
@@ -105,12 +145,27 @@ export function withJson(command: Command): Command {
 /** Puts flags, task file and environment together. Throws USAGE, CONNINFO_INVALID, TASK_FILE_UNREADABLE or TASK_FILE_INVALID. */
 export function resolveTask(flags: TaskFlags, context: CliContext): Task {
   const file = flags.task === undefined ? {} : readTaskFile(flags.task, context.config.env);
-  const defaults = taskSpec.pick({ types: true, tables: true, excludeTables: true, jobs: true }).parse({});
+  const defaults = taskSpec
+    .pick({
+      types: true,
+      tables: true,
+      excludeTables: true,
+      jobs: true,
+      rename: true,
+      conflict: true,
+      strict: true,
+    })
+    .parse({});
   return {
     ...resolveEnds(flags, file, context),
     types: new Set(flags.types ?? file.types ?? defaults.types),
     tables: flags.table ?? file.tables ?? defaults.tables,
     excludeTables: flags.excludeTable ?? file.excludeTables ?? defaults.excludeTables,
+    rename: flags.rename
+      ? Object.fromEntries(flags.rename.map(parseRename))
+      : (file.rename ?? defaults.rename),
+    conflict: flags.conflict ?? file.conflict ?? defaults.conflict,
+    strict: flags.strict ?? file.strict ?? defaults.strict,
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     limits: resolveLimits(flags, file),
   };

@@ -4,6 +4,7 @@ import { nameKey } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { selectTables } from '../../engine/selection/selection.ts';
+import { targetNames } from '../../engine/selection/target-names.ts';
 import { verifyTables, type TablePair, type TableVerdict } from '../../engine/verify/verify.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
@@ -14,6 +15,7 @@ import {
   withEnds,
   withJobs,
   withJson,
+  withRename,
   withTables,
   type Task,
   type TaskFlags,
@@ -25,7 +27,7 @@ export const verifyCommand: CliCommand = {
     const command = program
       .command('verify')
       .description('compare the content of the tables of both databases');
-    return withJson(withJobs(withTables(withEnds(command)), 'tables compared at the same time'));
+    return withJson(withJobs(withRename(withTables(withEnds(command))), 'tables compared at the same time'));
   },
 
   async run(command, context) {
@@ -57,7 +59,8 @@ async function readPairs(task: Task, { signal }: CliContext): Promise<TablePair[
   await using target = await openSide(task, 'target', 'verify', signal);
   const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
   const targets = await tablesByName(target);
-  return selected.map((info) => ({ source: info, target: targets.get(nameKey(info)) ?? null }));
+  const targetOf = targetNames(selected, task.rename);
+  return selected.map((info) => ({ source: info, target: targets.get(nameKey(targetOf(info))) ?? null }));
 }
 
 async function tablesByName(session: Session): Promise<Map<string, TablePair['source']>> {

@@ -35,11 +35,11 @@ const CONTENT = `SELECT count(*)::text AS rows, md5(string_agg(md5(id::text || c
 async function relay(
   from: Session,
   to: Session,
-  statements: Omit<CopyStatements, 'onBytes'>,
+  statements: Omit<CopyStatements, 'onPass'>,
   signal: AbortSignal = NEVER,
 ): Promise<CopyResult & { told: number }> {
   let told = 0;
-  const result = await relayCopy(from, to, { ...statements, onBytes: (bytes) => (told += bytes) }, signal);
+  const result = await relayCopy(from, to, { ...statements, onPass: (bytes) => (told += bytes) }, signal);
   return { ...result, told };
 }
 

@@ -48,8 +48,8 @@ export class CopyError extends Error {
 export interface CopyStatements {
   readonly out: string;
   readonly in: string;
-  /** Told the payload bytes as they pass. */
-  readonly onBytes: (bytes: number) => void;
+  /** Told the bytes and rows as they pass. */
+  readonly onPass: (bytes: number, rows: number) => void;
   /** Without one the copy runs as fast as both ends can. */
   readonly pace?: CopyPace | null;
 }
@@ -231,7 +231,10 @@ class Relay {
   }
 
   private forward(bytes: Buffer, messages: number): void {
-    this.statements.onBytes(bytes.length);
+    const rowless = Math.min(this.rowless, messages);
+    this.rowless -= rowless;
+    const rows = messages - rowless;
+    this.statements.onPass(bytes.length, rows);
     if (!this.to.write(bytes) && !this.draining) {
       this.draining = true;
       this.from.pause();
@@ -240,13 +243,11 @@ class Relay {
         this.resumeSource();
       });
     }
-    if (this.statements.pace) this.slowDown(this.statements.pace, bytes.length, messages);
+    if (this.statements.pace) this.slowDown(this.statements.pace, { rows, bytes: bytes.length });
   }
 
-  private slowDown(pace: CopyPace, bytes: number, messages: number): void {
-    const rowless = Math.min(this.rowless, messages);
-    this.rowless -= rowless;
-    this.pause = pace.spend({ rows: messages - rowless, bytes }, () => this.goOn());
+  private slowDown(pace: CopyPace, passed: CopyAmount): void {
+    this.pause = pace.spend(passed, () => this.goOn());
     if (this.pause !== null) this.from.pause();
   }
 

@@ -3,7 +3,7 @@ import { nameKey } from '../../change/relation.ts';
 import type { TableInfo } from '../../pg/catalog/tables.ts';
 import { literal, qname } from '../../pg/ident.ts';
 import type { Session } from '../../pg/session.ts';
-import type { Check, Finding } from '../check.ts';
+import type { Check, CheckContext, Finding } from '../check.ts';
 import { counted, finding, listedTables } from '../finding.ts';
 
 const BATCH = 200;
@@ -26,48 +26,98 @@ async function withRows(session: Session, tables: readonly TableInfo[]): Promise
 
 export const targetTables: Check = {
   name: 'target_tables',
-  async run({ target, tables, targetTables: present, types }) {
+  async run(context) {
+    const { tables, targetTables: present, targetOf, types } = context;
     const presentKeys = new Map(present.map((table) => [nameKey(table), table]));
-    const existing = tables.flatMap((table) => presentKeys.get(nameKey(table)) ?? []);
-    const missing = tables.filter((table) => !presentKeys.has(nameKey(table)));
-    const failed = (what: string, about: readonly TableInfo[], fix: string): Finding =>
-      finding(this.name, 'failed', { what, evidence: listedTables(about), fix });
-    if (types.has('schema')) {
-      if (existing.length === 0)
-        return [finding(this.name, 'passed', { what: 'no selected table exists on the target yet' })];
-      return [
-        failed(
-          `the target already has ${counted(existing.length, 'table')} that would be created`,
-          existing,
-          `# either leave them out\n${existing.map(excludeOption).join(' ')}\n# or use them as they are: --types without schema`,
-        ),
-      ];
-    }
-    const findings: Finding[] = [];
-    if (missing.length > 0)
-      findings.push(
-        failed(
-          `the target lacks ${counted(missing.length, 'selected table')}`,
-          missing,
-          '# add schema to --types, or create them',
-        ),
-      );
-    const filled = types.has('full') ? await withRows(target, existing) : [];
-    if (filled.length > 0)
-      findings.push(
-        failed(
-          `${counted(filled.length, 'table')} of the target already hold rows`,
-          filled,
-          `# leave them out, or empty them on the target\n${filled.map(excludeOption).join(' ')}`,
-        ),
-      );
-    return findings.length > 0
-      ? findings
-      : [finding(this.name, 'passed', { what: 'every selected table is ready on the target' })];
+    const into = (table: TableInfo) => presentKeys.get(nameKey(targetOf(table)));
+    const pairs = tables.flatMap((source) => {
+      const target = into(source);
+      return target ? [{ source, target }] : [];
+    });
+    const missing = tables.filter((table) => !into(table));
+    const findings = types.has('schema')
+      ? toBeCreated(context, pairs)
+      : [...lacking(missing), ...(types.has('full') ? await filledTables(context, pairs) : [])];
+    const what = types.has('schema')
+      ? 'no selected table exists on the target yet'
+      : 'every selected table is ready on the target';
+    return findings.length > 0 ? findings : [finding(this.name, 'passed', { what })];
   },
 };
 
+interface Pair {
+  readonly source: TableInfo;
+  readonly target: TableInfo;
+}
+
+function toBeCreated({ tables, targetOf }: CheckContext, pairs: readonly Pair[]): Finding[] {
+  const renamed = tables.filter((table) => targetOf(table) !== table);
+  return [
+    ...(pairs.length === 0
+      ? []
+      : [
+          finding(targetTables.name, 'failed', {
+            what: `the target already has ${counted(pairs.length, 'table')} that would be created`,
+            evidence: listedTables(pairs.map(({ target }) => target)),
+            fix: `# either leave them out\n${pairs.map(excludeOption).join(' ')}\n# or use them as they are: --types without schema`,
+          }),
+        ]),
+    ...(renamed.length === 0
+      ? []
+      : [
+          finding(targetTables.name, 'failed', {
+            what: 'tables can be renamed only where you have made the target tables',
+            evidence: listedTables(renamed),
+            fix: '# create them on the target, and give --types without schema',
+          }),
+        ]),
+  ];
+}
+
+function lacking(missing: readonly TableInfo[]): Finding[] {
+  if (missing.length === 0) return [];
+  return [
+    finding(targetTables.name, 'failed', {
+      what: `the target lacks ${counted(missing.length, 'selected table')}`,
+      evidence: listedTables(missing),
+      fix: '# add schema to --types, create them, or say where they go with --rename',
+    }),
+  ];
+}
+
+/** C7: rows that are there are reported, or kept on request. */
+async function filledTables(
+  { target, conflict, types }: CheckContext,
+  pairs: readonly Pair[],
+): Promise<Finding[]> {
+  if (conflict === 'ignore' && types.has('incremental')) {
+    return [
+      finding(targetTables.name, 'failed', {
+        what: 'keeping rows of the target (--conflict ignore) is not possible yet while changes are followed',
+        fix: '# give --types full, or empty the tables on the target',
+      }),
+    ];
+  }
+  const filled = await withRows(
+    target,
+    pairs.map((pair) => pair.target),
+  );
+  if (filled.length === 0) return [];
+  const about = { evidence: listedTables(filled) };
+  const what = `${counted(filled.length, 'table')} of the target already hold rows`;
+  if (conflict === 'ignore')
+    return [finding(targetTables.name, 'alert', { ...about, what: `${what}, which are kept` })];
+  const options = pairs.filter((pair) => filled.includes(pair.target)).map(excludeOption);
+  return [
+    finding(targetTables.name, 'failed', {
+      ...about,
+      what,
+      fix: `# leave them out, empty them on the target, or keep their rows with --types full --conflict ignore\n${options.join(' ')}`,
+    }),
+  ];
+}
+
 /** For a shell; the quotes inside keep dots and stars of a name literal. */
-function excludeOption(table: TableInfo): string {
-  return `--exclude-table '${qname(table).replaceAll("'", "'\\''")}'`;
+function excludeOption({ source }: Pair): string {
+  return `--exclude-table '${qname(source).replaceAll("'", "'\\''")}'`;
 }

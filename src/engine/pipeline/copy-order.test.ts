@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { planBatches, type CopyUnit } from './copy-run.ts';
+import { planBatches } from './copy-order.ts';
+import type { CopyChunk } from './copy-run.ts';
 
 const MIB = 1024n * 1024n;
 
-/** Only what the plan looks at. */
-function unit(id: number, bytesEstimate: bigint): CopyUnit {
-  return { id: String(id), bytesEstimate, read: null as unknown as CopyUnit['read'] };
+/** Only what the plan looks at: each chunk of a table of its own, unless one is given. */
+function unit(id: number, bytesEstimate: bigint, table: object = {}): CopyChunk {
+  return { id: String(id), bytesEstimate, read: { table } } as CopyChunk;
 }
 
 it('puts every table into exactly one batch, the largest first, and large ones alone', () => {
@@ -28,4 +29,15 @@ it('puts every table into exactly one batch, the largest first, and large ones a
 
 it('copies thousands of small tables in few transactions', () => {
   expect(planBatches(Array.from({ length: 2000 }, (_, at) => unit(at, 16_384n)))).toHaveLength(125);
+});
+
+it('begins with the table that has most left, and lets the chunks of large tables alternate', () => {
+  const [a, b] = [{}, {}];
+  const chunks = [
+    ...[1, 2, 3, 4].map((at) => unit(at, 100n * MIB, a)),
+    ...[5, 6].map((at) => unit(at, 90n * MIB, b)),
+    unit(7, 30n * MIB),
+  ];
+  const order = planBatches(chunks).map((batch) => batch.map(({ id }) => id).join());
+  expect(order).toEqual(['1', '2', '3', '5', '4', '6', '7']);
 });

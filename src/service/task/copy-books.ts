@@ -1,0 +1,47 @@
+/** What the target's books say about the copy of this task: how each table is cut, and which of its chunks are done. */
+import { chunkCount, chunkId, WHOLE, type Cut } from '../../engine/change/cut.ts';
+import type { QualifiedName } from '../../engine/change/relation.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import { readCuts, readDoneChunks, type DoneChunk } from '../../engine/target/done-chunks.ts';
+import type { Session } from '../../engine/pg/session.ts';
+
+/** One table in the books. */
+export interface CopiedTable {
+  readonly table: TableInfo;
+  readonly cut: Cut;
+  /** The cut stands in the books; a whole table has no entry. */
+  readonly isCut: boolean;
+  /** By chunk; null where it is not done. */
+  readonly chunks: readonly (DoneChunk | null)[];
+}
+
+/** The id of a table that is not cut, and the name of a table's cut in the books. */
+export function tableId(table: QualifiedName): string {
+  return chunkId(table, WHOLE, 0);
+}
+
+export async function readBooks(
+  target: Session,
+  taskId: string,
+  tables: readonly TableInfo[],
+): Promise<CopiedTable[]> {
+  const cuts = await readCuts(target, taskId);
+  const done = new Map((await readDoneChunks(target, taskId)).map((chunk) => [chunk.id, chunk]));
+  return tables.map((table) => {
+    const recorded = cuts.get(tableId(table));
+    const cut = recorded ?? WHOLE;
+    const chunks = Array.from(
+      { length: chunkCount(cut) },
+      (_, chunk) => done.get(chunkId(table, cut, chunk)) ?? null,
+    );
+    return { table, cut, isCut: recorded !== undefined, chunks };
+  });
+}
+
+export function isComplete({ chunks }: CopiedTable): boolean {
+  return chunks.every((chunk) => chunk !== null);
+}
+
+export function isBegun({ chunks }: CopiedTable): boolean {
+  return chunks.some((chunk) => chunk !== null);
+}

@@ -1,0 +1,81 @@
+/** What is left to copy, as chunks that can run; the tables that cannot be copied as they are stand beside, with the reason. */
+import { AppError } from '../../base/errors/app-error.ts';
+import { chunkId } from '../../engine/change/cut.ts';
+import { displayName, nameKey } from '../../engine/change/relation.ts';
+import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { CopyChunk } from '../../engine/pipeline/copy-run.ts';
+import { planLoad, type LoadMode } from '../../engine/target/load-plan.ts';
+import { isBegun, readBooks, type CopiedTable } from './copy-books.ts';
+import { cutTables } from './cut-tables.ts';
+import { warn, type TaskRun } from './task-run.ts';
+
+export interface CopyPlan {
+  readonly chunks: readonly CopyChunk[];
+  /** Tables that have at least one chunk left. */
+  readonly tables: number;
+  readonly failed: ReadonlyMap<string, AppError>;
+}
+
+/** How the progress book knows a chunk. */
+export interface ChunkLabel {
+  readonly table: string;
+  readonly id: string;
+}
+
+export function chunkLabel({ id, read }: CopyChunk): ChunkLabel {
+  return { table: displayName(read.table), id };
+}
+
+/** Smaller tables are not worth emptying first. */
+const FREEZE_FROM = 1024n * 1024n;
+
+export async function planCopy(run: TaskRun): Promise<CopyPlan> {
+  const target = await run.ends.target();
+  const shapes = new Map((await readTables(target)).map((table) => [nameKey(table), table]));
+  const targetOf = (table: TableInfo) => shapes.get(nameKey(run.targetOf(table)));
+  const books = await cutTables(run, await readBooks(target, run.taskId, run.tables), targetOf);
+  const failed = new Map<string, AppError>();
+  const chunks = books.flatMap((one) => {
+    run.book.planned(displayName(one.table), one.chunks);
+    try {
+      return chunksLeft(run, one, targetOf(one.table));
+    } catch (thrown) {
+      // The target lacks the table or a column: the others need not wait for it.
+      if (!(thrown instanceof AppError) || run.request.strict) throw thrown;
+      failed.set(displayName(one.table), thrown);
+      run.book.failed(displayName(one.table));
+      warn(run, `${thrown.message} ${thrown.remedy} The other tables go on.`);
+      return [];
+    }
+  });
+  return { chunks, tables: new Set(chunks.map(({ read }) => read.table)).size, failed };
+}
+
+function chunksLeft(run: TaskRun, one: CopiedTable, into: TableInfo | undefined): CopyChunk[] {
+  const { table, cut, chunks } = one;
+  const left = chunks.flatMap((done, chunk) => (done === null ? [chunk] : []));
+  if (left.length === 0) return [];
+  const load = planLoad(table, into, {
+    mode: modeOf(run, one),
+    mayLack: !run.request.types.has('schema'),
+  });
+  run.book.format(displayName(table), load.binary ? 'binary' : 'text');
+  if (load.leftOut.length > 0 && !isBegun(one)) {
+    const columns = load.leftOut.map((name) => `"${name}"`).join(', ');
+    warn(run, `${displayName(table)}: the target table has no column ${columns}, which is left out`);
+  }
+  return left.map((chunk) => ({
+    id: chunkId(table, cut, chunk),
+    bytesEstimate: table.bytes / BigInt(chunks.length),
+    load,
+    read: { table, cut, chunk, columns: load.columns, binary: load.binary },
+  }));
+}
+
+/** Only a table that we have made, before any foreign key refers to it, is ours to empty in passing. */
+function modeOf({ request }: TaskRun, { table, cut }: CopiedTable): LoadMode {
+  if (request.conflict === 'ignore') return 'keep';
+  return cut.kind === 'whole' && request.types.has('schema') && table.bytes >= FREEZE_FROM
+    ? 'freeze'
+    : 'fill';
+}

@@ -1,0 +1,82 @@
+/** Cuts the large tables that are not begun yet, and writes the cuts down before anything is copied by them. */
+import { WHOLE, type Cut } from '../../engine/change/cut.ts';
+import { readCutFacts, sampleQuantiles } from '../../engine/source/cut-facts.ts';
+import {
+  cutByKey,
+  decideCut,
+  partsOf,
+  type CutDecision,
+  type CutFacts,
+} from '../../engine/source/plan-cut.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import { recordCuts } from '../../engine/target/done-chunks.ts';
+import { sideBySide } from '../../base/runtime/side-by-side.ts';
+import { isBegun, tableId, type CopiedTable } from './copy-books.ts';
+import type { TaskRun } from './task-run.ts';
+
+/** The target table that a source table goes to. */
+type TargetOf = (table: TableInfo) => TableInfo | undefined;
+
+/** Returns the tables as they are cut now. */
+export async function cutTables(
+  run: TaskRun,
+  books: readonly CopiedTable[],
+  targetOf: TargetOf,
+): Promise<CopiedTable[]> {
+  const { jobs } = run.request;
+  const open = books.filter((one) => !one.isCut && !isBegun(one) && partsOf(one.table.bytes, jobs) > 1);
+  const cuts = await chooseCuts(
+    run,
+    open.map(({ table }) => table),
+    targetOf,
+  );
+  await recordCuts(await run.ends.target(), run, cuts);
+  return books.map((one) => {
+    const cut = cuts.get(tableId(one.table));
+    if (cut === undefined || cut.kind === 'whole') return one;
+    return { ...one, cut, isCut: true, chunks: Array.from({ length: cut.bounds.length + 1 }, () => null) };
+  });
+}
+
+/** By table; those that stay whole are left out. */
+async function chooseCuts(
+  run: TaskRun,
+  tables: readonly TableInfo[],
+  targetOf: TargetOf,
+): Promise<Map<string, Cut>> {
+  const cuts = new Map<string, Cut>();
+  if (tables.length === 0) return cuts;
+  const followed = run.request.types.has('incremental');
+  const facts = await readCutFacts(await run.ends.source(), tables, followed);
+  const wishes = { jobs: run.request.jobs, followed, isOurs: run.request.conflict === 'report' };
+  const sampled: { table: TableInfo; blocks: number; decision: CutDecision & { kind: 'sample' } }[] = [];
+  for (const table of tables) {
+    const known = withUsableKey(facts.get(table.oid), table, targetOf(table));
+    const decision = known && decideCut(known, wishes);
+    if (decision?.kind === 'sample') sampled.push({ table, blocks: known?.blocks ?? 0, decision });
+    else if (decision && decision.cut !== WHOLE) cuts.set(tableId(table), decision.cut);
+  }
+  await sideBySide(sampled, run.request.jobs, async (waiting) => {
+    await using session = await run.ends.openSource('plan');
+    for (const { table, blocks, decision } of waiting) {
+      const { key, parts } = decision;
+      const cut = cutByKey(
+        decision,
+        await sampleQuantiles(session, table, { column: key.column, parts, blocks }),
+      );
+      if (cut.kind !== 'whole') cuts.set(tableId(table), cut);
+    }
+  });
+  return cuts;
+}
+
+/** Rows of a range are taken back by the same condition on the target: there the key must be of the same type. */
+function withUsableKey(
+  facts: CutFacts | undefined,
+  table: TableInfo,
+  into: TableInfo | undefined,
+): CutFacts | undefined {
+  const typeIn = (side: TableInfo | undefined) =>
+    side?.columns.find(({ name }) => name === facts?.key?.column)?.typeOid;
+  return facts && typeIn(table) !== typeIn(into) ? { ...facts, key: null } : facts;
+}
