@@ -1,5 +1,6 @@
 /** What an error in the middle of a copy means for the rest of it. Pure. */
 import type { AppError } from '../../base/errors/app-error.ts';
+import type { ErrorCode } from '../../base/errors/errors.ts';
 
 /**
  * `again`: the attempt is lost, the next may pass. `later`: this table needs a later snapshot. `table`: it concerns this table only, the
@@ -15,21 +16,16 @@ const STATES: readonly (readonly [RegExp, CopyFate])[] = [
   [/^(53|57|58|25006)/, 'run'],
 ];
 
+const CODES: Partial<Record<ErrorCode, CopyFate>> = {
+  CONNECTION_LOST: 'again',
+  CONNECT_FAILED: 'again',
+  TABLE_REWRITTEN: 'later',
+  TABLE_CHANGED: 'table',
+  ROW_REFUSED: 'table',
+};
+
 export function fateOf(error: AppError): CopyFate {
-  switch (error.code) {
-    case 'CONNECTION_LOST':
-    case 'CONNECT_FAILED':
-      return 'again';
-    case 'TABLE_REWRITTEN':
-      return 'later';
-    case 'TABLE_CHANGED':
-    case 'ROW_REFUSED':
-      return 'table';
-    case 'COPY_FAILED': {
-      const state = String(error.facts.sqlstate);
-      return STATES.find(([pattern]) => pattern.test(state))?.[1] ?? 'table';
-    }
-    default:
-      return 'run';
-  }
+  if (error.code !== 'COPY_FAILED') return CODES[error.code] ?? 'run';
+  const state = String(error.facts.sqlstate);
+  return STATES.find(([pattern]) => pattern.test(state))?.[1] ?? 'table';
 }

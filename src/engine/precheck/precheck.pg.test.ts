@@ -1,4 +1,5 @@
 /** Every check against real servers: once in a state it must complain about, once in one it must not. */
+import type { QualifiedName } from '../change/relation.ts';
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
