@@ -80,6 +80,8 @@ export default defineConfig({
     'typescript/no-misused-promises': 'error',
     'typescript/switch-exhaustiveness-check': 'error',
     'typescript/await-thenable': 'error',
+    // Without it `return work(session)` under `await using session` closes the session before the work is done.
+    'typescript/return-await': ['error', 'in-try-catch'],
     'typescript/no-non-null-assertion': 'error',
   },
   overrides: [

@@ -43,6 +43,8 @@ export interface Draft {
   readonly creates: QualifiedName | null;
   readonly relkind: string | null;
   readonly weight: bigint;
+  /** Waits for all indexes of its owner that are built, whichever they are. */
+  readonly waitsForIndexes: boolean;
   /** A second half of another draft, not worth a line of its own in reports. */
   readonly isFollowUp: boolean;
 }
@@ -60,6 +62,7 @@ export function draft(
     creates: null,
     relkind: null,
     weight: 0n,
+    waitsForIndexes: false,
     isFollowUp: false,
     ...given,
   };

@@ -24,24 +24,71 @@ export function indexDrafts(context: DraftContext): Draft[] {
     makers: new Map(indexes.map(({ key }) => [key, constraintOf.get(key)?.key ?? key])),
     children: Map.groupBy(indexes, (index) => index.parent),
   };
-  // Two constraints of one table at the same time would deadlock: each builds its index under a lock that both may hold,
-  // then wants the table for itself. So they form a chain.
-  const lastOfTable = new Map<ObjectKey, ObjectKey>();
-  return indexes.flatMap((index) => {
+  const accepted = indexes.flatMap((index): OneIndex[] => {
     if (context.tables.has(index.table) && !context.isSelected(index.table)) return [];
     const constraint = constraintOf.get(index.key);
     const id = constraint ? constraintId(constraint, context) : objectId('index', index.schema, index.name);
     const reason = unacceptable(index, constraint, context);
-    if (reason !== null) {
-      context.leaveOut(id, reason, constraint?.key ?? index.key);
-      return [];
-    }
-    const previous = lastOfTable.get(index.table);
-    if (constraint) lastOfTable.set(index.table, constraint.key);
+    if (reason === null) return [{ index, id, constraint }];
+    context.leaveOut(id, reason, constraint?.key ?? index.key);
+    return [];
+  });
+  return [...Map.groupBy(accepted, ({ index }) => index.table).values()].flatMap((ofTable) =>
+    tableDrafts(ofTable, parts),
+  );
+}
+
+interface OneIndex {
+  readonly index: IndexInfo;
+  readonly id: string;
+  readonly constraint: ConstraintInfo | undefined;
+}
+
+/**
+ * All indexes of a table are built first, side by side under a lock that they share. A constraint wants the table for itself: it would
+ * stand and wait for the builds under way, and keep others from beginning. So constraints come last, one after the other.
+ */
+function tableDrafts(ofTable: readonly OneIndex[], parts: IndexParts): Draft[] {
+  let previous: readonly ObjectKey[] = [];
+  return ofTable.flatMap((one) => {
+    const { index, id, constraint } = one;
+    const isApart = isBuiltApart(one);
+    const after = [...(isApart ? [buildKey(index)] : []), ...(constraint ? previous : [])];
+    if (constraint) previous = [constraint.key];
     return [
-      indexDraft(index, { id, constraint, after: constraint && previous ? [previous] : [], ...parts }),
+      ...(isApart ? [buildDraft(one, parts)] : []),
+      indexDraft(one, { ...parts, after }),
       ...markDrafts(index, id, parts),
     ];
+  });
+}
+
+function buildKey(index: IndexInfo): ObjectKey {
+  return `build:${index.key}`;
+}
+
+/** PRIMARY KEY and UNIQUE take over an index that stands already; the others, and those of partitioned tables, make their own. */
+function isBuiltApart({ index, constraint }: OneIndex): boolean {
+  return (
+    constraint !== undefined &&
+    !index.isPartitioned &&
+    constraint.kind !== 'exclusion' &&
+    !constraint.temporal
+  );
+}
+
+function buildDraft({ index, id }: OneIndex, { context }: IndexParts): Draft {
+  return draft({
+    key: buildKey(index),
+    id: `index of ${id}`,
+    phase: 'index',
+    create: [index.definition],
+    needs: [index.table],
+    attachedTo: index.table,
+    creates: { schema: index.schema, name: index.name },
+    relkind: 'i',
+    weight: context.tables.get(index.table)?.info.bytes ?? 0n,
+    isFollowUp: true,
   });
 }
 
@@ -71,20 +118,18 @@ function unacceptable(
   return null;
 }
 
-interface OneIndex extends IndexParts {
-  readonly id: string;
-  readonly constraint: ConstraintInfo | undefined;
-  readonly after: readonly ObjectKey[];
-}
-
-function indexDraft(index: IndexInfo, parts: OneIndex): Draft {
-  const { context, constraint, children, makers } = parts;
+function indexDraft(
+  one: OneIndex,
+  { context, children, makers, after }: IndexParts & { after: readonly ObjectKey[] },
+): Draft {
+  const { index, id, constraint } = one;
+  const isApart = isBuiltApart(one);
   const table = context.relations.get(index.table);
   const on = table ? qname(table) : '';
   const partitions = children.get(index.key) ?? [];
   return draft({
     key: constraint?.key ?? index.key,
-    id: parts.id,
+    id,
     phase: 'index',
     create: [
       ...(constraint ? constraintSql(index, constraint, on) : [index.definition]),
@@ -98,18 +143,16 @@ function indexDraft(index: IndexInfo, parts: OneIndex): Draft {
         ? commentsOn(context, constraint.key, `CONSTRAINT ${ident(constraint.name)} ON ${on}`)
         : []),
     ],
-    needs: [index.table, ...parts.after, ...partitions.map((child) => makers.get(child.key) ?? child.key)],
+    needs: [index.table, ...after, ...partitions.map((child) => makers.get(child.key) ?? child.key)],
     attachedTo: index.table,
-    creates: { schema: index.schema, name: index.name },
-    relkind: 'i',
-    weight: index.isPartitioned ? 0n : (context.tables.get(index.table)?.info.bytes ?? 0n),
+    creates: isApart ? null : { schema: index.schema, name: index.name },
+    relkind: isApart ? null : 'i',
+    waitsForIndexes: isApart,
+    weight: index.isPartitioned || isApart ? 0n : (context.tables.get(index.table)?.info.bytes ?? 0n),
   });
 }
 
-/**
- * PRIMARY KEY and UNIQUE of a table with rows: the index is built under a lock that lets other indexes of the table be built,
- * and only then made a constraint. On a partitioned table the constraint starts empty and takes the partitions' indexes in.
- */
+/** On a partitioned table the constraint starts empty and takes the partitions' indexes in. */
 function constraintSql(index: IndexInfo, constraint: ConstraintInfo, on: string): string[] {
   const add = `ALTER TABLE ONLY ${on} ADD CONSTRAINT ${ident(constraint.name)}`;
   if (index.isPartitioned || constraint.kind === 'exclusion' || constraint.temporal) {
@@ -122,10 +165,7 @@ function constraintSql(index: IndexInfo, constraint: ConstraintInfo, on: string)
   const deferral = constraint.deferrable
     ? ` DEFERRABLE INITIALLY ${constraint.deferred ? 'DEFERRED' : 'IMMEDIATE'}`
     : '';
-  return [
-    index.definition,
-    `${add} ${constraint.kind.toUpperCase()} USING INDEX ${ident(index.name)}${deferral}`,
-  ];
+  return [`${add} ${constraint.kind.toUpperCase()} USING INDEX ${ident(index.name)}${deferral}`];
 }
 
 /** CLUSTER and REPLICA IDENTITY marks lock the table against index builds, so they wait until all are done. */

@@ -182,12 +182,31 @@ describe('the order of a plan', () => {
     expect(plan.steps.map(({ phase, id }) => `${phase}: ${id}`)).toEqual([
       'pre-data: table s.t1',
       'pre-data: table s.t2',
+      'index: index of primary key s.t1.i5',
       'index: primary key s.t1.i5',
       'index: view s.v4',
       'index: function s.f3()',
       'index: default s.t2.id',
     ]);
-    expect(plan.steps[3]!.dependsOn).toEqual(['primary key s.t1.i5']);
+    expect(plan.steps[4]!.dependsOn).toEqual(['primary key s.t1.i5']);
+  });
+
+  it('lets a primary key wait for the other indexes of its table, but not for one that needs the key itself', () => {
+    const plan = planOf({
+      tables: [table(1)],
+      views: [view(4)],
+      routines: [routine(3)],
+      indexes: [index(5, 1), index(7, 1), index(8, 1)],
+      constraints: [primaryKey(6, { table: 1, index: 5 })],
+      dependencies: [
+        isPartOf('pg_class:5', 'pg_constraint:6'),
+        needs('pg_class:4', 'pg_constraint:6'),
+        needs('pg_proc:3', 'pg_class:4'),
+        needs('pg_class:8', 'pg_proc:3'),
+      ],
+    });
+    const key = plan.steps.find(({ id }) => id === 'primary key s.t1.i5');
+    expect(key?.dependsOn).toEqual(['index of primary key s.t1.i5', 'index s.i7']);
   });
 
   it('builds the indexes of partitions before that of their parent', () => {

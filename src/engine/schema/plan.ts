@@ -137,7 +137,34 @@ function stepsOf(ordered: readonly OrderedStep[]): SchemaStep[] {
       weight: whole?.weight ?? 0n,
     };
   });
-  return PHASES.flatMap((phase) => steps.filter((step) => step.phase === phase));
+  const waiting = new Set(ordered.flatMap(({ draft }) => (draft.waitsForIndexes ? [draft.id] : [])));
+  return PHASES.flatMap((phase) =>
+    withWaits(
+      steps.filter((step) => step.phase === phase),
+      waiting,
+    ),
+  );
+}
+
+/** A constraint that takes an index over wants the table for itself: it is not begun while one is built, and keeps none from beginning. */
+function withWaits(steps: readonly SchemaStep[], waiting: ReadonlySet<string>): SchemaStep[] {
+  const indexes = Map.groupBy(
+    steps.filter(({ relkind }) => relkind === 'i'),
+    ({ owner }) => owner,
+  );
+  const byId = new Map(steps.map((step) => [step.id, step]));
+  return steps.map((step) => {
+    if (!waiting.has(step.id)) return step;
+    const ofTable = (indexes.get(step.owner) ?? []).flatMap(({ id }) => (needs(id, step.id, byId) ? [] : [id]));
+    return { ...step, dependsOn: [...new Set([...step.dependsOn, ...ofTable])] };
+  });
+}
+
+/** Whether a step needs another, also through others: an index over a function over a view that needs the primary key. */
+function needs(id: string, wanted: string, steps: ReadonlyMap<string, SchemaStep>): boolean {
+  const seen = new Set([id]);
+  for (const one of seen) for (const next of steps.get(one)?.dependsOn ?? []) seen.add(next);
+  return seen.has(wanted);
 }
 
 function statementsOf({ draft, pieces, detached }: OrderedStep): string[] {

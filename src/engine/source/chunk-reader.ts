@@ -4,12 +4,14 @@ import { displayName } from '../change/relation.ts';
 import type { Snapshot } from '../change/snapshot.ts';
 import { columnsOf, readColumns } from '../pg/catalog/columns-now.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
-import { literal, qname } from '../pg/ident.ts';
-import { PgError, sqlstateOf } from '../pg/pg-error.ts';
+import { qname } from '../pg/ident.ts';
+import { PgError } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { CopyError, relayCopy, type CopyResult } from '../pg/wire/copy-relay.ts';
 import { copyOut, type ChunkPlace, type ChunkRows } from './copy-statement.ts';
 import type { CopyThrottle } from './throttle.ts';
+import { findRow } from './find-row.ts';
+import { importSnapshot, type ImportedSnapshot } from './import-snapshot.ts';
 import { isUnchanged } from './write-test.ts';
 
 export interface ChunkRead extends ChunkRows {
@@ -30,17 +32,17 @@ export interface ReaderOptions {
   readonly open: () => Promise<Session>;
   /** An ordinary session, which sees the catalog as it is now. */
   readonly control: () => Promise<Session>;
-  readonly exportedId: string;
+  readonly held: ImportedSnapshot;
   /** Shared by all readers of the task. */
   readonly throttle: CopyThrottle | null;
 }
 
-/** Throws SNAPSHOT_LOST when the holder is gone. */
+/** Throws SNAPSHOT_LOST when the holder is gone, OTHER_SERVER or POOLER where the connection leads elsewhere. */
 export async function openChunkReader(options: ReaderOptions): Promise<ChunkReader> {
   const { throttle } = options;
   const session = await options.open();
   try {
-    await importSnapshot(session, options.exportedId);
+    await importSnapshot(session, options.held);
   } catch (thrown) {
     await session.end();
     throw thrown;
@@ -55,26 +57,10 @@ export async function openChunkReader(options: ReaderOptions): Promise<ChunkRead
       await throttle?.beforeQuery(signal);
       await assertUnchanged(await options.control(), tables);
     },
-    send: (chunk, writer, signal) => sendChunk(session, writer, { chunk, throttle, signal }),
+    send: (chunk, writer, signal) => sendChunk(session, writer, { chunk, options, signal }),
     isUnchanged: (place, since) => isUnchanged(session, place, since),
     [Symbol.asyncDispose]: () => session.end(),
   };
-}
-
-/** Opens the session's transaction under a held snapshot. Throws SNAPSHOT_LOST when its holder is gone. */
-export async function importSnapshot(session: Session, exportedId: string): Promise<void> {
-  try {
-    // Rows come in one order each time: where one cannot pass, it is found again by its place in that order.
-    await session.query('SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0');
-    await session.query(
-      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${literal(exportedId)}`,
-    );
-  } catch (thrown) {
-    // No such snapshot any more: invalid_parameter_value or undefined_object, by version; 55000 while its holder is just ending.
-    if (/^(22023|42704|55000)$/.test(sqlstateOf(thrown) ?? ''))
-      throw new AppError('SNAPSHOT_LOST', {}, thrown);
-    throw thrown;
-  }
 }
 
 interface Sending {
@@ -86,8 +72,9 @@ interface Sending {
 async function sendChunk(
   reader: Session,
   writer: Session,
-  { chunk, throttle, signal }: Sending & { chunk: ChunkRead },
+  { chunk, options, signal }: { chunk: ChunkRead; options: ReaderOptions; signal: AbortSignal },
 ): Promise<CopyResult> {
+  const { throttle } = options;
   await throttle?.beforeQuery(signal);
   const pace = throttle?.forUnit() ?? null;
   const result = await relayCopy(
@@ -95,8 +82,8 @@ async function sendChunk(
     writer,
     { out: copyOut(chunk), in: chunk.copyIn, onPass: chunk.onPass, pace },
     signal,
-  ).catch((thrown: unknown) => {
-    throw explainCopy(thrown, chunk.table);
+  ).catch(async (thrown: unknown) => {
+    throw await explainCopy(thrown, chunk, options);
   });
   if (result.rowsIn !== result.rowsOut) {
     throw new AppError('COPY_COUNT_DIFFERS', {
@@ -153,9 +140,34 @@ async function assertUnchanged(control: Session, tables: readonly TableInfo[]): 
   throw new AppError('TABLE_CHANGED', { table: changed.map(displayName).join(', ') });
 }
 
-function explainCopy(thrown: unknown, table: TableInfo): unknown {
+/** The error a person gets; where one row is to blame, with that row's key. */
+async function explainCopy(thrown: unknown, chunk: ChunkRead, options: ReaderOptions): Promise<unknown> {
   if (!(thrown instanceof CopyError)) return thrown;
   if (thrown.cause instanceof AppError) return thrown.cause;
   const { side, message, sqlstate } = thrown;
-  return new AppError('COPY_FAILED', { table: displayName(table), side, problem: message, sqlstate }, thrown);
+  const facts = { table: displayName(chunk.table), side, problem: message, sqlstate };
+  const before = rowsBefore(thrown);
+  const row = before === null ? null : await rowAt(chunk, before, options).catch(() => null);
+  return row === null
+    ? new AppError('COPY_FAILED', facts, thrown)
+    : new AppError('ROW_REFUSED', { ...facts, row }, thrown);
+}
+
+/** Looked up on a session of its own: the failed one is lost. */
+async function rowAt(chunk: ChunkRead, before: number, options: ReaderOptions): Promise<string | null> {
+  await using session = await options.open();
+  await importSnapshot(session, options.held);
+  return await findRow(session, chunk, before);
+}
+
+/** About data (22, 23 …), or larger than a server can hold in memory (54000, XX000). */
+const ABOUT_A_ROW = /^(21|22|23|44|P0|54|XX000)/;
+
+/** How many rows the COPY sent before the one that failed; null where no row is to blame. */
+function rowsBefore({ side, sqlstate, rows, cause }: CopyError): number | null {
+  if (!(cause instanceof PgError) || !ABOUT_A_ROW.test(sqlstate)) return null;
+  if (side === 'source') return rows;
+  // `COPY orders, line 3, column amount: …`, in the server's language.
+  const line = /^COPY .*?, \D+(\d+)/m.exec(cause.fields.where ?? '')?.[1];
+  return line === undefined ? null : Number(line) - 1;
 }

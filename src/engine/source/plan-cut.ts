@@ -32,6 +32,10 @@ export interface CutWishes {
   readonly followed: boolean;
   /** Nobody but us has written to the target table. */
   readonly isOurs: boolean;
+  /** Of all tables to be copied. */
+  readonly totalBytes: bigint;
+  /** The most that one chunk should hold; without it LARGEST_CHUNK. */
+  readonly chunkBytes?: bigint | undefined;
 }
 
 /** What to do; `sample`: ask the source for `parts` quantiles of the key, and cut there if they are enough, else do `otherwise`. */
@@ -49,6 +53,8 @@ const MB = 1024n * 1024n;
 const LEAST_CHUNK = 32n * MB;
 /** Not above: what a lost connection costs. */
 const LARGEST_CHUNK = 256n * MB;
+/** A table up to here may be copied in one piece. */
+const MOST_AT_ONCE = 2048n * MB;
 /** So many chunks a worker, so that all end at about the same time. */
 const CHUNKS_A_JOB = 4n;
 const MOST_CHUNKS = 20_000n;
@@ -56,7 +62,7 @@ const MOST_CHUNKS = 20_000n;
 const IN_ORDER = 0.9;
 
 export function decideCut(facts: CutFacts, wishes: CutWishes): CutDecision {
-  const parts = partsOf(facts.bytes, wishes.jobs);
+  const parts = partsOf(facts.bytes, wishes);
   const places = wishes.isOurs && facts.readsPlaces ? cutByPlace(facts, parts) : null;
   const cut = (chosen: Cut): CutDecision => ({ kind: 'cut', cut: chosen });
   if (parts < 2) return cut(WHOLE);
@@ -72,10 +78,19 @@ export function decideCut(facts: CutFacts, wishes: CutWishes): CutDecision {
   };
 }
 
-/** How many chunks a table of this size should have. */
-export function partsOf(bytes: bigint, jobs: number): number {
-  const atLeast = (bytes + LARGEST_CHUNK - 1n) / LARGEST_CHUNK;
-  const atMost = bytes / LEAST_CHUNK;
+/** What the number of chunks depends on besides the table's own size. */
+export type SizeWishes = Pick<CutWishes, 'jobs' | 'chunkBytes' | 'totalBytes'>;
+
+/**
+ * How many chunks a table of this size should have. A table in one piece can be written as frozen, which spares the target a second
+ * pass over its rows: so a table is cut only where copying it again would take too long, or where the other workers would wait for it.
+ */
+export function partsOf(bytes: bigint, { jobs, chunkBytes, totalBytes }: SizeWishes): number {
+  const isFairShare = bytes * BigInt(jobs) * 2n <= totalBytes * 3n;
+  if (chunkBytes === undefined && bytes <= MOST_AT_ONCE && isFairShare) return 1;
+  const largest = chunkBytes ?? LARGEST_CHUNK;
+  const atLeast = (bytes + largest - 1n) / largest;
+  const atMost = bytes / min(LEAST_CHUNK, largest);
   const wanted = jobs > 1 ? BigInt(jobs) * CHUNKS_A_JOB : 1n;
   const parts = max(atLeast, min(wanted, atMost));
   return Number(max(1n, min(parts, MOST_CHUNKS)));

@@ -23,12 +23,12 @@ export async function cutTables(
   books: readonly CopiedTable[],
   targetOf: TargetOf,
 ): Promise<CopiedTable[]> {
-  const { jobs } = run.request;
-  const open = books.filter((one) => !one.isCut && !isBegun(one) && partsOf(one.table.bytes, jobs) > 1);
+  const wishes = wishesOf(run);
+  const open = books.filter((one) => !one.isCut && !isBegun(one) && partsOf(one.table.bytes, wishes) > 1);
   const cuts = await chooseCuts(
     run,
     open.map(({ table }) => table),
-    targetOf,
+    { wishes, targetOf },
   );
   await recordCuts(await run.ends.target(), run, cuts);
   return books.map((one) => {
@@ -38,17 +38,25 @@ export async function cutTables(
   });
 }
 
+function wishesOf({ request, tables }: TaskRun): CutWishes {
+  return {
+    jobs: request.jobs,
+    chunkBytes: request.chunkBytes,
+    totalBytes: tables.reduce((sum, { bytes }) => sum + bytes, 0n),
+    followed: request.types.has('incremental'),
+    isOurs: request.conflict === 'report',
+  };
+}
+
 /** By table; those that stay whole are left out. */
 async function chooseCuts(
   run: TaskRun,
   tables: readonly TableInfo[],
-  targetOf: TargetOf,
+  { wishes, targetOf }: { wishes: CutWishes; targetOf: TargetOf },
 ): Promise<Map<string, Cut>> {
   const cuts = new Map<string, Cut>();
   if (tables.length === 0) return cuts;
-  const followed = run.request.types.has('incremental');
-  const facts = await readCutFacts(await run.ends.source(), tables, followed);
-  const wishes = { jobs: run.request.jobs, followed, isOurs: run.request.conflict === 'report' };
+  const facts = await readCutFacts(await run.ends.source(), tables, wishes.followed);
   const sampled: { table: TableInfo; blocks: number; decision: CutDecision & { kind: 'sample' } }[] = [];
   for (const table of tables) {
     const known = withUsableKey(facts.get(table.oid), table, targetOf(table));

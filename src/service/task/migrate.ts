@@ -54,7 +54,7 @@ async function migrate(
     run = await prepareTask({ ...parts, ends });
     return await runStages(run);
   } catch (thrown) {
-    if (hooks.signal.aborted && run) return summarize(run, 'stopped');
+    if (hooks.signal.aborted && run) return await summarize(run, 'stopped');
     throw thrown instanceof PgError
       ? new AppError('UNEXPECTED', { problem: `${thrown.shown} (SQLSTATE ${thrown.sqlstate})` }, thrown)
       : toAppError(thrown);

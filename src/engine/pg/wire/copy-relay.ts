@@ -32,12 +32,15 @@ export interface CopyResult {
 export class CopyError extends Error {
   override readonly name = 'CopyError';
   readonly side: 'source' | 'target';
+  /** Rows that had passed; of a failure on the target, some of them it has not looked at. */
+  readonly rows: number;
 
-  constructor(side: 'source' | 'target', cause: unknown) {
+  constructor(side: 'source' | 'target', cause: unknown, rows: number) {
     super(cause instanceof PgError ? cause.shown : cause instanceof Error ? cause.message : String(cause), {
       cause,
     });
     this.side = side;
+    this.rows = rows;
   }
 
   get sqlstate(): string {
@@ -100,7 +103,8 @@ export async function relayCopy(
     source.destroy();
     target.destroy();
     if (!(thrown instanceof CopyError)) throw thrown;
-    throw new CopyError(thrown.side, (thrown.side === 'source' ? source : target).explain(thrown.cause));
+    const failed = thrown.side === 'source' ? source : target;
+    throw new CopyError(thrown.side, failed.explain(thrown.cause), thrown.rows);
   } finally {
     relay.stop();
     signal.removeEventListener('abort', abort);
@@ -119,6 +123,7 @@ class Relay {
   private rowsOut = -1;
   private rowsIn = -1;
   private bytes = 0;
+  private rows = 0;
   private ready = 0;
   /** Bytes of the current CopyData message that are still to come. */
   private passing = 0;
@@ -157,7 +162,7 @@ class Relay {
 
   private fail(side: 'source' | 'target', error: unknown): void {
     if (side === 'source') this.to.write(copyFailMessage('the source failed'));
-    this.done.reject(new CopyError(side, error));
+    this.done.reject(new CopyError(side, error, this.rows));
   }
 
   private onTarget(type: number, payload: Buffer): void {
@@ -234,6 +239,7 @@ class Relay {
     const rowless = Math.min(this.rowless, messages);
     this.rowless -= rowless;
     const rows = messages - rowless;
+    this.rows += rows;
     this.statements.onPass(bytes.length, rows);
     if (!this.to.write(bytes) && !this.draining) {
       this.draining = true;
