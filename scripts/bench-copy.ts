@@ -3,7 +3,7 @@
  *   npm run bench:copy                  the whole bench
  *   npm run bench:copy -- --quick       small data, under five minutes: shows that the bench works
  *   npm run bench:copy -- --five-gb     one table of 5 GB, for the memory alone
- *   … --part <name>                     only this part (may be repeated): mixed, binary, text, small, split
+ *   … --part <name>                     only this part (may be repeated): mixed, binary, text, decode, small, split
  *   … --jobs <n>, --json                another number of jobs; one JSON line with the bars at the end
  * Ends with 1 when a copy failed or was wrong, with 0 otherwise: whether a bar is cleared is in the output.
  */

@@ -32,6 +32,8 @@ describe('opendts', () => {
     [['migrate', '--jobs', 'many'], 'Write a whole number from 1 to 64.', ''],
     [['migrate', '--types', 'schema,data'], 'Write one or more of schema,full,incremental.', ''],
     [['migrate', '--until', 'later'], 'Write caught-up, or an LSN', ''],
+    [['migrate', '--max-snapshot-age', '0'], 'Write a whole number above 0.', ''],
+    [['migrate', '--max-retained-wal', '-1'], 'Write a number above 0.', ''],
     [['migrate', 'extra'], 'too many arguments', ''],
     [['verify'], 'No source is given.', 'OPENDTS_SOURCE_PGURI'],
     [['verify', '--source', 'postgresql://u@h/d'], 'No target is given.', '--target postgresql://'],

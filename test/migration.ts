@@ -2,6 +2,7 @@
 import { noFailpoints, type Failpoints } from '../src/base/runtime/failpoint.ts';
 import type { MigrationEvent, MigrationSummary } from '../src/contract/progress.ts';
 import { MIGRATION_TYPES, type MigrationType } from '../src/contract/task-spec.ts';
+import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { nameKey } from '../src/engine/change/relation.ts';
 import { readTables } from '../src/engine/pg/catalog/tables.ts';
 import { verifyTables, type TableVerdict } from '../src/engine/verify/verify.ts';
@@ -19,6 +20,12 @@ export interface RunOptions {
   readonly conflict?: MigrationRequest['conflict'];
   readonly strict?: boolean;
   readonly limits?: MigrationRequest['limits'];
+  readonly chunkBytes?: bigint;
+  readonly silentMs?: number;
+  /** Instead of the databases' own, to reach them some other way. */
+  readonly sourceInfo?: ConnInfo;
+  readonly targetInfo?: ConnInfo;
+  readonly protect?: MigrationRequest['protect'];
   readonly signal?: AbortSignal;
   readonly failpoints?: Failpoints;
   readonly events?: MigrationEvent[];
@@ -27,8 +34,8 @@ export interface RunOptions {
 
 export function start(source: TestDatabase, target: TestDatabase, options: RunOptions = {}): Migration {
   const request: MigrationRequest = {
-    source: source.info,
-    target: target.info,
+    source: options.sourceInfo ?? source.info,
+    target: options.targetInfo ?? target.info,
     types: new Set(options.types ?? MIGRATION_TYPES),
     tables: options.tables ?? [],
     excludeTables: options.excludeTables ?? [],
@@ -36,6 +43,9 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     conflict: options.conflict ?? 'report',
     strict: options.strict ?? false,
     ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
+    ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
+    ...(options.protect ? { protect: options.protect } : {}),
     jobs: options.jobs ?? 2,
     until: options.until ?? { kind: 'caught-up' },
   };

@@ -25,7 +25,7 @@ export interface BenchOptions {
   readonly parts: ReadonlySet<PartName>;
 }
 
-export const PARTS = ['mixed', 'binary', 'text', 'small', 'split'] as const;
+export const PARTS = ['mixed', 'binary', 'text', 'decode', 'small', 'split'] as const;
 export type PartName = (typeof PARTS)[number];
 
 const FULL: Size = {

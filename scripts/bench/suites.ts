@@ -6,6 +6,7 @@ import { opendtsData, opendtsWhole } from './opendts-run.ts';
 import { PARTS, type BenchOptions, type PartName } from './options.ts';
 import { dumpRestore, pgcopydb, psqlPipe } from './other-tools.ts';
 import type { Part } from './report.ts';
+import { relayOnly } from './relay-contender.ts';
 import { runRounds, type Bench } from './rounds.ts';
 
 export interface Outcome {
@@ -31,6 +32,7 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
   private readonly options: BenchOptions;
   private readonly sets: DataSets;
   private mixedData: Promise<LoadedData> | null = null;
+  private textData: Promise<LoadedData> | null = null;
 
   constructor(bench: Bench, options: BenchOptions) {
     this.bench = bench;
@@ -74,7 +76,7 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
 
   async text(): Promise<Outcome> {
     const { jobs, size } = this.options;
-    const data = await loaded(this.bench, this.sets.text);
+    const data = await this.textSet();
     const results = await runRounds(this.bench, {
       ours: this.rowsOnly(data, jobs),
       psql: { contender: psqlPipe('text'), data, jobs, rounds: size.pairs },
@@ -83,6 +85,17 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
       parts: [{ title: 'data', results: Object.values(results) }],
       bars: dataBars('data, text', results.ours, results.psql, 0.12),
     };
+  }
+
+  /** No bar: it is the price of looking at rows, for whoever writes a transform. */
+  async decode(): Promise<Outcome> {
+    const { jobs, size } = this.options;
+    const data = await this.textSet();
+    const results = await runRounds(this.bench, {
+      raw: { contender: relayOnly('raw'), data, jobs, rounds: size.rounds },
+      decoded: { contender: relayOnly('decode'), data, jobs, rounds: size.rounds },
+    });
+    return { parts: [{ title: 'data', results: Object.values(results) }], bars: [] };
   }
 
   async split(): Promise<Outcome> {
@@ -94,6 +107,10 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
       parts: [{ title: 'data', results: Object.values(results) }],
       bars: [splitBar(results.one, results.four)],
     };
+  }
+
+  private textSet(): Promise<LoadedData> {
+    return (this.textData ??= loaded(this.bench, this.sets.text));
   }
 
   private mixedSet(): Promise<LoadedData> {

@@ -16,6 +16,12 @@ export type Phase = (typeof PHASES)[number];
 
 export type TableStage = 'waiting' | 'copying' | 'copied' | 'streaming' | 'done' | 'failed';
 
+/** A guess: at least and at most so many seconds. */
+export interface SecondsLeft {
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface TableProgress {
   /** Source name, `schema.table`. */
   readonly table: string;
@@ -28,11 +34,46 @@ export interface TableProgress {
   readonly format: 'binary' | 'text' | null;
   readonly chunksDone: number;
   readonly chunksTotal: number;
+  /** How much of it is copied, 0 to 1; chunks on their way count by what they should hold. */
+  readonly share: number;
   /** Estimate from statistics; null when never analyzed. */
   readonly rowsEstimate: bigint | null;
+  /** What `bytes` will come to, going by what has passed so far; null while too little has. */
+  readonly bytesEstimate: bigint | null;
+  /** Null when unknown, and unless it is being copied. */
+  readonly etaSeconds: SecondsLeft | null;
   readonly inserts: bigint;
   readonly updates: bigint;
   readonly deletes: bigint;
+}
+
+/** The full copy as a whole, with what earlier runs of the task have copied. Tables that failed count with what they came to. */
+export interface CopyProgress {
+  /** Of the tables' sizes on disk, 0 to 1. */
+  readonly share: number;
+  readonly rows: bigint;
+  /** Null where a table's statistics are missing. */
+  readonly rowsEstimate: bigint | null;
+  /** As they travel, which is not what they take on disk. */
+  readonly bytes: bigint;
+  /** What `bytes` will come to, going by what has passed so far for each byte on disk; null while too little has. */
+  readonly bytesEstimate: bigint | null;
+  readonly chunksDone: number;
+  readonly chunksTotal: number;
+  /** Null when unknown: at the start, and while nothing moves. */
+  readonly etaSeconds: SecondsLeft | null;
+}
+
+/** An index that the target is building right now. */
+export interface IndexBuild {
+  /** Target name, `schema.table`. */
+  readonly table: string;
+  /** Null where several small ones are built by one statement, or as part of a constraint. */
+  readonly index: string | null;
+  /** In the server's words: `scanning table`, `sorting live tuples`, … */
+  readonly phase: string;
+  /** Of the phase, 0 to 1; null where the server does not count. */
+  readonly share: number | null;
 }
 
 export interface MigrationProgress {
@@ -41,8 +82,12 @@ export interface MigrationProgress {
   readonly tables: readonly TableProgress[];
   readonly rowsCopied: bigint;
   readonly bytesCopied: bigint;
+  /** Null unless this run has come to the copy. */
+  readonly copy: CopyProgress | null;
   readonly indexesDone: number;
   readonly indexesTotal: number;
+  /** Empty on targets before PostgreSQL 12, which do not tell. */
+  readonly indexBuilds: readonly IndexBuild[];
   /** Row changes and transactions of the source that are durable in the target. */
   readonly changesApplied: bigint;
   readonly transactionsApplied: bigint;
@@ -73,6 +118,12 @@ export interface MigrationSummary {
   readonly rowsCopied: bigint;
   readonly bytesCopied: bigint;
   readonly copyMs: number;
+  /** How many of the tables that this run copied travelled in which format. */
+  readonly formats: { readonly binary: number; readonly text: number };
+  /** Rows of the target that stood where a row of the source would have gone (conflict mode ignore). */
+  readonly kept: readonly { readonly table: string; readonly rows: bigint }[];
+  /** Tables of an incremental migration that were copied, in part at least, under a later snapshot than the slot's. */
+  readonly copiedLater: readonly string[];
   readonly changesApplied: bigint;
   readonly transactionsApplied: bigint;
   readonly streamMs: number;

@@ -17,6 +17,12 @@ const copyThrottle = z.strictObject({
   megabytes: rate.optional().describe('Megabytes (10^6 bytes)'),
 });
 
+/** What the full copy may cost the source; none means whatever it takes. */
+const copyProtection = z.strictObject({
+  snapshotAge: z.int().positive().optional().describe('Transactions begun since the snapshot was taken'),
+  retainedWal: rate.optional().describe('Gigabytes (10^9 bytes) of WAL kept for the slot'),
+});
+
 export const CONFLICT_MODES = ['report', 'ignore'] as const;
 export const conflictMode = z.enum(CONFLICT_MODES);
 export type ConflictMode = z.infer<typeof conflictMode>;
@@ -44,6 +50,10 @@ export const taskSpec = z.strictObject({
     ),
   strict: z.boolean().default(false).describe('A table that cannot be migrated stops the whole at once'),
   throttle: copyThrottle.default({}).describe('Limits of the full copy, per second'),
+  protect: copyProtection.default({}).describe('The full copy ends where it costs the source more than this'),
+  chunkMegabytes: rate
+    .optional()
+    .describe('Largest part of a table that is copied in one transaction, in megabytes (10^6 bytes)'),
   jobs: z.int().min(1).max(64).default(2).describe('Tables copied and indexes built at the same time'),
 });
 

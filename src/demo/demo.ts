@@ -216,11 +216,11 @@ async function follow(migration: Migration, { load, say, signal, until }: Follow
 
 function progressLine(migration: Migration, load: Load): string {
   const progress = migration.progress();
-  const { phase, rowsCopied, bytesCopied, indexesDone, indexesTotal, changesApplied, lagBytes } = progress;
+  const { phase, copy, bytesCopied, indexesDone, indexesTotal, changesApplied, lagBytes } = progress;
   const writes = `the shop: ${whole(load.counts().transactions)} transactions`;
   switch (phase) {
     case 'copy':
-      return `  copy: ${whole(rowsCopied)} rows, ${megabytes(bytesCopied)} · ${writes}`;
+      return `  copy: ${Math.floor((copy?.share ?? 0) * 100)} %, ${whole(copy?.rows ?? 0n)} rows, ${megabytes(bytesCopied)} · ${writes}`;
     case 'index':
       return `  indexes: ${indexesDone} of ${indexesTotal} · ${writes}`;
     case 'catch-up':

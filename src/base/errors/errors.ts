@@ -105,6 +105,16 @@ export const ERRORS = {
     'The snapshot that tables are copied under is gone: its session ended.',
     'Run again: what is copied stays, the rest is copied under a new snapshot.',
   ),
+  OTHER_SERVER: connection(
+    409,
+    'Connections for the {side} reach different servers ({first}; {second}).',
+    'Give the address of one server, not of a load balancer or of a name that stands for several.',
+  ),
+  POOLER: connection(
+    409,
+    'A connection pooler sits between opendts and the {side}.',
+    'Give the address and port of the server itself: snapshots, settings and locks need sessions that nobody shares.',
+  ),
   // Check before anything is changed
   SAME_DATABASE: check(
     409,
@@ -202,6 +212,11 @@ export const ERRORS = {
     409,
     'The replication slot could not be created in {seconds} s: the source waits for {blockers}.',
     'End those transactions and run again.',
+  ),
+  SOURCE_PROTECTED: timeout(
+    409,
+    'The copy was ended to spare the source: {limit}. {done}',
+    '{remedy}',
   ),
   TIMED_OUT: timeout.later(504, '{what} was not reached in {seconds} s.', '{remedy}'),
   // Defects

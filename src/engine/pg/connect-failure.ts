@@ -39,6 +39,13 @@ export function explainFailure(thrown: unknown, attempt: FailedAttempt): AppErro
     : new AppError('CONNECT_REFUSED_LOGIN', { side, endpoint, user, problem, remedy: login }, thrown);
 }
 
+/** The server has no connection left, for anybody or for our role or database. */
+export function isShortOfConnections(thrown: unknown): boolean {
+  return (
+    thrown instanceof AppError && thrown.code === 'CONNECT_FAILED' && sqlstateOf(thrown.cause) === '53300'
+  );
+}
+
 function describeProblem(thrown: unknown, timeoutSeconds: number): string {
   if (!(thrown instanceof Error)) return String(thrown);
   // Several addresses behind one name: Node reports one error for each and no text of its own.

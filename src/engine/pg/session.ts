@@ -3,7 +3,7 @@
  * Values are PostgreSQL text in both directions; the driver parses nothing.
  */
 import pg from 'pg';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { Side } from './conninfo/conninfo.ts';
 import { isConnectionLoss, PgError, sqlstateOf } from './pg-error.ts';
@@ -13,7 +13,7 @@ export type Row = Readonly<Record<string, string | null>>;
 
 /** The parts of the driver's client that its types leave out. */
 interface DriverClient {
-  readonly connection: { readonly stream: Duplex };
+  readonly connection: { readonly stream: Socket };
   readonly processID: number | null;
 }
 
@@ -42,6 +42,8 @@ export class Session implements AsyncDisposable {
   readonly user: string;
   private readonly client: pg.Client;
   private readonly driver: DriverClient;
+  private wire: Wire | null = null;
+  private answersDue = 0;
   private lost: unknown = null;
   private ended = false;
 
@@ -85,6 +87,7 @@ export class Session implements AsyncDisposable {
 
   /** Runs one statement; with values through the extended protocol. Rows come as text. Server errors are PgError; a lost connection is CONNECTION_LOST. */
   async query<R extends Row = Row>(sql: string, values?: readonly (string | null)[]): Promise<R[]> {
+    this.answersDue++;
     try {
       const result =
         values === undefined ? await this.client.query(sql) : await this.client.query(sql, [...values]);
@@ -93,15 +96,20 @@ export class Session implements AsyncDisposable {
       return (last as pg.QueryResult<R>).rows;
     } catch (thrown) {
       throw this.explain(fromDriver(thrown));
+    } finally {
+      this.answersDue--;
     }
   }
 
   /** Runs one statement and says how many rows it touched. */
   async count(sql: string): Promise<number> {
+    this.answersDue++;
     try {
       return (await this.client.query(sql)).rowCount ?? 0;
     } catch (thrown) {
       throw this.explain(fromDriver(thrown));
+    } finally {
+      this.answersDue--;
     }
   }
 
@@ -132,10 +140,23 @@ export class Session implements AsyncDisposable {
     const socket = this.driver.connection.stream;
     const listeners = socket.listeners('data');
     socket.removeAllListeners('data');
-    return new Wire(socket, () => {
+    this.wire = new Wire(socket, () => {
+      this.wire = null;
       for (const listener of listeners) socket.on('data', listener as (bytes: Buffer) => void);
       socket.resume();
     });
+    return this.wire;
+  }
+
+  /**
+   * Changes with every byte that passes, while the server owes us an answer or room for more; null while it does not, or while we keep it
+   * from sending.
+   */
+  pulse(): string | null {
+    const { stream } = this.driver.connection;
+    const isDue = this.answersDue > 0 || this.wire?.answerDue === true || stream.writableNeedDrain;
+    if (this.isEnded || !isDue || stream.isPaused()) return null;
+    return `${stream.bytesRead} ${stream.bytesWritten - stream.writableLength}`;
   }
 
   /** A server error as it is; the end of the connection as CONNECTION_LOST with its cause. */
@@ -151,6 +172,18 @@ export class Session implements AsyncDisposable {
     return thrown;
   }
 
+  /** Aborts when the connection ends without our having ended it. */
+  whenLost(): AbortSignal {
+    const lost = new AbortController();
+    const { stream } = this.driver.connection;
+    const tell = () => {
+      if (!this.ended) lost.abort();
+    };
+    if (stream.destroyed) tell();
+    else stream.once('close', tell);
+    return lost.signal;
+  }
+
   get isEnded(): boolean {
     return this.ended || this.lost !== null || this.driver.connection.stream.destroyed;
   }
@@ -164,6 +197,12 @@ export class Session implements AsyncDisposable {
     const cut = setTimeout(() => this.driver.connection.stream.destroy(), GOODBYE_MS);
     await this.client.end().catch(() => {});
     clearTimeout(cut);
+  }
+
+  /** Cuts a connection that is lost, and says why: what waits for it fails as if it had ended by itself. */
+  cut(problem: string): void {
+    this.lost ??= new Error(problem);
+    this.driver.connection.stream.destroy();
   }
 
   /** Cuts the connection without a goodbye: for one that is in the middle of something. */

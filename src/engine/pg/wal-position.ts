@@ -8,19 +8,25 @@ const SHORT_HEADER = 24n;
 const LONG_HEADER = 40n;
 
 /**
- * Everything inserted before the call lies before the result, asynchronous commits included: the insert position is read first and
- * its flush waited for. The insert position itself would not do: on a fresh page it points behind a header that no record fills,
- * and an idle stream never gets there.
+ * Everything inserted before the call lies before the result, asynchronous commits included; it may not be flushed yet. The insert
+ * position itself would not do: on a fresh page it points behind a header that no record fills, and an idle stream never gets there.
  */
-export async function endOfWal(session: Session): Promise<Lsn> {
+export async function insertedWal(session: Session): Promise<Lsn> {
   const row = await session.one(
     `SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS inserted,
             (SELECT CASE unit WHEN 'B' THEN setting::bigint ELSE setting::bigint * 8192 END FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size')::text AS segment`,
   );
-  const wanted = lastRecordEnd(parseLsn(row.inserted ?? ''), BigInt(row.segment ?? '16777216'));
-  for (;;) {
+  return lastRecordEnd(parseLsn(row.inserted ?? ''), BigInt(row.segment ?? '16777216'));
+}
+
+/** The same, flushed, so that a stream gets there. For a session outside a transaction. */
+export async function endOfWal(session: Session): Promise<Lsn> {
+  const wanted = await insertedWal(session);
+  for (let attempt = 1; ; attempt++) {
     const { flushed } = await session.one('SELECT pg_catalog.pg_current_wal_flush_lsn()::text AS flushed');
     if (parseLsn(flushed ?? '') >= wanted) return wanted;
+    // What reading has written (pruned pages) nobody flushes for up to 15 s; the end of a transaction with an xid makes the server do it.
+    if (attempt === 1) await session.query('SELECT pg_catalog.txid_current()');
     await sleep(20);
   }
 }

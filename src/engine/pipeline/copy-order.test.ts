@@ -7,7 +7,7 @@ const MIB = 1024n * 1024n;
 
 /** Only what the plan looks at: each chunk of a table of its own, unless one is given. */
 function unit(id: number, bytesEstimate: bigint, table: object = {}): CopyChunk {
-  return { id: String(id), bytesEstimate, read: { table } } as CopyChunk;
+  return { id: String(id), bytesEstimate, read: { table, cut: { kind: 'whole' } } } as CopyChunk;
 }
 
 it('puts every table into exactly one batch, the largest first, and large ones alone', () => {
@@ -29,6 +29,15 @@ it('puts every table into exactly one batch, the largest first, and large ones a
 
 it('copies thousands of small tables in few transactions', () => {
   expect(planBatches(Array.from({ length: 2000 }, (_, at) => unit(at, 16_384n)))).toHaveLength(125);
+});
+
+it('a part of a table never shares a transaction, however small', () => {
+  const part = (id: number): CopyChunk => {
+    const chunk = unit(id, 1n * MIB);
+    return { ...chunk, read: { ...chunk.read, cut: { kind: 'ctid', filenode: '1', bounds: [8] } } };
+  };
+  const order = planBatches([unit(1, 2n * MIB), part(2), part(3), unit(4, 1n), unit(5, 1n)]);
+  expect(order.map((batch) => batch.map(({ id }) => id).join('+'))).toEqual(['1', '2', '3', '4+5']);
 });
 
 it('begins with the table that has most left, and lets the chunks of large tables alternate', () => {

@@ -10,19 +10,28 @@ const BATCH_CHUNKS = 16;
 /**
  * First what belongs to the table with the most bytes left: large tables begin early and their chunks alternate, so that the workers
  * seldom meet in one table and all end at about the same time. Small tables share a transaction, because there the round trips are the
- * work.
+ * work; a part of a table is a transaction of its own.
  */
 export function planBatches(chunks: readonly CopyChunk[]): Batch[] {
   const batches: CopyChunk[][] = [];
   let bytes = 0n;
   for (const chunk of inOrder(chunks)) {
     const last = batches.at(-1);
-    const joins = last && last.length < BATCH_CHUNKS && bytes + chunk.bytesEstimate <= BATCH_BYTES;
+    const joins =
+      last &&
+      last.every(isWhole) &&
+      isWhole(chunk) &&
+      last.length < BATCH_CHUNKS &&
+      bytes + chunk.bytesEstimate <= BATCH_BYTES;
     if (joins) last.push(chunk);
     else batches.push([chunk]);
     bytes = joins ? bytes + chunk.bytesEstimate : chunk.bytesEstimate;
   }
   return batches;
+}
+
+function isWhole({ read }: CopyChunk): boolean {
+  return read.cut.kind === 'whole';
 }
 
 function inOrder(chunks: readonly CopyChunk[]): CopyChunk[] {

@@ -35,6 +35,8 @@ export interface CopyRun {
   readonly openReader: () => Promise<ChunkReader>;
   readonly openWriter: () => Promise<ChunkWriter>;
   readonly failpoints: Failpoints;
+  /** How long a batch may fail to reach its servers; by default as long as a restart may take. */
+  readonly patienceMs?: number;
   readonly signal: AbortSignal;
   readonly onStart: (chunk: CopyChunk) => void;
   readonly onPass: (chunk: CopyChunk, bytes: number, rows: number) => void;
@@ -110,10 +112,11 @@ class Crew {
         if (left === 'retired') return;
         ends = left;
       }
+      this.workers--;
     } catch (thrown) {
+      this.workers--;
       if (!this.run.signal.aborted) this.failure ??= toAppError(thrown);
     } finally {
-      this.workers--;
       await close(ends);
     }
   }
@@ -153,7 +156,11 @@ class Crew {
           this.setAside(batch, error, fate);
           return null;
         }
-        if (fate === 'run' || attempt >= ATTEMPTS || performance.now() - failingSince > PATIENCE_MS)
+        if (
+          fate === 'run' ||
+          attempt >= ATTEMPTS ||
+          performance.now() - failingSince > (run.patienceMs ?? PATIENCE_MS)
+        )
           throw error;
         await sleep(backoffMs(attempt, { firstMs: 300, maxMs: 5_000 }), run.signal);
       }
@@ -165,10 +172,11 @@ class Crew {
     return this.workers > 1 && isShortOfConnections(error);
   }
 
-  /** The batch goes back to the others. */
+  /** The batch goes back to the others. Counted at once: two that fail together must not both go as the last but one. */
   private retire(batch: Batch, error: AppError): 'retired' {
+    this.workers--;
     this.waiting.unshift(batch);
-    this.run.onFewerWorkers(this.workers - 1, error);
+    this.run.onFewerWorkers(this.workers, error);
     return 'retired';
   }
 

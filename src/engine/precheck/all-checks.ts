@@ -7,6 +7,7 @@ import { encoding } from './checks/encoding.ts';
 import { extensions } from './checks/extensions.ts';
 import { foreignTables } from './checks/foreign-tables.ts';
 import { largeObjects } from './checks/large-objects.ts';
+import { oneServer } from './checks/one-server.ts';
 import { partitionedTables } from './checks/partitioned-tables.ts';
 import { publicationRight } from './checks/publication-right.ts';
 import { replicationRight } from './checks/replication-right.ts';
@@ -17,6 +18,7 @@ import { sessionReplicationRole } from './checks/session-replication-role.ts';
 import { slots } from './checks/slots.ts';
 import { slotWalLimit } from './checks/slot-wal-limit.ts';
 import { sourceRead } from './checks/source-read.ts';
+import { targetIndexes } from './checks/target-indexes.ts';
 import { targetRights } from './checks/target-rights.ts';
 import { targetTables } from './checks/target-tables.ts';
 import { transactionsOlderThan } from './checks/long-transactions.ts';
@@ -29,6 +31,7 @@ const LONG_TRANSACTION_SECONDS = 60;
 
 export const ALL_CHECKS: readonly Check[] = [
   sameDatabase,
+  oneServer,
   direction,
   versions,
   walLevel,
@@ -39,6 +42,7 @@ export const ALL_CHECKS: readonly Check[] = [
   publicationRight,
   targetRights,
   targetTables,
+  targetIndexes,
   rowKeys,
   unloggedTables,
   transactionsOlderThan(LONG_TRANSACTION_SECONDS),

@@ -31,6 +31,10 @@ export interface CheckContext {
   /** The name a source table has on the target. */
   readonly targetOf: (table: QualifiedName) => QualifiedName;
   readonly conflict: ConflictMode;
+  /** Not only the tables that were named. */
+  readonly wholeDatabase: boolean;
+  /** Tables copied at the same time. */
+  readonly jobs: number;
 }
 
 /** Reads only. A check that does not concern the chosen types returns no finding. */

@@ -3,6 +3,7 @@ import type { QualifiedName } from '../change/relation.ts';
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
+import { fakePooler } from '../../../test/fake-pooler.ts';
 import { MAJORS } from '../../../test/global-setup.ts';
 import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.ts';
 import type { MigrationType } from '../../contract/task-spec.ts';
@@ -26,7 +27,11 @@ const ALL: readonly MigrationType[] = ['schema', 'full', 'incremental'];
 
 async function check(
   ends: Ends,
-  { types = ALL, checks = ALL_CHECKS }: { types?: readonly MigrationType[]; checks?: readonly Check[] } = {},
+  {
+    types = ALL,
+    checks = ALL_CHECKS,
+    jobs = 2,
+  }: { types?: readonly MigrationType[]; checks?: readonly Check[]; jobs?: number } = {},
 ): Promise<Finding[]> {
   await using source = await connect(ends.source, { side: 'source', applicationName: 'opendts:test:check' });
   await using target = await connect(ends.target, { side: 'target', applicationName: 'opendts:test:check' });
@@ -40,6 +45,8 @@ async function check(
     targetTables: await readTables(target),
     targetOf: (table: QualifiedName) => table,
     conflict: 'report' as const,
+    wholeDatabase: true,
+    jobs,
   };
   return await runChecks(context, undefined, checks);
 }
@@ -129,7 +136,11 @@ describe.each(MAJORS)('all checks on PostgreSQL %i', (major) => {
     });
     expect(seen('extensions')).toMatchObject({ result: 'alert', evidence: 'file_fdw' });
     expect(seen('foreign_tables')).toMatchObject({ result: 'alert', evidence: 's.elsewhere' });
-    expect(seen('large_objects')).toMatchObject({ result: 'alert', evidence: '1 large object' });
+    expect(seen('large_objects')).toMatchObject({
+      result: 'alert',
+      what: 'large objects are copied once, without their grants; changes of them are not followed',
+      evidence: '1 large object',
+    });
     expect(findings.filter(({ result }) => result === 'failed')).toEqual([]);
 
     await paste(target.session, seen('extensions'));
@@ -303,18 +314,129 @@ describe('a user without rights', () => {
     await target.session.query(`REVOKE SET ON PARAMETER session_replication_role FROM ${role}`);
   });
 
-  it('is told when few connections are left', async () => {
+  it('is told when few connections are left for its jobs', async () => {
     expect(await complaints('connections', mine)).toEqual([]);
-    await source.session.query(`ALTER ROLE ${role} CONNECTION LIMIT 6`);
-    expect((await complaints('connections', mine)).map(({ evidence }) => evidence)).toEqual([
-      expect.stringMatching(/^[45] free/),
-      expect.stringMatching(/^[45] free/),
+    await source.session.query(`ALTER ROLE ${role} CONNECTION LIMIT 8`);
+    const few = async (jobs: number) =>
+      (await check(mine, { ...only('connections'), jobs })).filter(({ result }) => result === 'alert');
+    // Two are the check's own: both ends are on one server.
+    expect(await few(3)).toEqual([]);
+    expect((await few(4)).map(({ what, evidence }) => `${what}: ${evidence}`)).toEqual([
+      expect.stringMatching(/^the source has few free .*: 6 free, 7 needed for 4 jobs,/),
+    ]);
+    expect((await few(5)).map(({ evidence }) => evidence)).toEqual([
+      expect.stringContaining('8 needed for 5 jobs'),
+      expect.stringContaining('7 needed for 5 jobs'),
     ]);
     await source.session.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
-    await target.session.query(`ALTER DATABASE ${ident(target.name)} CONNECTION LIMIT 6`);
+    await target.session.query(`ALTER DATABASE ${ident(target.name)} CONNECTION LIMIT 4`);
     expect((await complaints('connections', mine)).map(({ what }) => what)).toEqual([
-      'the target has few free connections',
+      expect.stringContaining('the target has few free connections'),
     ]);
+  });
+});
+
+describe('connections', () => {
+  beforeEach(() => openPair(17));
+  afterEach(closePair);
+  const port = ({ info }: TestDatabase) => info.hosts[0]!.port;
+
+  it('may not go through a pooler', async () => {
+    await using pooler = await fakePooler([port(source)], true);
+    const through = pooler.through(source.info);
+    expect(await complaints('one_server', { ...ends, source: through })).toMatchObject([
+      { result: 'failed', what: 'a connection pooler sits between us and the source' },
+    ]);
+    expect(await complaints('one_server', { ...ends, target: pooler.through(target.info) })).toMatchObject([
+      { result: 'failed', what: 'a connection pooler sits between us and the target' },
+    ]);
+  });
+
+  it('may not reach different servers', async () => {
+    await using other = await freshDatabase(18);
+    const role = `r_${randomBytes(4).toString('hex')}`;
+    for (const db of [source, other])
+      await db.session.query(`CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD 'only-here'`);
+    try {
+      await other.session.query(`CREATE DATABASE ${source.name}`);
+      await using balancer = await fakePooler([port(source), port(other)], false);
+      const through = balancer.through({ ...source.info, user: role, password: 'only-here' });
+      const [found, ...more] = await complaints('one_server', { ...ends, source: through });
+      expect(more).toEqual([]);
+      expect(found).toMatchObject({ result: 'failed', what: expect.stringContaining('different servers') });
+      expect(found?.evidence).toMatch(/^system \d+ started at .*, system \d+ started at /);
+    } finally {
+      await other.session.query(`DROP DATABASE ${source.name} WITH (FORCE)`);
+      for (const db of [source, other]) await db.session.query(`DROP ROLE ${role}`);
+    }
+  });
+
+  it('are compared as far as there are any', async () => {
+    const role = `r_${randomBytes(4).toString('hex')}`;
+    await source.session.query(`CREATE ROLE ${role} LOGIN PASSWORD 'only-here' CONNECTION LIMIT 2`);
+    try {
+      const few = { ...source.info, user: role, password: 'only-here' };
+      const findings = await check({ ...ends, source: few }, only('one_server'));
+      expect(findings.map(({ result, evidence }) => `${result} ${evidence}`)).toEqual([
+        'passed 2 compared',
+        'passed 4 compared',
+      ]);
+    } finally {
+      await source.session.query(`DROP ROLE ${role}`);
+    }
+  });
+});
+
+describe('what target tables carry', () => {
+  beforeEach(() => openPair(17));
+  afterEach(closePair);
+  const types = ['full', 'incremental'] as const;
+
+  it('is named with its price, the largest table first, and with the way to drop it and bring it back', async () => {
+    await source.session.query(`
+      CREATE TABLE few (id int PRIMARY KEY, t text); CREATE TABLE many (id int PRIMARY KEY, t text, few_id int); CREATE TABLE bare (id int PRIMARY KEY);
+      INSERT INTO many SELECT i, md5(i::text) FROM generate_series(1, 20000) i; ANALYZE many`);
+    await target.session.query(`
+      CREATE TABLE few (id int PRIMARY KEY, t text UNIQUE); CREATE TABLE many (id int PRIMARY KEY, t text, few_id int REFERENCES few); CREATE TABLE bare (id int PRIMARY KEY);
+      CREATE INDEX "by T" ON many (lower(t)) WHERE id > 5; CREATE INDEX by_few ON many (few_id); CREATE UNIQUE INDEX one ON many (t);
+      CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+      CREATE TRIGGER g BEFORE INSERT ON few FOR EACH ROW EXECUTE FUNCTION f()`);
+    const [found, ...more] = await complaints('target_indexes', ends, types);
+    expect(more).toEqual([]);
+    expect(found).toMatchObject({ result: 'alert', what: expect.stringContaining('2 tables of the target') });
+    expect(found?.what).toContain('do not fire meanwhile');
+    expect(found?.evidence).toBe(
+      'public.many (~2 MB, ~20000 rows): 4 indexes, 1 foreign key, public.few (~1 MB, not analyzed): 2 indexes, 1 trigger',
+    );
+    // What is unique finds rows again, what a constraint rests on goes with it only.
+    expect(found?.fix).toContain('DROP INDEX "public"."by T";');
+    expect(found?.fix?.match(/DROP INDEX/g)).toHaveLength(2);
+    const defs = async () =>
+      (await target.session.query('SELECT indexdef FROM pg_indexes ORDER BY indexname')).map(
+        ({ indexdef }) => indexdef,
+      );
+    const before = await defs();
+    await paste(target.session, found);
+    expect(await defs()).toHaveLength(before.length - 2);
+    const again = found?.fix?.match(/^-- CREATE .*$/gm)?.map((line) => line.slice(3)) ?? [];
+    await target.session.query(again.join('\n'));
+    expect(await defs()).toEqual(before);
+  });
+
+  it("is said to fire where it does, and is nobody's concern with schema or without a copy", async () => {
+    await source.session.query('CREATE TABLE t (id int PRIMARY KEY)');
+    await target.session.query(`
+      CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+      CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t ENABLE ALWAYS TRIGGER g`);
+    const [found] = await complaints('target_indexes', ends, types);
+    expect(found).toMatchObject({
+      what: expect.stringContaining('fire for each row of public.t'),
+      fix: null,
+    });
+    expect(await complaints('target_indexes', ends, ['incremental'])).toEqual([]);
+    expect(await complaints('target_indexes', ends, ['schema', 'full'])).toEqual([]);
+    await target.session.query('ALTER TABLE t DISABLE TRIGGER g');
+    expect(await complaints('target_indexes', ends, types)).toEqual([]);
   });
 });
 
@@ -436,6 +558,8 @@ describe('the run of checks', () => {
       targetTables: [],
       targetOf: (table: QualifiedName) => table,
       conflict: 'report' as const,
+      wholeDatabase: true,
+      jobs: 2,
       types: new Set(ALL),
       source: source.session,
       target: target.session,

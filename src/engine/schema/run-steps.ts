@@ -1,5 +1,6 @@
 /** Runs the steps of a plan on the target: phase after phase, index builds side by side, each step once. */
 import { AppError } from '../../base/errors/app-error.ts';
+import { isShortOfConnections } from '../pg/connect-failure.ts';
 import { PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { PHASES } from './draft.ts';
@@ -68,11 +69,14 @@ async function runParallel(steps: readonly SchemaStep[], runner: StepRunner): Pr
       announce();
     }
   };
-  const workers = Array.from({ length: Math.max(1, Math.min(runner.jobs, steps.length)) }, async () => {
+  let left = Math.max(1, Math.min(runner.jobs, steps.length));
+  const workers = Array.from({ length: left }, async () => {
     try {
       await withSession(runner, work);
     } catch (thrown) {
-      failures.push(thrown);
+      // Where the server has no connection left, the others do its share.
+      if (left > 1 && isShortOfConnections(thrown)) left--;
+      else failures.push(thrown);
     } finally {
       announce();
     }

@@ -85,7 +85,7 @@ async function sendChunk(
   ).catch(async (thrown: unknown) => {
     throw await explainCopy(thrown, chunk, options);
   });
-  if (result.rowsIn !== result.rowsOut) {
+  if (result.rowsIn + result.leftOut !== result.rowsOut) {
     throw new AppError('COPY_COUNT_DIFFERS', {
       table: displayName(chunk.table),
       sent: result.rowsOut,

@@ -7,7 +7,7 @@ import { readTables } from '../pg/catalog/tables.ts';
 import { parseConninfo } from '../pg/conninfo/parse.ts';
 import { connect } from '../pg/connect.ts';
 import type { Session } from '../pg/session.ts';
-import { holdFreshSnapshot, holdSlotSnapshot } from './snapshot-holder.ts';
+import { holdFreshSnapshot, holdSlotSnapshot, type HeldSnapshot } from './snapshot-holder.ts';
 import { openChunkReader, type ReaderOptions } from './chunk-reader.ts';
 
 describe('a commit that is in the WAL but not yet visible, because it waits for a synchronous standby', () => {
@@ -105,8 +105,8 @@ describe('a commit that is in the WAL but not yet visible, because it waits for 
 
 const ANY = { covers: null, settled: null };
 
-function reading(db: TestDatabase, exportedId: string): ReaderOptions {
-  return { open: () => db.open(), control: () => Promise.resolve(db.session), exportedId, throttle: null };
+function reading(db: TestDatabase, held: HeldSnapshot): ReaderOptions {
+  return { open: () => db.open(), control: () => Promise.resolve(db.session), held, throttle: null };
 }
 
 describe('a table rewritten after the snapshot was taken', () => {
@@ -118,7 +118,7 @@ describe('a table rewritten after the snapshot was taken', () => {
     await db.session.query('CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 10)');
     const [table] = await readTables(db.session);
     await using held = await holdFreshSnapshot(() => db.open(), ANY);
-    await using reader = await openChunkReader(reading(db, held.exportedId));
+    await using reader = await openChunkReader(reading(db, held));
     await db.session.query(rewrite);
     const locked = reader.lock([table!], new AbortController().signal);
     await expect(locked).rejects.toMatchObject({ code: 'TABLE_REWRITTEN' });
@@ -128,7 +128,7 @@ describe('a table rewritten after the snapshot was taken', () => {
     await using db = await freshDatabase(15);
     const held = await holdFreshSnapshot(() => db.open(), ANY);
     await held[Symbol.asyncDispose]();
-    await expect(openChunkReader(reading(db, held.exportedId))).rejects.toMatchObject({
+    await expect(openChunkReader(reading(db, held))).rejects.toMatchObject({
       code: 'SNAPSHOT_LOST',
     });
   });

@@ -4,10 +4,12 @@
  */
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
-import { parseLsn, type Lsn } from '../change/lsn.ts';
+import type { Lsn } from '../change/lsn.ts';
 import { coversAllOf, parseSnapshot, type Snapshot } from '../change/snapshot.ts';
+import { otherServer, readServerFacts, relationOf, type ServerFacts } from '../pg/server-facts.ts';
 import type { Session } from '../pg/session.ts';
 import { createSlot, currentSnapshot } from '../pg/slot/create.ts';
+import { insertedWal } from '../pg/wal-position.ts';
 
 export interface HeldSnapshot extends AsyncDisposable {
   readonly text: string;
@@ -16,6 +18,12 @@ export interface HeldSnapshot extends AsyncDisposable {
   readonly exportedId: string;
   /** R of I1: commits up to here are judged by visibility, later ones all apply. */
   readonly readUntil: Lsn;
+  /** Where it is held. */
+  readonly server: ServerFacts;
+  /** Aborts when the holder's session ends by itself; not when it is closed by us. */
+  readonly lost: AbortSignal;
+  /** Asks the holder whether it still lives; one that does not answer soon counts as gone. */
+  isHeld(): Promise<boolean>;
 }
 
 export interface SlotSnapshot extends HeldSnapshot {
@@ -25,13 +33,19 @@ export interface SlotSnapshot extends HeldSnapshot {
 const POLL_MS = 20;
 const COVER_TIMEOUT_MS = 600_000;
 
-/** Creates the slot and holds its snapshot on `holder`, a replication session that belongs to the result. */
+/**
+ * Creates the slot and holds its snapshot on `holder`, a replication session that belongs to the result. Throws OTHER_SERVER when that
+ * has reached another server than `control`: the publication would be on one, the slot on the other.
+ */
 export async function holdSlotSnapshot(
   holder: Session,
   slot: string,
   control: Session,
   waitMs: number,
 ): Promise<SlotSnapshot> {
+  const server = await readServerFacts(holder);
+  const here = await readServerFacts(control);
+  if (relationOf(server, here) !== 'same') throw otherServer('source', here, server);
   const created = await createSlot(holder, slot, control, waitMs);
   await waitUntilCovered(control, created.snapshot);
   return {
@@ -40,6 +54,27 @@ export async function holdSlotSnapshot(
     exportedId: created.exportedId,
     readUntil: created.consistentPoint,
     consistentPoint: created.consistentPoint,
+    server,
+    ...holding(holder),
+  };
+}
+
+const ANSWER_MS = 5_000;
+
+function holding(holder: Session): Pick<HeldSnapshot, 'lost' | 'isHeld' | typeof Symbol.asyncDispose> {
+  const lost = holder.whenLost();
+  return {
+    lost,
+    isHeld: async () => {
+      const answered = new AbortController();
+      const answer = holder.query('SELECT 1').then(
+        () => true,
+        () => false,
+      );
+      const isHeld = await Promise.race([answer, sleep(ANSWER_MS, answered.signal).then(() => false)]);
+      answered.abort();
+      return isHeld;
+    },
     [Symbol.asyncDispose]: () => holder.end(),
   };
 }
@@ -81,7 +116,7 @@ export async function holdFreshSnapshot(open: () => Promise<Session>, needed: Ne
     const holder = await open();
     try {
       const taken = await takeSnapshot(holder);
-      if (isEnough(taken.snapshot, needed)) return { ...taken, [Symbol.asyncDispose]: () => holder.end() };
+      if (isEnough(taken.snapshot, needed)) return { ...taken, ...holding(holder) };
     } catch (thrown) {
       holder.destroy();
       throw thrown;
@@ -96,19 +131,21 @@ function isEnough(snapshot: Snapshot, { covers, settled }: Needed): boolean {
   return (covers === null || coversAllOf(snapshot, covers)) && (settled === null || snapshot.xmin >= settled);
 }
 
-async function takeSnapshot(holder: Session): Promise<Omit<HeldSnapshot, typeof Symbol.asyncDispose>> {
+async function takeSnapshot(holder: Session) {
+  const server = await readServerFacts(holder);
   await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const row = await holder.one(
     `SELECT ${currentSnapshot(holder.version)}::text AS snapshot, pg_catalog.pg_export_snapshot() AS exported`,
   );
   // R is read after the snapshot stands: what committed in between is judged by visibility, what commits later cannot be in it.
-  const { lsn } = await holder.one('SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn');
+  const readUntil = await insertedWal(holder);
   const text = row.snapshot ?? '';
   return {
     text,
     snapshot: parseSnapshot(text),
     exportedId: row.exported ?? '',
-    readUntil: parseLsn(lsn ?? ''),
+    readUntil,
+    server,
   };
 }
 

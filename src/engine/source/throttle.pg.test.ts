@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { readTables } from '../pg/catalog/tables.ts';
-import { relayCopy, type CopyAmount, type CopyPace } from '../pg/wire/copy-relay.ts';
+import type { CopyAmount, CopyPace } from '../pg/wire/copy-pace.ts';
+import { relayCopy } from '../pg/wire/copy-relay.ts';
 import { holdFreshSnapshot } from './snapshot-holder.ts';
 import { CopyThrottle, type CopyLimits } from './throttle.ts';
 import { WHOLE } from '../change/cut.ts';
@@ -140,7 +141,7 @@ async function copyUnit(db: TestDatabase, throttle: CopyThrottle, onBytes: (byte
   await using reader = await openChunkReader({
     open: () => db.open(),
     control: () => Promise.resolve(db.session),
-    exportedId: held.exportedId,
+    held,
     throttle,
   });
   await using writer = await db.open();

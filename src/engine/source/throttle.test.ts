@@ -1,6 +1,6 @@
 /** Who waits how long under shared limits, and what a change of the limits does to those who wait. The clock is that of the test. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Pause } from '../pg/wire/copy-relay.ts';
+import type { Pause } from '../pg/wire/copy-pace.ts';
 import { CopyThrottle, type CopyLimits } from './throttle.ts';
 
 const NEVER = new AbortController().signal;

@@ -7,7 +7,7 @@
  *   T3. New limits hold at once, for those who wait as well; where a limit is lifted they go on.
  */
 import { emptyBucket, spend, waitMs, withRate, type TokenBucket } from '../../base/runtime/token-bucket.ts';
-import type { CopyAmount, CopyPace, Pause } from '../pg/wire/copy-relay.ts';
+import type { CopyAmount, CopyPace, Pause } from '../pg/wire/copy-pace.ts';
 
 /** All positive, a second; null: without limit. Rows and bytes as CopyAmount counts them. */
 export interface CopyLimits {

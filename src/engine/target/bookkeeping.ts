@@ -35,6 +35,11 @@ const TABLES = `
     task_id text NOT NULL, chunk text NOT NULL, snapshot text, read_until pg_lsn, rows bigint NOT NULL, skipped bigint NOT NULL,
     bytes bigint NOT NULL, done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, chunk));
+  -- ranges of oids whose large objects are copied, in the transaction of those objects; made: those that are ours to remove again
+  CREATE TABLE IF NOT EXISTS _opendts.large_object (
+    task_id text NOT NULL, first_oid bigint NOT NULL, last_oid bigint NOT NULL, snapshot text NOT NULL, made oid[] NOT NULL,
+    skipped bigint NOT NULL, bytes bigint NOT NULL, done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, first_oid));
   -- progress of the stream, in the transaction of its changes
   CREATE TABLE IF NOT EXISTS _opendts.lane (
     task_id text NOT NULL, lane int NOT NULL, end_lsn pg_lsn NOT NULL, timeline int NOT NULL, fence bigint NOT NULL,

@@ -85,6 +85,7 @@ export class Window {
 
   /** A TRUNCATE that only these chunks of the table have not seen yet. */
   emptyRanges(table: TargetTable, cut: KeyCut, chunks: readonly number[]): void {
+    this.supersede(table);
     this.close(table);
     this.count++;
     this.tally(table, 1, 0);

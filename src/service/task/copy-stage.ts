@@ -3,6 +3,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { backoffMs } from '../../base/runtime/backoff.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { parseSnapshot } from '../../engine/change/snapshot.ts';
+import { assertSlotUsable, readSlot } from '../../engine/pg/slot/health.ts';
 import { runCopy, type CopyEnd } from '../../engine/pipeline/copy-run.ts';
 import { dropSlot, ensurePublication, setReplicaIdentities } from '../../engine/source/prepare.ts';
 import {
@@ -12,9 +13,13 @@ import {
   type HeldSnapshot,
 } from '../../engine/source/snapshot-holder.ts';
 import { openChunkReader } from '../../engine/source/chunk-reader.ts';
+import { endOfWal } from '../../engine/pg/wal-position.ts';
+import type { Overrun } from '../../engine/source/source-limits.ts';
 import { holdFence, recordedEnd, recordSlot, rememberSourceChange } from '../../engine/target/task-row.ts';
 import { openChunkWriter } from '../../engine/target/chunk-writer.ts';
 import { isComplete, readBooks } from './copy-books.ts';
+import { areLargeObjectsCopied, copyLargeObjects, planLargeObjects } from './copy-large-objects.ts';
+import { endForSource, guardSource } from './guard-source.ts';
 import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';
 import { recheckCopies } from './recheck-copies.ts';
 import { enter, warn, type TaskRun } from './task-run.ts';
@@ -51,7 +56,8 @@ export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
 
 /**
  * Copies what is not done yet and passes the task on to its next phase. `first` is the slot's snapshot when it was taken in this run; it
- * is closed here. Throws TABLES_FAILED, after all others are done, when tables could not be copied (C10).
+ * is closed here. Throws TABLES_FAILED, after all others are done, when tables could not be copied (C10); SOURCE_PROTECTED when the copy
+ * cost the source more than the task allows.
  *
  * Chunks commit without waiting for the disk, so a target that crashes may forget some that were answered. Only the phase's own commit
  * makes them durable, and it is made only where the target still has them all; what it forgot is copied again.
@@ -67,6 +73,7 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
       await held[Symbol.asyncDispose]();
       held = null;
       if (end.kind === 'stopped') run.hooks.signal.throwIfAborted();
+      if (end.kind === 'over') throw await endForSource(run, end.over);
       if (end.kind === 'done') throw tablesFailed(end.failed);
       if (end.kind === 'failed' || (end.kind === 'snapshot-lost' && ++losses >= SNAPSHOT_ATTEMPTS))
         throw end.cause;
@@ -80,11 +87,20 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
 
 async function holdLater(run: TaskRun): Promise<HeldSnapshot> {
   const { slot } = run.task;
-  const hasStreamed = slot !== null && (await recordedEnd(await run.ends.target(), run.taskId)) > slot.lsn;
-  return holdFreshSnapshot(() => run.ends.openSource('holder'), {
+  let hasStreamed = false;
+  if (slot !== null) {
+    const recorded = await recordedEnd(await run.ends.target(), run.taskId);
+    // What is copied now is of use only with the changes since.
+    assertSlotUsable(await readSlot(await run.ends.source(), run.names.slot), run.names.slot, recorded);
+    hasStreamed = recorded > slot.lsn;
+  }
+  const held = await holdFreshSnapshot(() => run.ends.openSource('holder'), {
     covers: slot === null ? null : parseSnapshot(slot.snapshot),
     settled: hasStreamed ? await nextXid(await run.ends.source()) : null,
   });
+  // The stream will have to get to its R: on an idle source what lies before that is flushed only when somebody asks.
+  if (slot !== null) await endOfWal(await run.ends.source());
+  return held;
 }
 
 /** One table: its own error. Several: one error that names them all. */
@@ -101,7 +117,11 @@ function tablesFailed(failed: ReadonlyMap<string, AppError>): AppError {
 const RESTART_PATIENCE_MS = 120_000;
 
 /** A target that restarts is back soon: what was asked of it is asked again. */
-async function patiently<T>(run: TaskRun, ask: () => Promise<T>): Promise<T> {
+async function patiently<T>(
+  run: TaskRun,
+  ask: () => Promise<T>,
+  signal: AbortSignal = run.hooks.signal,
+): Promise<T> {
   const started = performance.now();
   for (let attempt = 1; ; attempt++) {
     try {
@@ -109,9 +129,8 @@ async function patiently<T>(run: TaskRun, ask: () => Promise<T>): Promise<T> {
     } catch (thrown) {
       const passes =
         thrown instanceof AppError && (thrown.code === 'CONNECTION_LOST' || thrown.code === 'CONNECT_FAILED');
-      if (!passes || run.hooks.signal.aborted || performance.now() - started > RESTART_PATIENCE_MS)
-        throw thrown;
-      await sleep(backoffMs(attempt, { firstMs: 200, maxMs: 5_000 }), run.hooks.signal);
+      if (!passes || signal.aborted || performance.now() - started > RESTART_PATIENCE_MS) throw thrown;
+      await sleep(backoffMs(attempt, { firstMs: 200, maxMs: 5_000 }), signal);
     }
   }
 }
@@ -123,28 +142,41 @@ async function passCopy(run: TaskRun): Promise<boolean> {
   return target.transaction(async () => {
     await holdFence(target, run.taskId, run.fence);
     if (!(await readBooks(target, run.taskId, run.tables)).every(isComplete)) return false;
+    if (!(await areLargeObjectsCopied(run, target))) return false;
     await target.query("UPDATE _opendts.task SET phase = 'index' WHERE task_id = $1", [run.taskId]);
     run.task = { ...run.task, phase: 'index' };
     return true;
   });
 }
 
-async function copyUnder(run: TaskRun, held: HeldSnapshot, isFirst: boolean): Promise<CopyEnd> {
+type GuardedEnd = CopyEnd | { readonly kind: 'over'; readonly over: Overrun };
+
+async function copyUnder(run: TaskRun, held: HeldSnapshot, isFirst: boolean): Promise<GuardedEnd> {
+  using guard = guardSource(run, held);
+  const { signal } = guard;
   const openReader = () =>
     openChunkReader({
       open: () => run.ends.openSource('copy'),
       control: () => run.ends.source(),
-      exportedId: held.exportedId,
+      held,
       throttle: run.throttle,
     });
   try {
-    const plan = await patiently(run, async () => {
-      const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
-      if (!isFirst) await recheckCopies(run, books, { held, openReader });
-      return planCopy(run);
-    });
-    return await copyPlanned(run, plan, { held, isFirst, openReader });
+    const plan = await patiently(
+      run,
+      async () => {
+        const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
+        if (!isFirst) await recheckCopies(run, books, { held, openReader, signal });
+        return planCopy(run);
+      },
+      signal,
+    );
+    const largeObjects = await patiently(run, () => planLargeObjects(run, { held, signal }), signal);
+    const tables = await copyPlanned(run, plan, { held, isFirst, openReader, signal });
+    const end = await copyLargeObjects(run, { plan: largeObjects, tables, held, signal });
+    return guard.over === null || end.kind === 'done' ? end : { kind: 'over', over: guard.over };
   } catch (thrown) {
+    if (guard.over !== null) return { kind: 'over', over: guard.over };
     if (thrown instanceof AppError && thrown.code === 'SNAPSHOT_LOST')
       return { kind: 'snapshot-lost', cause: thrown, failed: new Map() };
     throw thrown;
@@ -155,12 +187,13 @@ interface Under {
   readonly held: HeldSnapshot;
   readonly isFirst: boolean;
   readonly openReader: () => ReturnType<typeof openChunkReader>;
+  readonly signal: AbortSignal;
 }
 
 async function copyPlanned(
   run: TaskRun,
   plan: CopyPlan,
-  { held, isFirst, openReader }: Under,
+  { held, isFirst, openReader, signal }: Under,
 ): Promise<CopyEnd> {
   const started = performance.now();
   const { book } = run;
@@ -169,6 +202,7 @@ async function copyPlanned(
     'copy',
     `copying ${plan.tables} tables in ${plan.chunks.length} chunks with ${run.request.jobs} jobs`,
   );
+  book.beginCopy();
   const end = await runCopy({
     taskId: run.taskId,
     fence: run.fence,
@@ -180,7 +214,7 @@ async function copyPlanned(
     openReader,
     openWriter: () => openChunkWriter(() => run.ends.openTarget('copy')),
     failpoints: run.hooks.failpoints,
-    signal: run.hooks.signal,
+    signal,
     onStart: (chunk) => book.copying(chunkLabel(chunk)),
     onPass: (chunk, bytes, rows) => book.passing(chunkLabel(chunk), { bytes, rows }),
     onDone: (chunk, done) => book.copied(chunkLabel(chunk), done),

@@ -1,18 +1,25 @@
 /** The two databases of one task: every session is opened here, under a name that tells whose it is and what for. */
 import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
 import { connect } from '../../engine/pg/connect.ts';
+import { SilenceWatch } from '../../engine/pg/silence-watch.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { applicationName } from '../../engine/source/source-names.ts';
+
+const WATCH_TIMEOUT_S = 10;
+/** A session may be silent for so long before its server is asked whether it is still there. */
+const SILENT_MS = 60_000;
 
 export class Ends implements AsyncDisposable {
   private readonly sourceInfo: ConnInfo;
   private readonly targetInfo: ConnInfo;
   private taskId = 'new';
   private controls: Record<Side, Promise<Session> | null> = { source: null, target: null };
+  private readonly silence: SilenceWatch;
 
-  constructor(source: ConnInfo, target: ConnInfo) {
+  constructor(source: ConnInfo, target: ConnInfo, silentMs = SILENT_MS) {
     this.sourceInfo = source;
     this.targetInfo = target;
+    this.silence = new SilenceWatch({ silentMs, openAside: (side) => this.openAside(side) });
   }
 
   /** From now on sessions carry the task's id; the first two, opened to find it out, are closed. */
@@ -22,19 +29,43 @@ export class Ends implements AsyncDisposable {
   }
 
   openSource(role: string): Promise<Session> {
-    return connect(this.sourceInfo, { side: 'source', applicationName: applicationName(this.taskId, role) });
+    return this.open('source', { role });
+  }
+
+  /** For looking at the source from aside: gives up soon, so that nobody waits for a session that only watches. */
+  openWatch(): Promise<Session> {
+    return this.openAside('source');
   }
 
   openTarget(role: string): Promise<Session> {
-    return connect(this.targetInfo, { side: 'target', applicationName: applicationName(this.taskId, role) });
+    return this.open('target', { role });
   }
 
   openReplication(role: string): Promise<Session> {
-    return connect(this.sourceInfo, {
-      side: 'source',
+    return this.open('source', { role, replication: true });
+  }
+
+  private async open(side: Side, options: { role: string; replication?: boolean }): Promise<Session> {
+    const { role, replication = false } = options;
+    const session = await connect(this.infoOf(side), {
+      side,
       applicationName: applicationName(this.taskId, role),
-      replication: true,
+      replication,
     });
+    return this.silence.add(session);
+  }
+
+  private openAside(side: Side): Promise<Session> {
+    const info = this.infoOf(side);
+    const connectTimeoutSeconds = Math.min(info.connectTimeoutSeconds || WATCH_TIMEOUT_S, WATCH_TIMEOUT_S);
+    return connect(
+      { ...info, connectTimeoutSeconds },
+      { side, applicationName: applicationName(this.taskId, 'watch') },
+    );
+  }
+
+  private infoOf(side: Side): ConnInfo {
+    return side === 'source' ? this.sourceInfo : this.targetInfo;
   }
 
   /** The control session of a side, opened again when it was lost. Asked twice at once, it is opened once. */

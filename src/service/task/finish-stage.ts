@@ -36,6 +36,7 @@ export async function summarize(
   const { book, request } = run;
   const incremental = request.types.has('incremental');
   const final = outcome === 'completed' && !incremental;
+  const { formats, kept, copiedLater } = book.accounts();
   return {
     taskId: run.taskId,
     outcome,
@@ -43,6 +44,10 @@ export async function summarize(
     rowsCopied: book.rowsCopied,
     bytesCopied: book.bytesCopied,
     copyMs: Math.round(book.copyMs),
+    formats,
+    kept,
+    // Where changes are not followed all tables are brought to one moment, and every chunk names it.
+    copiedLater: incremental ? copiedLater : [],
     changesApplied: book.changesApplied,
     transactionsApplied: book.transactionsApplied,
     streamMs: Math.round(book.streamMs),

@@ -48,7 +48,7 @@ async function migrate(
   parts: Pick<TaskRun, 'request' | 'hooks' | 'book' | 'throttle'>,
 ): Promise<MigrationSummary> {
   const { request, hooks } = parts;
-  await using ends = new Ends(request.source, request.target);
+  await using ends = new Ends(request.source, request.target, request.silentMs);
   let run: TaskRun | null = null;
   try {
     run = await prepareTask({ ...parts, ends });

@@ -21,6 +21,7 @@ import {
   type TaskRow,
 } from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
+import { sayNotFollowed } from './copy-large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
 import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
@@ -102,6 +103,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     run,
     found.selected.filter((table) => !recorded(table)),
   );
+  await sayNotFollowed(run);
   hooks.signal.throwIfAborted();
   return run;
 }
@@ -164,6 +166,8 @@ async function check(
     targetTables: await readTables(ends.target),
     targetOf: targetNames(ends.selected, request.rename),
     conflict: request.conflict,
+    wholeDatabase: request.tables.length === 0,
+    jobs: request.jobs,
   });
   const failed = findings.filter((finding) => finding.result === 'failed');
   if (failed.length === 0) return;

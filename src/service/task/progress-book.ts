@@ -1,11 +1,18 @@
 /** Counts what a running migration does, in memory, for whoever looks; the truth that survives is in the target. */
-import type { MigrationProgress, Phase, TableStage } from '../../contract/progress.ts';
+import type {
+  IndexBuild,
+  MigrationProgress,
+  MigrationSummary,
+  Phase,
+  TableStage,
+} from '../../contract/progress.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Durable } from '../../engine/pipeline/stream-run.ts';
 import type { StoredAccount } from '../../engine/target/account.ts';
 import type { DoneChunk } from '../../engine/target/done-chunks.ts';
 import type { ChunkLabel } from './copy-plan.ts';
+import { CopyTotal } from './copy-total.ts';
 import { TableLine } from './table-line.ts';
 
 const POSTGRES_EPOCH_MS = 946_684_800_000;
@@ -15,6 +22,7 @@ export class ProgressBook {
   phase: Phase = 'connect';
   indexesDone = 0;
   indexesTotal = 0;
+  indexBuilds: readonly IndexBuild[] = [];
   copyMs = 0;
   streamMs = 0;
   lagBytes: bigint | null = null;
@@ -22,10 +30,21 @@ export class ProgressBook {
   private transactions = 0n;
   private newestCommitMs: number | null = null;
   private readonly lines = new Map<string, TableLine>();
+  /** Lines of what is copied and is no table: not counted with the tables, nor their rows with those of tables. */
+  private readonly others = new Set<TableLine>();
+  private copy: CopyTotal | null = null;
   private readonly started = performance.now();
 
   register(tables: readonly TableInfo[]): void {
     for (const table of tables) this.lines.set(displayName(table), new TableLine(displayName(table), table));
+  }
+
+  /** A line of something that is copied besides the tables; once for each name. */
+  registerOther(name: string, size: Pick<TableInfo, 'estimatedRows' | 'bytes'>): void {
+    if (this.lines.has(name)) return;
+    const line = new TableLine(name, size);
+    this.lines.set(name, line);
+    this.others.add(line);
   }
 
   /** Changes applied by earlier runs belong to the tables' lines, not to this run's totals. */
@@ -40,6 +59,11 @@ export class ProgressBook {
   /** What the books on the target say of the table's chunks. */
   planned(table: string, chunks: readonly (DoneChunk | null)[]): void {
     this.lines.get(table)?.planned(chunks);
+  }
+
+  /** All tables are planned, and the first chunks are about to start. */
+  beginCopy(): void {
+    this.copy = new CopyTotal([...this.lines.values()]);
   }
 
   format(table: string, format: 'binary' | 'text'): void {
@@ -68,7 +92,8 @@ export class ProgressBook {
 
   /** All tables are where the phase says. */
   all(stage: TableStage): void {
-    for (const line of this.lines.values()) line.stage = stage;
+    for (const line of this.lines.values())
+      line.stage = stage === 'streaming' && this.others.has(line) ? 'copied' : stage;
   }
 
   durable({ transactions, accounts, commitTime }: Durable): void {
@@ -90,11 +115,25 @@ export class ProgressBook {
   }
 
   get rowsCopied(): bigint {
-    return this.sum((line) => line.copied.rows);
+    return this.sum((line) => (this.others.has(line) ? 0n : line.copied.rows));
   }
 
   get bytesCopied(): bigint {
     return this.sum((line) => line.copied.bytes);
+  }
+
+  /** What is worth telling of the tables at the end. */
+  accounts(): Pick<MigrationSummary, 'formats' | 'kept' | 'copiedLater'> {
+    const lines = [...this.lines.values()];
+    const inFormat = (format: string) =>
+      lines.filter((line) => line.format === format && line.chunksDone > 0).length;
+    return {
+      formats: { binary: inFormat('binary'), text: inFormat('text') },
+      kept: lines
+        .filter(({ skipped }) => skipped > 0n)
+        .map(({ table, skipped }) => ({ table, rows: skipped })),
+      copiedLater: lines.filter(({ isLater }) => isLater).map(({ table }) => table),
+    };
   }
 
   private sum(of: (line: TableLine) => bigint): bigint {
@@ -104,7 +143,7 @@ export class ProgressBook {
   }
 
   get tableCount(): number {
-    return this.lines.size;
+    return this.lines.size - this.others.size;
   }
 
   get changesApplied(): bigint {
@@ -135,8 +174,10 @@ export class ProgressBook {
       tables: [...this.lines.values()].map((line) => line.progress()),
       rowsCopied: this.rowsCopied,
       bytesCopied: this.bytesCopied,
+      copy: this.copy?.progress() ?? null,
       indexesDone: this.indexesDone,
       indexesTotal: this.indexesTotal,
+      indexBuilds: this.indexBuilds,
       changesApplied: this.changes,
       transactionsApplied: this.transactions,
       lagBytes: this.lagBytes,

@@ -1,7 +1,7 @@
 /**
  * Brings what was copied under an earlier snapshot to the moment of the one held now. Needed where no stream reconciles two snapshots:
- * in a migration without incremental for every chunk, and always for the chunks of a table that is cut by place, which must all be of
- * one moment. A chunk that the source has not changed since counts as read under the new snapshot; one that it has is taken back and
+ * in a migration without incremental for every chunk, and always for the chunks of a table that must be of one moment (cut by place, or
+ * with a second unique key). A chunk that the source has not changed since counts as read under the new snapshot; one that it has is taken back and
  * copied again. So a copy that is killed at its end does not begin anew, and its result is still of one moment.
  */
 import { AppError } from '../../base/errors/app-error.ts';
@@ -14,6 +14,7 @@ import type { ChunkReader } from '../../engine/source/chunk-reader.ts';
 import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
 import { restampChunks } from '../../engine/target/done-chunks.ts';
 import { isBegun, isComplete, type CopiedTable } from './copy-books.ts';
+import { readKeysOfBothEnds, type IsInEveryKey } from './range-units.ts';
 import { emptyRanges, emptyTables } from './take-back.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
@@ -24,13 +25,25 @@ interface Rechecked {
   readonly changed: readonly number[];
 }
 
+interface Rechecking {
+  readonly held: HeldSnapshot;
+  readonly openReader: () => Promise<ChunkReader>;
+  readonly signal: AbortSignal;
+}
+
 /** Nothing that is done remains of an earlier moment, unless the target's own rows keep us from taking it back (conflict mode ignore). */
 export async function recheckCopies(
   run: TaskRun,
   books: readonly CopiedTable[],
-  { held, openReader }: { held: HeldSnapshot; openReader: () => Promise<ChunkReader> },
+  { held, openReader, signal }: Rechecking,
 ): Promise<void> {
-  const stale = books.filter((one) => isBegun(one) && needsRecheck(run, one, held));
+  const isInEveryKey = await readKeysOfBothEnds(run);
+  const stale = books.filter(
+    (one) =>
+      isBegun(one) &&
+      one.chunks.some((chunk) => chunk !== null && chunk.snapshot !== held.text) &&
+      (!run.request.types.has('incremental') || (!isComplete(one) && isOfOneMoment(one, isInEveryKey))),
+  );
   if (stale.length === 0) return;
   const filenodes = await readFilenodes(
     await run.ends.source(),
@@ -40,18 +53,17 @@ export async function recheckCopies(
   await sideBySide(stale, run.request.jobs, async (waiting) => {
     await using reader = await openReader();
     for (const one of waiting) {
-      run.hooks.signal.throwIfAborted();
+      signal.throwIfAborted();
       const isMoved = one.cut.kind === 'ctid' && one.cut.filenode !== filenodes.get(one.table.oid);
-      results.push(isMoved ? allChanged(one) : await recheck(run, one, { held, reader }));
+      results.push(isMoved ? allChanged(one) : await recheck(run, one, { held, reader, signal }));
     }
   });
   await settle(run, results, held);
 }
 
-/** S1 itself is never held again once lost, so a done chunk without a stamp is of an earlier moment wherever this is asked. */
-function needsRecheck(run: TaskRun, one: CopiedTable, held: HeldSnapshot): boolean {
-  if (run.request.types.has('incremental') && (one.cut.kind !== 'ctid' || isComplete(one))) return false;
-  return one.chunks.some((chunk) => chunk !== null && chunk.snapshot !== held.text);
+/** Also where changes are followed. S1 itself is never held again once lost: a done chunk without a stamp is of an earlier moment. */
+function isOfOneMoment({ table, cut }: CopiedTable, isInEveryKey: IsInEveryKey): boolean {
+  return cut.kind === 'ctid' || (cut.kind === 'key' && !isInEveryKey(table, cut.column));
 }
 
 function doneChunks({ chunks }: CopiedTable): number[] {
@@ -65,11 +77,11 @@ function allChanged(one: CopiedTable): Rechecked {
 async function recheck(
   run: TaskRun,
   one: CopiedTable,
-  { held, reader }: { held: HeldSnapshot; reader: ChunkReader },
+  { held, reader, signal }: { held: HeldSnapshot; reader: ChunkReader; signal: AbortSignal },
 ): Promise<Rechecked> {
   const { table, cut } = one;
   try {
-    await reader.lock([table], run.hooks.signal);
+    await reader.lock([table], signal);
   } catch (thrown) {
     // Rewritten or altered: it is not what was copied, and what else that means, copying it will tell.
     if (thrown instanceof AppError && /^(TABLE_REWRITTEN|TABLE_CHANGED|COPY_FAILED)$/.test(thrown.code))

@@ -1,4 +1,5 @@
 /** Schema migration inside a task: the plan is read anew at each start, and what the target records as done is passed over. */
+import { isShortOfConnections } from '../../engine/pg/connect-failure.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
@@ -7,6 +8,7 @@ import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '
 import { runSteps } from '../../engine/schema/run-steps.ts';
 import { qname } from '../../engine/pg/ident.ts';
 import { readDoneSteps, recordSteps } from '../../engine/target/task-row.ts';
+import { watchIndexBuilds } from './index-watch.ts';
 import type { TaskRun } from './task-run.ts';
 
 export async function planFor(run: TaskRun): Promise<SchemaPlan> {
@@ -28,15 +30,15 @@ export async function runPhases(
   plan: SchemaPlan,
   phases: readonly SchemaPhase[],
 ): Promise<void> {
-  const target = await run.ends.target();
   const isIndex = (step: SchemaStep) => step.phase === 'index';
   for (const phase of phases) {
     const steps = plan.steps.filter((step) => step.phase === phase);
-    const done = await readDoneSteps(target, run.taskId);
+    const done = await readDoneSteps(await run.ends.target(), run.taskId);
     if (phase === 'index') {
       run.book.indexesTotal = steps.length;
       run.book.indexesDone = steps.filter((step) => done.has(step.id)).length;
     }
+    await using _watch = phase === 'index' && steps.length > 0 ? watchIndexBuilds(run) : null;
     await runSteps(steps, {
       open: () => (phase === 'index' ? openBuilder(run) : run.ends.openTarget('schema')),
       jobs: run.request.jobs,
@@ -57,7 +59,11 @@ export async function runPhases(
   }
 }
 
-/** An index is sorted in memory where it fits; a server that is given more keeps it. */
+/**
+ * An index is sorted in memory where it fits; a server that is given more keeps it. How many workers share one build stays the server's
+ * choice: `jobs` builds run side by side, the largest begun first, and each may have two workers by default already, from a pool that the
+ * server limits for all. More would only move them from one build to another, and who has set none wants his cores for something else.
+ */
 const SORT_MEMORY_KB = 256 * 1024;
 
 async function openBuilder(run: TaskRun): Promise<Session> {
@@ -74,12 +80,18 @@ const ANALYZE_BATCH = 50;
 /** Statistics, so that the first queries (ours too) are planned well. The largest tables first, many small ones in one statement. */
 export async function analyze(run: TaskRun): Promise<void> {
   const waiting = run.tables.toSorted((a, b) => (a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0));
+  let workers = Math.min(run.request.jobs, waiting.length);
   const worker = async () => {
-    await using session = await run.ends.openTarget('analyze');
+    await using session = await run.ends.openTarget('analyze').catch((thrown: unknown) => {
+      // Where the server has no connection left, the others do its share.
+      if (workers > 1 && isShortOfConnections(thrown)) return null;
+      throw thrown;
+    });
+    if (session === null) return void workers--;
     while (waiting.length > 0 && !run.hooks.signal.aborted) {
       const size = Math.max(1, Math.min(ANALYZE_BATCH, Math.floor(waiting.length / run.request.jobs / 2)));
       await session.query(`ANALYZE ${waiting.splice(0, size).map(qname).join(', ')}`);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(run.request.jobs, waiting.length) }, worker));
+  await Promise.all(Array.from({ length: workers }, worker));
 }

@@ -7,6 +7,7 @@ import type { QualifiedName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
+import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { SourceNames } from '../../engine/source/source-names.ts';
 import type { TaskRow } from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
@@ -27,9 +28,15 @@ export interface MigrationRequest {
   /** A table that cannot be migrated stops the whole at once, not at the end of its stage (C10). */
   readonly strict: boolean;
   readonly jobs: number;
+  /** The largest part of a table that is copied in one transaction, in bytes; none: as fits the table. */
+  readonly chunkBytes?: bigint;
+  /** After so long without a byte from a server that owes one it is asked, on another connection, whether it is still there. */
+  readonly silentMs?: number;
   readonly until: Until;
   /** Of the full copy; none: as fast as the servers go. */
   readonly limits?: CopyLimits;
+  /** What the full copy may cost the source; none: whatever it takes. */
+  readonly protect?: SourceLimits;
 }
 
 export interface MigrationHooks {

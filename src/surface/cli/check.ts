@@ -20,6 +20,7 @@ import {
   resolveTask,
   withConflict,
   withEnds,
+  withJobs,
   withJson,
   withRename,
   withTables,
@@ -33,7 +34,10 @@ export const checkCommand: CliCommand = {
     const command = program
       .command('check')
       .description('look at both databases, change nothing, and say whether and how the migration would go');
-    return withJson(withConflict(withRename(withTables(withTypes(withEnds(command))))));
+    return withJobs(
+      withJson(withConflict(withRename(withTables(withTypes(withEnds(command)))))),
+      'tables that are to be copied at the same time',
+    );
   },
 
   async run(command, context) {
@@ -68,6 +72,8 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       targetTables: await readTables(target),
       targetOf: targetNames(tables, task.rename),
       conflict: task.conflict,
+      wholeDatabase: task.tables.length === 0,
+      jobs: task.jobs,
     },
     context.signal,
   );

@@ -17,11 +17,13 @@ import { stopExit } from './stop.ts';
 import { endName } from './sides.ts';
 import {
   resolveTask,
+  withChunks,
   withConflict,
   withEnds,
   withJobs,
   withJson,
   withLimits,
+  withProtection,
   withRename,
   withTables,
   withTypes,
@@ -44,7 +46,7 @@ export const migrateCommand: CliCommand = {
     withJson(
       withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
     );
-    return withLimits(withConflict(withRename(command)))
+    return withChunks(withProtection(withLimits(withConflict(withRename(command)))))
       .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
       .option(
         '--until <point>',

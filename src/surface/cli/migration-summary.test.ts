@@ -11,6 +11,9 @@ function summary(change: Partial<MigrationSummary>): string {
     rowsCopied: 1000n,
     bytesCopied: 2_000_000n,
     copyMs: 1000,
+    formats: { binary: 2, text: 1 },
+    kept: [],
+    copiedLater: [],
     changesApplied: 5n,
     transactionsApplied: 1n,
     streamMs: 1000,
@@ -39,6 +42,24 @@ describe('the summary of a migration', () => {
 
   it('that was stopped says that running again goes on', () => {
     expect(summary({ outcome: 'stopped', final: false })).toContain('goes on where it was');
+  });
+
+  it('tells the formats, what the target kept, and what was copied later; the first few by name', () => {
+    const kept = [
+      { table: 'sales.orders', rows: 12n },
+      { table: 'sales.items', rows: 1n },
+    ];
+    const copiedLater = Array.from({ length: 7 }, (_, at) => `s.t${at}`);
+    const text = summary({ kept, copiedLater });
+    expect(text).toContain('  formats   2 tables binary, 1 text\n');
+    expect(text).toContain('  kept      13 rows of the target: 12 in sales.orders, 1 in sales.items\n');
+    expect(text).toContain(
+      '  later     7 tables copied under a later snapshot: s.t0, s.t1, s.t2, s.t3, s.t4, and 2 others\n',
+    );
+  });
+
+  it('leaves out what there is nothing to say of', () => {
+    expect(summary({ formats: { binary: 0, text: 0 } })).not.toMatch(/formats|kept|later snapshot/);
   });
 
   it('obeys no control character of a name', () => {

@@ -39,9 +39,34 @@ function facts(summary: MigrationSummary): Fact[] {
     ['tables', count(tables)],
     // A run that goes on after the copy has copied nothing itself.
     ['copied', copyMs > 0 || rowsCopied > 0n ? copied : null],
+    ...copyFacts(summary),
     ...streamFacts(summary),
     ['took', duration(elapsedMs)],
   ];
+}
+
+function copyFacts({ formats: { binary, text }, kept, copiedLater }: MigrationSummary): Fact[] {
+  const formats = `${many(binary, 'table')} binary, ${count(text)} text`;
+  const rows = kept.reduce((sum, table) => sum + table.rows, 0n);
+  const where = some(kept.map((table) => `${count(table.rows)} in ${printable(table.table)}`));
+  return [
+    ['formats', binary + text > 0 ? formats : null],
+    ['kept', kept.length > 0 ? `${many(rows, 'row')} of the target: ${where}` : null],
+    [
+      'later',
+      copiedLater.length > 0
+        ? `${many(copiedLater.length, 'table')} copied under a later snapshot: ${some(copiedLater.map(printable))}`
+        : null,
+    ],
+  ];
+}
+
+const SOME = 5;
+
+/** The first few, and how many more there are; JSON has them all. */
+function some(words: readonly string[]): string {
+  const more = words.length - SOME;
+  return [...words.slice(0, SOME), ...(more > 0 ? [`and ${many(more, 'other')}`] : [])].join(', ');
 }
 
 function streamFacts(summary: MigrationSummary): Fact[] {

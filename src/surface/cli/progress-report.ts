@@ -1,9 +1,10 @@
 /** Tells on stderr how a migration goes: a live view on a terminal, else one line every five seconds, in words or in JSON. */
-import type { MigrationEvent, MigrationProgress } from '../../contract/progress.ts';
+import type { IndexBuild, MigrationEvent, MigrationProgress } from '../../contract/progress.ts';
 import type { CliContext } from './context.ts';
 import { toJson } from './json.ts';
 import { openLiveView } from './live-view.ts';
 import { progressView } from './progress-view.ts';
+import { percent } from './quantities.ts';
 import { rateMeter, type Rates } from './rates.ts';
 import { painter, printable } from './text.ts';
 
@@ -38,7 +39,7 @@ function liveReport(context: CliContext): ProgressReport {
     follow(progress) {
       tick = () => {
         const now = progress();
-        view.paint(progressView(now, meter(now), { columns: stderr.columns, rows: stderr.rows }));
+        view.paint(progressView(now, meter(now), { columns: stderr.columns, rows: stderr.rows }, paint));
       };
       tick();
       timer = setInterval(tick, REPAINT_MS);
@@ -64,6 +65,8 @@ function lineReport({ stderr }: CliContext, line: (words: Words) => string): Pro
         const now = progress();
         say({ level: 'info', ...progressWords(now, meter(now)) });
       };
+      // The first line has a speed, too.
+      meter(progress());
       timer = setInterval(tick, LINE_MS);
     },
     [Symbol.dispose]: () => clearInterval(timer),
@@ -72,7 +75,8 @@ function lineReport({ stderr }: CliContext, line: (words: Words) => string): Pro
 
 /** The same facts as the live view, by name; speeds per second. */
 export function progressWords(progress: MigrationProgress, rates: Rates): Words {
-  const { tables, rowsCopied, bytesCopied, indexesDone, indexesTotal, lagBytes, lagSeconds } = progress;
+  const { tables, rowsCopied, bytesCopied, copy, indexesDone, indexesTotal, lagBytes, lagSeconds } = progress;
+  const eta = copy?.etaSeconds ?? null;
   const at = (...stages: string[]) => tables.filter((table) => stages.includes(table.stage)).length;
   return {
     phase: progress.phase,
@@ -80,10 +84,18 @@ export function progressWords(progress: MigrationProgress, rates: Rates): Words 
     tables: tables.length,
     copying: at('copying'),
     copied: at('copied', 'streaming', 'done'),
-    rows: rowsCopied,
-    bytes: bytesCopied,
+    failed: at('failed'),
+    share: copy && Math.floor(copy.share * 10_000) / 10_000,
+    chunks: copy && `${copy.chunksDone}/${copy.chunksTotal}`,
+    rows: copy?.rows ?? rowsCopied,
+    bytes: copy?.bytes ?? bytesCopied,
     bytes_per_s: Math.round(rates.bytes),
+    bytes_estimate: copy?.bytesEstimate ?? null,
+    rows_estimate: copy?.rowsEstimate ?? null,
+    eta_low_s: eta?.low ?? null,
+    eta_high_s: eta?.high ?? null,
     indexes: `${indexesDone}/${indexesTotal}`,
+    building: progress.indexBuilds.map(buildWords).join(', ') || null,
     changes: progress.changesApplied,
     transactions: progress.transactionsApplied,
     changes_per_s: Math.round(rates.changes),
@@ -91,6 +103,10 @@ export function progressWords(progress: MigrationProgress, rates: Rates): Words 
     lag_s: lagSeconds,
     elapsed_ms: Math.round(progress.elapsedMs),
   };
+}
+
+function buildWords({ table, index, phase, share }: IndexBuild): string {
+  return `${index ?? 'index'} on ${table}: ${phase}${share === null ? '' : ` ${percent(share)}`}`;
 }
 
 /** `key=value` words; what is unknown is left out, what holds a space is quoted. */

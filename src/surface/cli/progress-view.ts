@@ -1,8 +1,9 @@
 /** A running migration as lines for a terminal. Pure: what the live view paints, a few times a second. */
 import type { MigrationProgress, TableProgress, TableStage } from '../../contract/progress.ts';
-import { count, duration, size } from './quantities.ts';
+import { count, duration, percent, size, timeLeft } from './quantities.ts';
 import type { Rates } from './rates.ts';
-import { printable } from './text.ts';
+import { tableLine } from './table-progress.ts';
+import { fitted, plain, printable, type Paint } from './text.ts';
 
 export interface Extent {
   readonly columns: number;
@@ -11,19 +12,26 @@ export interface Extent {
 
 const ORDER: readonly TableStage[] = ['copying', 'failed', 'streaming', 'copied', 'waiting', 'done'];
 
-/** Phase and totals first, then as many tables as fit: those at work first, then the largest. */
-export function progressView(progress: MigrationProgress, rates: Rates, extent: Extent): string[] {
-  const head = [phaseLine(progress), totalsLine(progress, rates), ''];
+/** Phase and totals first, then the indexes being built and as many tables as fit: those at work first, then the largest. */
+export function progressView(
+  progress: MigrationProgress,
+  rates: Rates,
+  extent: Extent,
+  paint: Paint = (_, text) => text,
+): string[] {
+  const head = [phaseLine(progress), totalsLine(progress, rates), ''].map(plain);
   // One line stays for "and more", one for the cursor.
-  const room = Math.max(0, extent.rows - head.length - 2);
-  const shown = progress.tables.toSorted(byInterest).slice(0, room);
+  const space = Math.max(0, extent.rows - head.length - 2);
+  const builds = indexLines(progress).slice(0, space).map(plain);
+  const shown = progress.tables.toSorted(byInterest).slice(0, space - builds.length);
   const width = Math.min(40, Math.max(0, ...shown.map((table) => printable(table.table).length)));
   const hidden = progress.tables.length - shown.length;
   return [
     ...head,
-    ...shown.map((table) => tableLine(table, width)),
-    ...(hidden > 0 ? [`  … and ${count(hidden)} more`] : []),
-  ].map((line) => line.slice(0, extent.columns - 1));
+    ...builds,
+    ...shown.map((table) => tableLine(table, rates.tables.get(table.table) ?? null, width)),
+    ...(hidden > 0 ? [plain(`  … and ${count(hidden)} more`)] : []),
+  ].map((line) => fitted(line, extent.columns - 1, paint));
 }
 
 function byInterest(a: TableProgress, b: TableProgress): number {
@@ -47,10 +55,10 @@ function phaseLine({ phase, tables, elapsedMs }: MigrationProgress): string {
 
 function totalsLine(progress: MigrationProgress, rates: Rates): string {
   const { rowsCopied, bytesCopied, indexesDone, indexesTotal, changesApplied } = progress;
+  if (progress.phase === 'copy' && progress.copy) return copyLine(progress.copy, rates);
   return [
     `${count(rowsCopied)} rows`,
     size(bytesCopied),
-    `${size(rates.bytes)}/s`,
     ...(indexesTotal > 0 ? [`indexes ${indexesDone}/${indexesTotal}`] : []),
     ...(changesApplied > 0n
       ? [`${count(changesApplied)} changes, ${count(Math.round(rates.changes))}/s`]
@@ -59,30 +67,32 @@ function totalsLine(progress: MigrationProgress, rates: Rates): string {
   ].join('   ');
 }
 
+/** What matters most first: a narrow terminal cuts the end. */
+function copyLine(copy: NonNullable<MigrationProgress['copy']>, rates: Rates): string {
+  const { share, bytes, bytesEstimate, rows, rowsEstimate, chunksDone, chunksTotal, etaSeconds } = copy;
+  return [
+    percent(share),
+    `${size(bytes)}${bytesEstimate === null ? '' : ` of about ${size(bytesEstimate)}`}`,
+    `${size(rates.bytes)}/s`,
+    timeLeft(etaSeconds),
+    `${count(rows)} rows${rowsEstimate === null ? '' : ` of about ${count(rowsEstimate)}`}`,
+    `chunks ${count(chunksDone)}/${count(chunksTotal)}`,
+  ].join('   ');
+}
+
+function indexLines({ phase, indexBuilds }: MigrationProgress): string[] {
+  if (phase !== 'index') return [];
+  return indexBuilds.map(({ table, index, phase: doing, share }) =>
+    [
+      `  ${index === null ? 'index' : printable(index)} on ${printable(table)}`,
+      doing,
+      ...(share === null ? [] : [percent(share)]),
+    ].join('  '),
+  );
+}
+
 /** Bytes of the source's log not applied yet, and how old the newest applied change is. */
 function lag({ lagBytes, lagSeconds }: Pick<MigrationProgress, 'lagBytes' | 'lagSeconds'>): string {
   if (lagBytes === null) return 'unknown';
   return lagSeconds === null ? size(lagBytes) : `${size(lagBytes)}, ${duration(lagSeconds * 1000)}`;
-}
-
-const BAR = 20;
-
-function tableLine(table: TableProgress, width: number): string {
-  const { rows, rowsEstimate, stage, inserts, updates, deletes } = table;
-  const name = printable(table.table);
-  const shown = name.length > width ? `${name.slice(0, width - 1)}…` : name.padEnd(width);
-  const changes = inserts + updates + deletes;
-  const estimate = rowsEstimate ?? 0n;
-  // The estimate comes from statistics and may be too low.
-  const share = stage === 'copying' && estimate > 0n ? Math.min(0.99, Number(rows) / Number(estimate)) : null;
-  return [
-    `  ${shown}  ${stage.padEnd(9)}`,
-    ...(share === null
-      ? []
-      : [`[${'#'.repeat(Math.round(share * BAR)).padEnd(BAR, '.')}] ${Math.floor(share * 100)} %`]),
-    // A run that goes on after the copy does not know how many rows an earlier one copied.
-    ...(stage === 'streaming' && rows === 0n ? [] : [`${count(rows)} rows`]),
-    ...(table.bytes > 0n ? [size(table.bytes)] : []),
-    ...(changes > 0n ? [`+${count(inserts)} ~${count(updates)} -${count(deletes)}`] : []),
-  ].join('  ');
 }

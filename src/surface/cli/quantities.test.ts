@@ -1,6 +1,6 @@
 /** Numbers as people read them. */
 import { describe, expect, it } from 'vitest';
-import { count, duration, many, secondsRange, size } from './quantities.ts';
+import { count, duration, many, percent, secondsRange, size, timeLeft } from './quantities.ts';
 
 describe('quantities', () => {
   it.each([
@@ -35,6 +35,20 @@ describe('quantities', () => {
     [[80, 600], '1.3–10 min'],
     [[1440, 6840], '0.4–1.9 h'],
   ] as const)('the range %s is %s', (range, text) => expect(secondsRange(range)).toBe(text));
+
+  it.each([
+    [{ low: 720, high: 1080 }, '12 to 18 min left'],
+    [{ low: 3, high: 9 }, '3 to 9 s left'],
+    [{ low: 3000, high: 9000 }, '0.8 to 2.5 h left'],
+    [{ low: 0, high: 0 }, '0 s left'],
+    [null, 'time left unknown'],
+  ])('the time left of %o is %s', (seconds, text) => expect(timeLeft(seconds)).toBe(text));
+
+  it.each([
+    [0, '0 %'],
+    [0.9999, '99 %'],
+    [1, '100 %'],
+  ])('the share %s is %s', (share, text) => expect(percent(share)).toBe(text));
 
   it('has a plural', () =>
     expect([many(1, 'row'), many(0n, 'row'), many(2000n, 'row')]).toEqual(['1 row', '0 rows', '2,000 rows']));

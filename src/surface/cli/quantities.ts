@@ -1,4 +1,5 @@
 /** Counts, sizes and times as people read them. Pure; bigints stay whole until they are short enough to show. */
+import type { SecondsLeft } from '../../contract/progress.ts';
 
 /** `1234567` as `1,234,567`. */
 export function count(value: bigint | number): string {
@@ -29,13 +30,23 @@ export function duration(ms: number): string {
 }
 
 /** A range of seconds in hours, or in minutes or seconds when hours would read 0.0: `0.4–1.9 h`. */
-export function secondsRange([low, high]: readonly [low: number, high: number]): string {
+export function secondsRange([low, high]: readonly [low: number, high: number], to = '–'): string {
   const [divisor, unit] = high >= 3600 ? [3600, 'h'] : high >= 120 ? [60, 'min'] : [1, 's'];
   const show = (seconds: number) => {
     const value = seconds / divisor;
     return value < 10 && divisor > 1 ? value.toFixed(1) : String(Math.ceil(value));
   };
-  return show(low) === show(high) ? `${show(high)} ${unit}` : `${show(low)}–${show(high)} ${unit}`;
+  return show(low) === show(high) ? `${show(high)} ${unit}` : `${show(low)}${to}${show(high)} ${unit}`;
+}
+
+/** `12 to 18 min left`, or that it is not known. */
+export function timeLeft(seconds: SecondsLeft | null): string {
+  return seconds === null ? 'time left unknown' : `${secondsRange([seconds.low, seconds.high], ' to ')} left`;
+}
+
+/** A share as whole percent, which are 100 only when nothing is left. */
+export function percent(share: number): string {
+  return `${Math.floor(share * 100)} %`;
 }
 
 /** `noun` or its plural after a count: `1 table`, `2,000 tables`. */

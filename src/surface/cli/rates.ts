@@ -7,6 +7,8 @@ export interface Rates {
   readonly bytes: number;
   /** Per second, in the stream. */
   readonly changes: number;
+  /** Bytes per second of the tables that are being copied. */
+  readonly tables: ReadonlyMap<string, number>;
 }
 
 const WINDOW_MS = 5000;
@@ -20,11 +22,21 @@ export function rateMeter(): (progress: MigrationProgress) => Rates {
     while (samples[1] && progress.elapsedMs - samples[1].elapsedMs >= WINDOW_MS) samples.shift();
     const [oldest = progress] = samples;
     const seconds = (progress.elapsedMs - oldest.elapsedMs) / 1000;
-    const speed = (before: bigint, now: bigint) => (seconds > 0 ? Number(now - before) / seconds : 0);
+    // An attempt that failed takes back what it had counted.
+    const speed = (before: bigint, now: bigint, over = seconds) =>
+      over > 0 ? Math.max(0, Number(now - before) / over) : 0;
+    // What earlier runs have copied of a table is known from the plan of the copy on, and is no speed.
+    const planned = samples.find(({ copy }) => copy !== null) ?? progress;
+    const since = (progress.elapsedMs - planned.elapsedMs) / 1000;
+    const before = new Map(planned.tables.map(({ table, bytes }) => [table, bytes]));
+    const copying = progress.tables.filter(({ stage }) => stage === 'copying');
     return {
       rows: speed(oldest.rowsCopied, progress.rowsCopied),
       bytes: speed(oldest.bytesCopied, progress.bytesCopied),
       changes: speed(oldest.changesApplied, progress.changesApplied),
+      tables: new Map(
+        copying.map(({ table, bytes }) => [table, speed(before.get(table) ?? bytes, bytes, since)] as const),
+      ),
     };
   };
 }

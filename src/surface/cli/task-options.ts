@@ -10,6 +10,7 @@ import {
 } from '../../contract/task-spec.ts';
 import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
+import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { CopyLimits } from '../../engine/source/throttle.ts';
 import { readTaskFile, type TaskFileSpec } from '../../service/task/task-file.ts';
 import type { CliContext } from './context.ts';
@@ -30,6 +31,9 @@ export interface TaskFlags {
   readonly maxQueries?: number;
   readonly maxRows?: number;
   readonly maxMegabytes?: number;
+  readonly maxSnapshotAge?: number;
+  readonly maxRetainedWal?: number;
+  readonly chunkMegabytes?: number;
 }
 
 export interface Ends {
@@ -47,6 +51,8 @@ export interface Task extends Ends {
   readonly strict: boolean;
   readonly jobs: number;
   readonly limits: CopyLimits;
+  readonly protect: SourceLimits;
+  readonly chunkBytes?: bigint;
 }
 
 export function withEnds(command: Command): Command {
@@ -122,10 +128,46 @@ export function withLimits(command: Command): Command {
     .option('--max-queries <n>', 'full copy: at most so many statements a second on the source', parseRate);
 }
 
+export function withProtection(command: Command): Command {
+  return command
+    .option(
+      '--max-snapshot-age <n>',
+      'full copy: end it when its snapshot is older than so many transactions of the source',
+      parseCount,
+    )
+    .option(
+      '--max-retained-wal <gb>',
+      'full copy: end it and drop the slot when the source keeps more than so many gigabytes of WAL for it',
+      parseRate,
+    );
+}
+
+export function withChunks(command: Command): Command {
+  return command.option(
+    '--chunk-megabytes <n>',
+    'largest part of a table that is copied in one transaction (default: 32 to 256, by size and jobs)',
+    parseRate,
+  );
+}
+
 function parseRate(text: string): number {
   const rate = Number(text);
   if (!(rate > 0) || !Number.isFinite(rate)) throw new InvalidArgumentError('Write a number above 0.');
   return rate;
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('Write a whole number above 0.');
+  return Number(text);
+}
+
+function resolveProtection(flags: TaskFlags, file: TaskFileSpec): SourceLimits {
+  const age = flags.maxSnapshotAge ?? file.protect?.snapshotAge ?? null;
+  const gigabytes = flags.maxRetainedWal ?? file.protect?.retainedWal ?? null;
+  return {
+    snapshotAge: age === null ? null : BigInt(age),
+    retainedWal: gigabytes === null ? null : BigInt(Math.round(gigabytes * 1e9)),
+  };
 }
 
 /** Flags win over the task file, limit by limit. */
@@ -156,6 +198,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       strict: true,
     })
     .parse({});
+  const chunk = flags.chunkMegabytes ?? file.chunkMegabytes;
   return {
     ...resolveEnds(flags, file, context),
     types: new Set(flags.types ?? file.types ?? defaults.types),
@@ -168,6 +211,8 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     strict: flags.strict ?? file.strict ?? defaults.strict,
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     limits: resolveLimits(flags, file),
+    protect: resolveProtection(flags, file),
+    ...(chunk === undefined ? {} : { chunkBytes: BigInt(Math.max(1, Math.round(chunk * 1e6))) }),
   };
 }
 

@@ -28,7 +28,7 @@ export function table(
   );
 }
 
-const COLOURS = { red: 31, green: 32, yellow: 33, bold: 1 } as const;
+const COLOURS = { red: 31, green: 32, yellow: 33, bold: 1, dim: 2 } as const;
 
 /** Colours text for a terminal that wants colours; else gives it back as it is. */
 export type Paint = (colour: keyof typeof COLOURS, text: string) => string;
@@ -36,4 +36,23 @@ export type Paint = (colour: keyof typeof COLOURS, text: string) => string;
 export function painter({ config }: CliContext, output: Output): Paint {
   const wanted = output.isTTY && !config.noColor && !config.dumbTerminal;
   return (colour, text) => (wanted ? `\x1b[${COLOURS[colour]}m${text}\x1b[0m` : text);
+}
+
+/** A piece of a line, coloured or not. */
+export type Cell = readonly [text: string, colour?: keyof typeof COLOURS];
+
+export function plain(text: string): Cell[] {
+  return [[text]];
+}
+
+/** The cells side by side, cut at so many columns: colours take none, and are never cut in the middle. */
+export function fitted(cells: readonly Cell[], columns: number, paint: Paint): string {
+  let room = Math.max(0, columns);
+  return cells
+    .map(([text, colour]) => {
+      const shown = text.slice(0, room);
+      room -= shown.length;
+      return colour && shown !== '' ? paint(colour, shown) : shown;
+    })
+    .join('');
 }

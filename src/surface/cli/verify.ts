@@ -5,6 +5,7 @@ import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { selectTables } from '../../engine/selection/selection.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
+import { verifyLargeObjects, type LargeObjectVerdict } from '../../engine/verify/large-objects.ts';
 import { verifyTables, type TablePair, type TableVerdict } from '../../engine/verify/verify.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
@@ -35,18 +36,23 @@ export const verifyCommand: CliCommand = {
     const task = resolveTask(flags, context);
     const pairs = await readPairs(task, context);
     context.stderr.write(`comparing ${many(pairs.length, 'table')} …\n`);
-    const verdicts = await verifyTables(pairs, {
+    const options = {
       openSource: () => openSide(task, 'source', 'verify'),
       openTarget: () => openSide(task, 'target', 'verify'),
       jobs: task.jobs,
       signal: context.signal,
       onVerdict: () => {},
-    });
-    const identical = verdicts.every(({ verdict }) => verdict === 'identical');
+    };
+    const verdicts = await verifyTables(pairs, options);
+    // They are copied with the whole database only.
+    const largeObjects = task.tables.length === 0 ? await verifyLargeObjects(options) : null;
+    const identical = withLargeObjects(verdicts, largeObjects).every(
+      ({ verdict }) => verdict === 'identical',
+    );
     context.stdout.write(
       flags.json
-        ? document({ kind: 'Verification', data: { identical, tables: verdicts } })
-        : verdictLines(verdicts, context)
+        ? document({ kind: 'Verification', data: { identical, tables: verdicts, largeObjects } })
+        : verdictLines(verdicts, largeObjects, context)
             .map((line) => `${line}\n`)
             .join(''),
     );
@@ -67,9 +73,21 @@ async function tablesByName(session: Session): Promise<Map<string, TablePair['so
   return new Map((await readTables(session)).map((info) => [nameKey(info), info]));
 }
 
-function verdictLines(verdicts: readonly TableVerdict[], context: CliContext): string[] {
+function withLargeObjects(
+  verdicts: readonly TableVerdict[],
+  largeObjects: LargeObjectVerdict | null,
+): TableVerdict[] {
+  return largeObjects === null ? [...verdicts] : [...verdicts, largeObjects];
+}
+
+function verdictLines(
+  verdicts: readonly TableVerdict[],
+  largeObjects: LargeObjectVerdict | null,
+  context: CliContext,
+): string[] {
   const paint = painter(context, context.stdout);
-  const rows = verdicts.map(({ table: name, verdict, sourceRows, targetRows, reason }) => [
+  const all = withLargeObjects(verdicts, largeObjects);
+  const rows = all.map(({ table: name, verdict, sourceRows, targetRows, reason }) => [
     name,
     verdict,
     count(sourceRows),
@@ -80,12 +98,18 @@ function verdictLines(verdicts: readonly TableVerdict[], context: CliContext): s
     'source rows',
     'target rows',
   ]);
-  const bad = verdicts.filter(({ verdict }) => verdict !== 'identical');
+  const isBad = ({ verdict }: TableVerdict) => verdict !== 'identical';
+  const badTables = verdicts.filter(isBad);
   const total = verdicts.reduce((sum, { sourceRows }) => sum + sourceRows, 0n);
+  const where = [
+    ...(badTables.length > 0 ? [`${count(badTables.length)} of ${many(verdicts.length, 'table')}`] : []),
+    ...(largeObjects !== null && isBad(largeObjects) ? ['large objects'] : []),
+  ];
+  const objects = largeObjects === null ? '' : `, ${many(largeObjects.sourceRows, 'large object')}`;
   return [
     ...lines,
-    bad.length === 0
-      ? paint('green', `identical: ${many(verdicts.length, 'table')}, ${many(total, 'row')}`)
-      : paint('red', `differences found in ${count(bad.length)} of ${many(verdicts.length, 'table')}`),
+    where.length === 0
+      ? paint('green', `identical: ${many(verdicts.length, 'table')}, ${many(total, 'row')}${objects}`)
+      : paint('red', `differences found in ${where.join(' and in ')}`),
   ];
 }

@@ -10,11 +10,16 @@ export interface SlotRow {
   /** reserved, extended, unreserved or lost (13+). */
   readonly walStatus: string | null;
   readonly retainedBytes: bigint;
+  /** How much more may be written before the slot is in danger (13+); null without a limit of the server's own. */
+  readonly safeBytes: bigint | null;
 }
 
 /** Null when there is no slot of that name in the session's database. */
 export async function readSlot(session: Session, slot: string): Promise<SlotRow | null> {
-  const status = session.version >= 130_000 ? 'wal_status' : 'NULL::text AS wal_status';
+  const status =
+    session.version >= 130_000
+      ? 'wal_status, safe_wal_size'
+      : 'NULL::text AS wal_status, NULL::text AS safe_wal_size';
   const [row] = await session.query(
     `SELECT slot_name, active_pid, confirmed_flush_lsn, ${status},
             pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::bigint AS retained
@@ -29,6 +34,7 @@ export async function readSlot(session: Session, slot: string): Promise<SlotRow 
     confirmed: parseLsn(row.confirmed_flush_lsn ?? '0/0'),
     walStatus: row.wal_status ?? null,
     retainedBytes: BigInt(row.retained ?? '0'),
+    safeBytes: row.safe_wal_size == null ? null : BigInt(row.safe_wal_size),
   };
 }
 

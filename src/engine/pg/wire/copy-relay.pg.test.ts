@@ -6,14 +6,8 @@ import { sleep } from '../../../base/runtime/sleep.ts';
 import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
 import { connect } from '../connect.ts';
 import type { Session } from '../session.ts';
-import {
-  CopyError,
-  relayCopy,
-  type CopyAmount,
-  type CopyPace,
-  type CopyResult,
-  type CopyStatements,
-} from './copy-relay.ts';
+import type { CopyAmount, CopyPace } from './copy-pace.ts';
+import { CopyError, relayCopy, type CopyResult, type CopyStatements } from './copy-relay.ts';
 
 const NEVER = new AbortController().signal;
 const TEXT = { out: 'COPY public.t TO STDOUT', in: 'COPY public.t FROM STDIN' };
@@ -139,6 +133,31 @@ describe.each([
     expect(await target.session.one(CONTENT)).toEqual(await source.session.one(CONTENT));
     expect(seen).toMatchObject({ rows: 2041, bytes: paced.told, most: 10_000 });
     expect(seen.pauses).toBeGreaterThan(2041 / 7 + 1_200);
+  });
+});
+
+describe('a COPY whose rows are looked at', () => {
+  it('arrives as it left when nothing is changed, and without the rows that the transform leaves out', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(15);
+    await source.session.query(FILL);
+    await target.session.query('CREATE TABLE public.t (id int, v text, b bytea)');
+    await using from = await source.open();
+    await using to = await target.open();
+    const all = await relay(from, to, { ...TEXT, transform: (row) => row });
+    expect(all).toMatchObject({ rowsOut: 2041, rowsIn: 2041, leftOut: 0 });
+    expect(await target.session.one(CONTENT)).toEqual(await source.session.one(CONTENT));
+    await target.session.query('TRUNCATE public.t');
+    const some = await relay(from, to, {
+      ...TEXT,
+      transform: (row) => (Number(row[0]) % 2 === 0 ? [row[0] ?? null, null, row[2] ?? null] : null),
+    });
+    expect(some).toMatchObject({ rowsOut: 2041, rowsIn: 1021, leftOut: 1020 });
+    expect(
+      await target.session.one(
+        'SELECT count(*)::text AS n, count(v)::text AS v FROM public.t WHERE id % 2 = 0',
+      ),
+    ).toEqual({ n: '1021', v: '0' });
   });
 });
 

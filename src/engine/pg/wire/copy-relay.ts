@@ -5,7 +5,8 @@
  *   2. CopyData messages have the same form in both directions, so their bytes go over as they come, also parts of a message:
  *      memory does not depend on the size of a row;
  *   3. the target's full send buffer pauses the source's socket, and so does the pace; it flows again when neither holds it;
- *   4. both sides end with a command tag whose row counts must be equal (the caller compares, P4).
+ *   4. where rows must be looked at, whole messages are decoded, transformed and encoded on their way (copy-rows.ts);
+ *   5. both sides end with a command tag whose row counts must be equal (the caller compares, P4).
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  */
 import { PgError, sqlstateOf } from '../pg-error.ts';
@@ -19,11 +20,15 @@ import {
   rowsOfTag,
   TYPE,
 } from './messages.ts';
+import { transformMessage, type RowTransform } from './copy-rows.ts';
+import type { CopyAmount, CopyPace, Pause } from './copy-pace.ts';
 import type { Wire } from './wire.ts';
 
 export interface CopyResult {
   readonly rowsOut: number;
   readonly rowsIn: number;
+  /** Rows that the transform left out: rowsOut is rowsIn and these. */
+  readonly leftOut: number;
   /** Payload bytes of the rows. */
   readonly bytes: number;
 }
@@ -53,28 +58,10 @@ export interface CopyStatements {
   readonly in: string;
   /** Told the bytes and rows as they pass. */
   readonly onPass: (bytes: number, rows: number) => void;
+  /** Both statements must use the text format then. */
+  readonly transform?: RowTransform | null;
   /** Without one the copy runs as fast as both ends can. */
   readonly pace?: CopyPace | null;
-}
-
-/** Rows, and bytes as they go over the network: each row with its message's head. */
-export interface CopyAmount {
-  readonly rows: number;
-  readonly bytes: number;
-}
-
-/** A copy standing still. */
-export interface Pause {
-  /** `goOn` will not be called any more. */
-  cancel(): void;
-}
-
-/** Slows one copy down. */
-export interface CopyPace {
-  /** The most to let through at once: positive, may change at any time. */
-  readonly grain: CopyAmount;
-  /** Told what has just passed. Null: go on; else the copy stands still until `goOn` is called, never before this returns. */
-  spend(passed: CopyAmount, goOn: () => void): Pause | null;
 }
 
 /** Relays one COPY. Throws CopyError; then both connections are cut, because one of them is in the middle of a COPY. */
@@ -124,6 +111,7 @@ class Relay {
   private rowsIn = -1;
   private bytes = 0;
   private rows = 0;
+  private leftOut = 0;
   private ready = 0;
   /** Bytes of the current CopyData message that are still to come. */
   private passing = 0;
@@ -152,7 +140,13 @@ class Relay {
       chunk: (bytes) => this.onSource(bytes),
       closed: (error) => this.fail('source', error),
     });
-    this.to.write(queryMessage(this.statements.in));
+    this.ask(this.to, queryMessage(this.statements.in));
+  }
+
+  /** Until it has answered, its server must show signs of life. */
+  private ask(wire: Wire, message: Buffer): void {
+    wire.answerDue = true;
+    wire.write(message);
   }
 
   /** No timer outlives the relay. */
@@ -166,16 +160,21 @@ class Relay {
   }
 
   private onTarget(type: number, payload: Buffer): void {
-    if (type === TYPE.copyIn) this.from.write(queryMessage(this.statements.out));
-    else if (type === TYPE.error) this.fail('target', parseErrorResponse(payload));
+    if (type === TYPE.copyIn) {
+      // It only listens now.
+      this.to.answerDue = false;
+      this.ask(this.from, queryMessage(this.statements.out));
+    } else if (type === TYPE.error) this.fail('target', parseErrorResponse(payload));
     else if (type === TYPE.commandComplete) this.rowsIn = rowsOfTag(payload);
-    else if (type === TYPE.ready) this.finishOne();
+    else if (type === TYPE.ready) this.finishOne(this.to);
   }
 
   /** Runs of CopyData bytes are forwarded as one slice; everything else goes through the frame reader. */
   private onSource(bytes: Buffer): void {
     const chunk = this.carried.length > 0 ? Buffer.concat([this.carried, bytes]) : bytes;
     this.carried = NOTHING;
+    const { transform } = this.statements;
+    if (transform) return this.decodeAll(chunk, transform);
     let offset = 0;
     while (offset < chunk.length) {
       if (this.pause !== null || this.isHeaderCutAt(chunk, offset)) {
@@ -185,6 +184,23 @@ class Relay {
       if (this.passing === 0 && !this.isCopyDataAt(chunk, offset)) offset = this.feedControl(chunk, offset);
       else offset = this.forwardRun(chunk, offset);
     }
+  }
+
+  /** The decoding path: every row of the chunk is looked at, what is left of them goes on in one piece. */
+  private decodeAll(chunk: Buffer, transform: RowTransform): void {
+    const messages: Buffer[] = [];
+    let ended = false;
+    this.control.feed(chunk, (type, payload) => {
+      if (type === TYPE.copyData) {
+        const message = transformMessage(payload, transform);
+        if (message === null) this.leftOut++;
+        else messages.push(message);
+        this.bytes += message === null ? 0 : message.length - HEADER;
+      } else if (type === TYPE.copyDone) ended = true;
+      else this.onSourceFrame(type, payload);
+    });
+    if (messages.length > 0) this.forward(Buffer.concat(messages), messages.length);
+    if (ended) this.to.write(copyDoneMessage);
   }
 
   /** Lets CopyData bytes through, as many as there are and the pace takes at once, and returns the offset behind them. */
@@ -230,9 +246,9 @@ class Relay {
     if (type === TYPE.error) this.fail('source', parseErrorResponse(payload));
     // The end of a binary COPY is a message of its own; its beginning comes with the first row.
     else if (type === TYPE.copyOut) this.rowless = payload[0] === 1 ? 1 : 0;
-    else if (type === TYPE.copyDone) this.to.write(copyDoneMessage);
+    else if (type === TYPE.copyDone) this.ask(this.to, copyDoneMessage);
     else if (type === TYPE.commandComplete) this.rowsOut = rowsOfTag(payload);
-    else if (type === TYPE.ready) this.finishOne();
+    else if (type === TYPE.ready) this.finishOne(this.from);
   }
 
   private forward(bytes: Buffer, messages: number): void {
@@ -269,9 +285,15 @@ class Relay {
     if (!this.draining && this.pause === null) this.from.resume();
   }
 
-  private finishOne(): void {
+  private finishOne(wire: Wire): void {
+    wire.answerDue = false;
     this.ready++;
     if (this.ready === 2)
-      this.done.resolve({ rowsOut: this.rowsOut, rowsIn: this.rowsIn, bytes: this.bytes });
+      this.done.resolve({
+        rowsOut: this.rowsOut,
+        rowsIn: this.rowsIn,
+        leftOut: this.leftOut,
+        bytes: this.bytes,
+      });
   }
 }

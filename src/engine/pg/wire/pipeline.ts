@@ -46,12 +46,15 @@ export class Pipeline {
     try {
       if (forgets) this.forget();
       for (const statement of statements) this.send(statement);
+      this.wire.answerDue = true;
       this.wire.write(SYNC);
       return await promise;
     } catch (thrown) {
       // What followed the error was not parsed: the names of this batch cannot be relied on.
       this.names.clear();
       throw thrown instanceof PgError ? thrown : this.session.explain(thrown);
+    } finally {
+      this.wire.answerDue = false;
     }
   }
 

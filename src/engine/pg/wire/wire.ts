@@ -13,6 +13,8 @@ export interface WireHandler {
 export class Wire {
   private handler: WireHandler | null = null;
   private endedBy: Error | null = null;
+  /** Said by whoever uses it: the server is to say something now. */
+  answerDue = false;
   private readonly socket: Duplex;
   private readonly giveBack: () => void;
   private readonly onData = (bytes: Buffer) => this.handler?.chunk(bytes);

@@ -1,12 +1,16 @@
 /** Free connections on both ends for the sessions of a migration. */
 import type { Session } from '../../pg/session.ts';
 import type { Check, Finding } from '../check.ts';
-import { finding } from '../finding.ts';
+import { counted, finding } from '../finding.ts';
 
-/** Two jobs with their checks, control and stream; more jobs take one more each. */
-const NEEDED = 8;
+/**
+ * Beside one for each job. Source: the control session, the snapshot's holder, the watch; the stream takes the holder's place. Target:
+ * the control session and, later, the one that applies changes.
+ */
+const BESIDE_JOBS = { source: 3, target: 2 };
 
-async function judge(session: Session, check: string): Promise<Finding> {
+async function judge(session: Session, jobs: number, check: string): Promise<Finding> {
+  const needed = jobs + BESIDE_JOBS[session.side];
   const row = await session.one(
     `SELECT least(
               pg_catalog.current_setting('max_connections')::int - ${reserved(session.version)}
@@ -19,11 +23,11 @@ async function judge(session: Session, check: string): Promise<Finding> {
        FROM pg_catalog.pg_roles r, pg_catalog.pg_database d
       WHERE r.rolname = current_user AND d.datname = pg_catalog.current_database()`,
   );
-  const evidence = `${row.free} free, about ${NEEDED} needed, max_connections = ${row.max_connections}`;
-  return Number(row.free) >= NEEDED
+  const evidence = `${row.free} free, ${needed} needed for ${counted(jobs, 'job')}, max_connections = ${row.max_connections}`;
+  return Number(row.free) >= needed
     ? finding(check, 'passed', { what: `the ${session.side} has free connections`, evidence })
     : finding(check, 'alert', {
-        what: `the ${session.side} has few free connections`,
+        what: `the ${session.side} has few free connections: the copy would run with fewer jobs, or wait`,
         evidence,
         fix: '-- end idle sessions, raise max_connections or the limit of the role or database, or give fewer --jobs',
       });
@@ -39,7 +43,7 @@ function reserved(version: number): string {
 
 export const connections: Check = {
   name: 'connections',
-  async run({ source, target }) {
-    return [await judge(source, this.name), await judge(target, this.name)];
+  async run({ source, target, jobs }) {
+    return [await judge(source, jobs, this.name), await judge(target, jobs, this.name)];
   },
 };

@@ -1,0 +1,79 @@
+/** Workers that get no connection, against a server that refuses them. */
+import { randomBytes } from 'node:crypto';
+import { expect, it } from 'vitest';
+import { freshDatabase } from '../../../test/database.ts';
+import { noFailpoints } from '../../base/runtime/failpoint.ts';
+import { WHOLE } from '../change/cut.ts';
+import { readTables } from '../pg/catalog/tables.ts';
+import { connect } from '../pg/connect.ts';
+import { openChunkReader } from '../source/chunk-reader.ts';
+import { holdFreshSnapshot } from '../source/snapshot-holder.ts';
+import { openChunkWriter } from '../target/chunk-writer.ts';
+import { planLoad } from '../target/load-plan.ts';
+import { runCopy, type CopyChunk } from './copy-run.ts';
+
+it('all but one worker retire where the server has no connection left; the last one tries until its patience ends', async () => {
+  await using db = await freshDatabase(17);
+  const role = `r_${randomBytes(4).toString('hex')}`;
+  await db.session.query(
+    `CREATE ROLE ${role} LOGIN PASSWORD 'only-here' CONNECTION LIMIT 0; CREATE TABLE a (id int); CREATE TABLE b (id int); CREATE TABLE c (id int)`,
+  );
+  try {
+    await using held = await holdFreshSnapshot(() => db.open(), { covers: null, settled: null });
+    const chunks: CopyChunk[] = (await readTables(db.session)).map((table) => ({
+      id: table.name,
+      // None shares a transaction with another.
+      bytesEstimate: 10n ** 9n,
+      load: planLoad(table, table, { mode: 'fill', mayLack: false }),
+      read: { table, cut: WHOLE, chunk: 0, columns: ['id'], binary: true },
+    }));
+    const left: number[] = [];
+    let tries = 0;
+    const started = performance.now();
+    const end = await runCopy({
+      taskId: 'none',
+      fence: 1n,
+      chunks,
+      jobs: 3,
+      strict: false,
+      stamp: null,
+      openReader: () => {
+        tries++;
+        return openChunkReader({
+          open: () =>
+            connect(
+              { ...db.info, user: role, password: 'only-here' },
+              { side: 'source', applicationName: 'test' },
+            ),
+          control: () => Promise.resolve(db.session),
+          held,
+          throttle: null,
+        });
+      },
+      openWriter: () => openChunkWriter(() => db.open()),
+      failpoints: noFailpoints,
+      patienceMs: 1_500,
+      signal: new AbortController().signal,
+      onStart: () => {},
+      onPass: () => {},
+      onDone: () => {},
+      onVoid: () => {},
+      onTableFailed: () => {},
+      onFewerWorkers: (workers) => left.push(workers),
+    });
+    expect(left).toEqual([2, 1]);
+    expect(tries).toBeGreaterThan(4);
+    expect(performance.now() - started).toBeGreaterThan(1_400);
+    expect(performance.now() - started).toBeLessThan(10_000);
+    expect(end).toMatchObject({
+      kind: 'failed',
+      cause: {
+        code: 'CONNECT_FAILED',
+        message: expect.stringContaining(`too many connections for role "${role}"`),
+        remedy: 'The server is full: end sessions, or raise max_connections.',
+      },
+    });
+  } finally {
+    await db.session.query(`DROP ROLE ${role}`);
+  }
+});

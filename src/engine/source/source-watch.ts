@@ -1,0 +1,157 @@
+/**
+ * Asks the source now and then, while a copy runs, what the copy costs it. A watch that fails or gets no answer changes nothing: it
+ * tries again later, on a new session, and neither the copy nor the process waits for it.
+ */
+import { displayName } from '../change/relation.ts';
+import { readSlot } from '../pg/slot/health.ts';
+import type { Session } from '../pg/session.ts';
+import {
+  judgeSource,
+  type LockWaiter,
+  type Overrun,
+  type SourceLimits,
+  type SourceState,
+} from './source-limits.ts';
+import { applicationName } from './source-names.ts';
+
+export interface SourceWatch {
+  readonly taskId: string;
+  readonly limits: SourceLimits;
+  /** Null where the migration has none. */
+  readonly slot: string | null;
+  /** A session of the watch's own; must not try for ever. */
+  readonly open: () => Promise<Session>;
+  /** Each warning once. */
+  readonly onWarning: (message: string) => void;
+  /** The last call. The session may still be used until the result resolves. */
+  readonly onOverrun: (over: Overrun, session: Session) => Promise<void>;
+  readonly everyMs?: number;
+  /** After so long without an answer another session asks. */
+  readonly answerMs?: number;
+}
+
+/** The first question is asked after one interval: most copies are over by then. */
+const EVERY_MS = 3_000;
+const ANSWER_MS = 15_000;
+/** After failures the watch asks less often, up to so many intervals apart. */
+const SLOWEST = 16;
+const FAILURES_TO_TELL = 3;
+
+/** Runs until it is disposed of. */
+export function watchSource(watch: SourceWatch): Disposable {
+  const running = new Watch(watch);
+  return { [Symbol.dispose]: () => running.stop() };
+}
+
+class Watch {
+  private readonly watch: SourceWatch;
+  private readonly told = new Set<string>();
+  private session: Session | null = null;
+  private timer: NodeJS.Timeout;
+  private failures = 0;
+  private stopped = false;
+
+  constructor(watch: SourceWatch) {
+    this.watch = watch;
+    this.timer = this.schedule();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    void this.session?.end();
+  }
+
+  private schedule(): NodeJS.Timeout {
+    const pause = (this.watch.everyMs ?? EVERY_MS) * Math.min(2 ** this.failures, SLOWEST);
+    return setTimeout(() => void this.turn(), pause).unref();
+  }
+
+  private async turn(): Promise<void> {
+    try {
+      await this.poll();
+      this.failures = 0;
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+    if (!this.stopped) this.timer = this.schedule();
+  }
+
+  private fail(thrown: unknown): void {
+    void this.session?.end();
+    this.session = null;
+    if (this.stopped || ++this.failures < FAILURES_TO_TELL) return;
+    const { snapshotAge, retainedWal } = this.watch.limits;
+    if (snapshotAge === null && retainedWal === null) return;
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    this.tell('blind', `The source cannot be watched, so its limits are not kept at present: ${reason}`);
+  }
+
+  private async poll(): Promise<void> {
+    if (this.session === null || this.session.isEnded) {
+      const opened = await this.watch.open();
+      if (this.stopped) return opened.end();
+      this.session = opened;
+    }
+    const { session } = this;
+    const cut = setTimeout(() => session.destroy(), this.watch.answerMs ?? ANSWER_MS).unref();
+    try {
+      const verdict = judgeSource(await readSourceState(session, this.watch), this.watch.limits);
+      if (this.stopped) return;
+      if (verdict.kind === 'warn') for (const { key, message } of verdict.warnings) this.tell(key, message);
+      if (verdict.kind === 'abort') {
+        this.stopped = true;
+        await this.watch.onOverrun(verdict.over, session).finally(() => session.end());
+      }
+    } finally {
+      clearTimeout(cut);
+    }
+  }
+
+  private tell(key: string, message: string): void {
+    if (this.told.has(key)) return;
+    this.told.add(key);
+    this.watch.onWarning(message);
+  }
+}
+
+/** Reads only what there is a limit for, and who waits. */
+export async function readSourceState(
+  session: Session,
+  { taskId, limits, slot }: Pick<SourceWatch, 'taskId' | 'limits' | 'slot'>,
+): Promise<SourceState> {
+  return {
+    snapshotAge: limits.snapshotAge === null ? null : await readSnapshotAge(session, taskId),
+    slot: slot === null ? 'none' : ((await readSlot(session, slot)) ?? 'gone'),
+    waiters: await readWaiters(session, taskId),
+  };
+}
+
+/** Workers keep the snapshot alive even when its holder is gone. */
+async function readSnapshotAge(session: Session, taskId: string): Promise<bigint | null> {
+  const { age } = await session.one(
+    `SELECT max(pg_catalog.age(a.backend_xmin))::text AS age FROM pg_catalog.pg_stat_activity a
+      WHERE a.application_name IN ($1, $2) AND a.datname = pg_catalog.current_database()`,
+    [applicationName(taskId, 'holder'), applicationName(taskId, 'copy')],
+  );
+  return age == null ? null : BigInt(age);
+}
+
+/** ACCESS SHARE, the lock of our reads, keeps out nothing but ACCESS EXCLUSIVE. */
+async function readWaiters(session: Session, taskId: string): Promise<LockWaiter[]> {
+  const rows = await session.query(
+    `SELECT DISTINCT w.pid::text AS pid, n.nspname AS schema, c.relname AS name
+       FROM pg_catalog.pg_stat_activity a
+       JOIN pg_catalog.pg_locks h ON h.pid = a.pid AND h.granted AND h.locktype = 'relation' AND h.mode = 'AccessShareLock'
+       JOIN pg_catalog.pg_locks w ON w.relation = h.relation AND w.database = h.database AND NOT w.granted
+                                 AND w.locktype = 'relation' AND w.mode = 'AccessExclusiveLock'
+       JOIN pg_catalog.pg_class c ON c.oid = w.relation
+       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE a.application_name = $1 AND a.datname = pg_catalog.current_database()`,
+    [applicationName(taskId, 'copy')],
+  );
+  return rows.map(({ pid, schema, name }) => ({
+    pid: pid ?? '',
+    table: displayName({ schema: schema ?? '', name: name ?? '' }),
+  }));
+}

@@ -1,0 +1,158 @@
+/**
+ * A network that can break, between a migration and one of its servers: forwards connections to a host and port, and cuts them, falls
+ * silent, slows down or heals when a test says so.
+ */
+import { connect as dial, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
+
+/** One forwarded connection and what has passed on it. */
+export interface ProxyLink {
+  /** Bytes from client to server, and back. */
+  readonly sent: number;
+  readonly received: number;
+}
+
+export interface TcpProxy extends AsyncDisposable {
+  readonly port: number;
+  /** The same connection, by way of the proxy. */
+  through(info: ConnInfo): ConnInfo;
+  /** Ends connections with a reset, on both sides; returns how many. All of them unless told which. */
+  cut(which?: (link: ProxyLink) => boolean): number;
+  /**
+   * Half-open: the sockets stay, no byte passes any more, and neither side hears when the other goes. Returns how many connections that
+   * are. With `newOnes`, connections made from now on are accepted and silent too.
+   */
+  silence(options?: { which?: (link: ProxyLink) => boolean; newOnes?: boolean }): number;
+  /** What was held back goes on. */
+  heal(): void;
+  /** At most so many bytes a second on each connection and in each direction; null is without limit. */
+  limit(bytesPerSecond: number | null): void;
+  links(): readonly ProxyLink[];
+  /** Resolves once a connection is one of these. */
+  until(which: (link: ProxyLink) => boolean): Promise<void>;
+}
+
+const TICK_MS = 20;
+
+class Link implements ProxyLink {
+  sent = 0;
+  received = 0;
+  silent = false;
+  readonly client: Socket;
+  readonly server: Socket;
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly held = new Set<Socket>();
+
+  constructor(client: Socket, server: Socket, rate: () => number | null) {
+    this.client = client;
+    this.server = server;
+    this.forward(client, server, { count: (bytes) => (this.sent += bytes), rate });
+    this.forward(server, client, { count: (bytes) => (this.received += bytes), rate });
+  }
+
+  private forward(
+    from: Socket,
+    to: Socket,
+    { count, rate }: { count: (bytes: number) => void; rate: () => number | null },
+  ): void {
+    from.on('data', (bytes) => {
+      count(bytes.length);
+      const isFull = !to.write(bytes);
+      const limit = rate();
+      if (isFull) to.once('drain', () => this.resume(from));
+      else if (limit !== null) this.later(() => this.resume(from), (bytes.length / limit) * 1000);
+      if (isFull || limit !== null) from.pause();
+    });
+    from.on('end', () => to.end());
+    from.on('error', () => to.resetAndDestroy());
+    from.on('close', () => to.destroy());
+  }
+
+  private later(work: () => void, ms: number): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      work();
+    }, ms);
+    this.timers.add(timer);
+  }
+
+  private resume(socket: Socket): void {
+    if (this.silent) this.held.add(socket);
+    else socket.resume();
+  }
+
+  silence(): void {
+    this.silent = true;
+    for (const socket of [this.client, this.server]) {
+      this.held.add(socket);
+      socket.pause();
+    }
+  }
+
+  heal(): void {
+    this.silent = false;
+    for (const socket of this.held) socket.resume();
+    this.held.clear();
+  }
+
+  cut(): void {
+    for (const timer of this.timers) clearTimeout(timer);
+    this.client.resetAndDestroy();
+    this.server.resetAndDestroy();
+  }
+}
+
+/** Listens on a port of its own. */
+export async function startProxy(host: string, port: number): Promise<TcpProxy> {
+  const links = new Set<Link>();
+  let rate: number | null = null;
+  let isSilent = false;
+  const listener = createServer((client) => {
+    const server = dial(port, host);
+    client.setNoDelay(true);
+    server.setNoDelay(true);
+    const link = new Link(client, server, () => rate);
+    links.add(link);
+    const gone = () => links.delete(link);
+    client.once('close', gone);
+    server.once('close', gone);
+    if (isSilent) link.silence();
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const own = (listener.address() as AddressInfo).port;
+  const chosen = (which: (link: ProxyLink) => boolean = () => true) => [...links].filter(which);
+  const cut: TcpProxy['cut'] = (which) => {
+    const some = chosen(which);
+    for (const link of some) link.cut();
+    return some.length;
+  };
+  return {
+    port: own,
+    through: (info) => ({
+      ...info,
+      hosts: info.hosts.map((one) => ({ ...one, host: '127.0.0.1', address: null, port: own })),
+    }),
+    cut,
+    silence: ({ which, newOnes = false } = {}) => {
+      isSilent = newOnes;
+      const some = chosen(which);
+      for (const link of some) link.silence();
+      return some.length;
+    },
+    heal: () => {
+      isSilent = false;
+      for (const link of links) link.heal();
+    },
+    limit: (bytesPerSecond) => {
+      rate = bytesPerSecond;
+    },
+    links: () => [...links],
+    until: async (which) => {
+      while (chosen(which).length === 0) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    },
+    [Symbol.asyncDispose]: async () => {
+      cut();
+      await new Promise<void>((resolve) => listener.close(() => resolve()));
+    },
+  };
+}
