@@ -44,6 +44,7 @@ export class Session implements AsyncDisposable {
   private readonly driver: DriverClient;
   private wire: Wire | null = null;
   private answersDue = 0;
+  private turn: Promise<void> = Promise.resolve();
   private lost: unknown = null;
   private ended = false;
 
@@ -87,29 +88,33 @@ export class Session implements AsyncDisposable {
 
   /** Runs one statement; with values through the extended protocol. Rows come as text. Server errors are PgError; a lost connection is CONNECTION_LOST. */
   async query<R extends Row = Row>(sql: string, values?: readonly (string | null)[]): Promise<R[]> {
-    this.answersDue++;
-    try {
-      const result =
-        values === undefined ? await this.client.query(sql) : await this.client.query(sql, [...values]);
-      // Several statements in one string give several results: the last one counts.
-      const last: unknown = Array.isArray(result) ? result.at(-1) : result;
-      return (last as pg.QueryResult<R>).rows;
-    } catch (thrown) {
-      throw this.explain(fromDriver(thrown));
-    } finally {
-      this.answersDue--;
-    }
+    const result = await this.inTurn(() =>
+      values === undefined ? this.client.query(sql) : this.client.query(sql, [...values]),
+    );
+    // Several statements in one string give several results: the last one counts.
+    const last: unknown = Array.isArray(result) ? result.at(-1) : result;
+    return (last as pg.QueryResult<R>).rows;
   }
 
   /** Runs one statement and says how many rows it touched. */
   async count(sql: string): Promise<number> {
+    return (await this.inTurn(() => this.client.query(sql))).rowCount ?? 0;
+  }
+
+  /** A session may be shared: who asks while a statement runs waits until it has its answer. */
+  private async inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    const before = this.turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.turn = promise;
+    await before;
     this.answersDue++;
     try {
-      return (await this.client.query(sql)).rowCount ?? 0;
+      return await ask();
     } catch (thrown) {
       throw this.explain(fromDriver(thrown));
     } finally {
       this.answersDue--;
+      resolve();
     }
   }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { planBatches } from './copy-order.ts';
-import type { CopyChunk } from './copy-run.ts';
+import type { CopyChunk } from './copy-hand.ts';
 
 const MIB = 1024n * 1024n;
 

@@ -1,5 +1,5 @@
 /** In which order chunks are copied, and which share a transaction. Pure. */
-import type { CopyChunk } from './copy-run.ts';
+import type { CopyChunk } from './copy-hand.ts';
 
 /** Chunks of one transaction. */
 export type Batch = readonly CopyChunk[];

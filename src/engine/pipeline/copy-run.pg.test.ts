@@ -10,7 +10,8 @@ import { openChunkReader } from '../source/chunk-reader.ts';
 import { holdFreshSnapshot } from '../source/snapshot-holder.ts';
 import { openChunkWriter } from '../target/chunk-writer.ts';
 import { planLoad } from '../target/load-plan.ts';
-import { runCopy, type CopyChunk } from './copy-run.ts';
+import { openHand, type CopyChunk } from './copy-hand.ts';
+import { runCopy } from './copy-run.ts';
 
 it('all but one worker retire where the server has no connection left; the last one tries until its patience ends', async () => {
   await using db = await freshDatabase(17);
@@ -18,6 +19,8 @@ it('all but one worker retire where the server has no connection left; the last 
   await db.session.query(
     `CREATE ROLE ${role} LOGIN PASSWORD 'only-here' CONNECTION LIMIT 0; CREATE TABLE a (id int); CREATE TABLE b (id int); CREATE TABLE c (id int)`,
   );
+  const login = { ...db.info, user: role, password: 'only-here' };
+  const signal = new AbortController().signal;
   try {
     await using held = await holdFreshSnapshot(() => db.open(), { covers: null, settled: null });
     const chunks: CopyChunk[] = (await readTables(db.session)).map((table) => ({
@@ -29,31 +32,28 @@ it('all but one worker retire where the server has no connection left; the last 
     }));
     const left: number[] = [];
     let tries = 0;
+    const open = () => {
+      tries++;
+      return connect(login, { side: 'source', applicationName: 'test' });
+    };
+    const control = () => Promise.resolve(db.session);
     const started = performance.now();
     const end = await runCopy({
-      taskId: 'none',
-      fence: 1n,
       chunks,
       jobs: 3,
       strict: false,
-      stamp: null,
-      openReader: () => {
-        tries++;
-        return openChunkReader({
-          open: () =>
-            connect(
-              { ...db.info, user: role, password: 'only-here' },
-              { side: 'source', applicationName: 'test' },
-            ),
-          control: () => Promise.resolve(db.session),
-          held,
-          throttle: null,
-        });
-      },
-      openWriter: () => openChunkWriter(() => db.open()),
-      failpoints: noFailpoints,
+      openHand: () =>
+        openHand({
+          openReader: () => openChunkReader({ open, control, held, throttle: null }),
+          openWriter: () => openChunkWriter(() => db.open()),
+          taskId: 'none',
+          fence: 1n,
+          stamp: null,
+          failpoints: noFailpoints,
+          signal,
+        }),
       patienceMs: 1_500,
-      signal: new AbortController().signal,
+      signal,
       onStart: () => {},
       onPass: () => {},
       onDone: () => {},
@@ -64,7 +64,6 @@ it('all but one worker retire where the server has no connection left; the last 
     expect(left).toEqual([2, 1]);
     expect(tries).toBeGreaterThan(4);
     expect(performance.now() - started).toBeGreaterThan(1_400);
-    expect(performance.now() - started).toBeLessThan(10_000);
     expect(end).toMatchObject({
       kind: 'failed',
       cause: {

@@ -4,37 +4,20 @@
  */
 import { toAppError, type AppError } from '../../base/errors/app-error.ts';
 import { backoffMs } from '../../base/runtime/backoff.ts';
-import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { displayName } from '../change/relation.ts';
-import type { ChunkRead, ChunkReader } from '../source/chunk-reader.ts';
-import type { HeldSnapshot } from '../source/snapshot-holder.ts';
-import type { ChunkWriter } from '../target/chunk-writer.ts';
 import type { DoneChunk } from '../target/done-chunks.ts';
-import type { LoadPlan } from '../target/load-plan.ts';
 import { fateOf } from './copy-fate.ts';
+import type { CopyChunk, CopyHand } from './copy-hand.ts';
 import { planBatches, type Batch } from './copy-order.ts';
 
-export interface CopyChunk {
-  /** Stable over restarts. */
-  readonly id: string;
-  readonly bytesEstimate: bigint;
-  readonly load: LoadPlan;
-  readonly read: Omit<ChunkRead, 'onPass' | 'copyIn'>;
-}
-
 export interface CopyRun {
-  readonly taskId: string;
-  readonly fence: bigint;
   readonly chunks: readonly CopyChunk[];
   readonly jobs: number;
   /** A table that cannot be copied ends the run at once. */
   readonly strict: boolean;
-  /** What "done" is recorded with; null for the slot's own snapshot, under which every streamed change applies. */
-  readonly stamp: Pick<HeldSnapshot, 'text' | 'readUntil'> | null;
-  readonly openReader: () => Promise<ChunkReader>;
-  readonly openWriter: () => Promise<ChunkWriter>;
-  readonly failpoints: Failpoints;
+  /** Opens one more pair of connections. Throws CONNECT_FAILED or SNAPSHOT_LOST. */
+  readonly openHand: () => Promise<CopyHand>;
   /** How long a batch may fail to reach its servers; by default as long as a restart may take. */
   readonly patienceMs?: number;
   readonly signal: AbortSignal;
@@ -78,11 +61,6 @@ export async function runCopy(run: CopyRun): Promise<CopyEnd> {
     : { kind: 'snapshot-lost', cause, failed: crew.failed };
 }
 
-interface Ends {
-  readonly reader: ChunkReader;
-  readonly writer: ChunkWriter;
-}
-
 /** The workers of one run and what they share. */
 class Crew {
   private readonly run: CopyRun;
@@ -105,19 +83,19 @@ class Crew {
   }
 
   private async worker(): Promise<void> {
-    let ends: Ends | null = null;
+    let hand: CopyHand | null = null;
     try {
       for (let batch = this.next(); batch; batch = this.next()) {
-        const left = await this.copy(batch, ends);
+        const left = await this.copy(batch, hand);
         if (left === 'retired') return;
-        ends = left;
+        hand = left;
       }
       this.workers--;
     } catch (thrown) {
       this.workers--;
       if (!this.run.signal.aborted) this.failure ??= toAppError(thrown);
     } finally {
-      await close(ends);
+      await hand?.[Symbol.asyncDispose]();
     }
   }
 
@@ -132,21 +110,22 @@ class Crew {
   }
 
   /** A lost connection costs the batch's attempt, not the run: both ends are opened anew while the snapshot is held. */
-  private async copy(batch: Batch, current: Ends | null): Promise<Ends | null | 'retired'> {
+  private async copy(batch: Batch, current: CopyHand | null): Promise<CopyHand | null | 'retired'> {
     const { run } = this;
-    let ends = current;
+    let hand = current;
     let failingSince = performance.now();
     for (let attempt = 1; ; attempt++) {
       try {
-        ends ??= await open(run);
+        hand ??= await run.openHand();
         // Reaching both ends again counts: what took long was the copy itself.
         if (attempt > 1) failingSince = performance.now();
-        await copyBatch(run, batch, ends);
-        return ends;
+        const done = await hand.copy(batch, run);
+        report(run, batch, done);
+        return hand;
       } catch (thrown) {
-        const isOpening = ends === null;
-        await close(ends);
-        ends = null;
+        const isOpening = hand === null;
+        await hand?.[Symbol.asyncDispose]();
+        hand = null;
         for (const chunk of batch) run.onVoid(chunk);
         const error = toAppError(thrown);
         if (run.signal.aborted) throw error;
@@ -206,43 +185,8 @@ function tableOf(chunk: CopyChunk): string {
   return displayName(chunk.read.table);
 }
 
-async function open(run: CopyRun): Promise<Ends> {
-  const reader = await run.openReader();
-  try {
-    return { reader, writer: await run.openWriter() };
-  } catch (thrown) {
-    await reader[Symbol.asyncDispose]();
-    throw thrown;
-  }
-}
-
-async function close(ends: Ends | null): Promise<void> {
-  await ends?.reader[Symbol.asyncDispose]();
-  await ends?.writer[Symbol.asyncDispose]();
-}
-
-async function copyBatch(run: CopyRun, batch: Batch, { reader, writer }: Ends): Promise<void> {
+function report(run: CopyRun, batch: Batch, done: readonly DoneChunk[]): void {
   const chunks = new Map(batch.map((chunk) => [chunk.id, chunk]));
-  await reader.lock(
-    batch.map(({ read }) => read.table),
-    run.signal,
-  );
-  const write = {
-    taskId: run.taskId,
-    fence: run.fence,
-    chunks: batch,
-    snapshot: run.stamp?.text ?? null,
-    readUntil: run.stamp?.readUntil ?? null,
-    beforeCommit: () => run.failpoints.pass('copy.before-unit-commit'),
-  };
-  const done = await writer.write(write, (id) => {
-    const chunk = chunks.get(id);
-    if (!chunk) throw new Error(`unknown chunk ${id}`);
-    run.onStart(chunk);
-    const onPass = (bytes: number, rows: number) => run.onPass(chunk, bytes, rows);
-    return reader.send({ ...chunk.read, copyIn: chunk.load.copyIn, onPass }, writer.session, run.signal);
-  });
-  run.failpoints.pass('copy.after-unit-commit');
   for (const one of done) {
     const chunk = chunks.get(one.id);
     if (chunk) run.onDone(chunk, one);

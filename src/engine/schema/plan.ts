@@ -155,7 +155,9 @@ function withWaits(steps: readonly SchemaStep[], waiting: ReadonlySet<string>): 
   const byId = new Map(steps.map((step) => [step.id, step]));
   return steps.map((step) => {
     if (!waiting.has(step.id)) return step;
-    const ofTable = (indexes.get(step.owner) ?? []).flatMap(({ id }) => (needs(id, step.id, byId) ? [] : [id]));
+    const ofTable = (indexes.get(step.owner) ?? []).flatMap(({ id }) =>
+      needs(id, step.id, byId) ? [] : [id],
+    );
     return { ...step, dependsOn: [...new Set([...step.dependsOn, ...ofTable])] };
   });
 }

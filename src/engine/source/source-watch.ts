@@ -101,7 +101,11 @@ class Watch {
       if (verdict.kind === 'warn') for (const { key, message } of verdict.warnings) this.tell(key, message);
       if (verdict.kind === 'abort') {
         this.stopped = true;
-        await this.watch.onOverrun(verdict.over, session).finally(() => session.end());
+        try {
+          await this.watch.onOverrun(verdict.over, session);
+        } finally {
+          await session.end();
+        }
       }
     } finally {
       clearTimeout(cut);

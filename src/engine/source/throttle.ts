@@ -33,6 +33,8 @@ export class CopyThrottle {
   private rows: TokenBucket;
   private bytes: TokenBucket;
   private turn: CopyAmount;
+  private current: CopyLimits;
+  private readonly followers = new Set<() => void>();
   /** In the order they came, each with its timer. */
   private readonly waiting = new Map<Waiter, NodeJS.Timeout>();
 
@@ -42,6 +44,17 @@ export class CopyThrottle {
     this.rows = emptyBucket(limits.rowsPerSecond, now);
     this.bytes = emptyBucket(limits.bytesPerSecond, now);
     this.turn = turnOf(limits);
+    this.current = limits;
+  }
+
+  get limits(): CopyLimits {
+    return this.current;
+  }
+
+  /** Tells whoever keeps a part of these limits elsewhere that they have changed; the result ends that. */
+  follow(changed: () => void): () => void {
+    this.followers.add(changed);
+    return () => this.followers.delete(changed);
   }
 
   /** Changes the limits while copies run (T3). What has passed and is not paid yet is paid at the new rates. */
@@ -51,6 +64,8 @@ export class CopyThrottle {
     this.rows = withRate(this.rows, limits.rowsPerSecond, now);
     this.bytes = withRate(this.bytes, limits.bytesPerSecond, now);
     this.turn = turnOf(limits);
+    this.current = limits;
+    for (const changed of this.followers) changed();
     for (const [waiter, timer] of this.waiting) {
       clearTimeout(timer);
       this.wakeAfter(waiter, waiter.debtMs(now));

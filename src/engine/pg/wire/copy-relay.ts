@@ -200,7 +200,7 @@ class Relay {
       else this.onSourceFrame(type, payload);
     });
     if (messages.length > 0) this.forward(Buffer.concat(messages), messages.length);
-    if (ended) this.to.write(copyDoneMessage);
+    if (ended) this.ask(this.to, copyDoneMessage);
   }
 
   /** Lets CopyData bytes through, as many as there are and the pace takes at once, and returns the offset behind them. */
