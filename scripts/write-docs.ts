@@ -40,7 +40,7 @@ const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, string>> = {
   data: 'an error of the data, or of the objects that hold it',
   differences: 'verification found differences',
   cutover: 'cutover refused or rolled back',
-  timeout: 'something was not reached in time',
+  timeout: 'something was not reached in time, or not within the limits of the task',
   sigint: 'stopped by Ctrl-C (SIGINT)',
   sigterm: 'stopped by SIGTERM',
 };

@@ -3,7 +3,16 @@
  * it has touched is, and in the end the target holds the source as it is, at one moment.
  */
 import { describe, expect, it } from 'vitest';
-import { chunksDone, doneChunks, expectIdentical, FULL, named, pairOf, stopAfter, CHUNK } from './copy-faults.ts';
+import {
+  chunksDone,
+  doneChunks,
+  expectIdentical,
+  FULL,
+  named,
+  pairOf,
+  stopAfter,
+  CHUNK,
+} from './copy-faults.ts';
 import { freshDatabase } from './database.ts';
 import { migrate, start } from './migration.ts';
 
@@ -33,7 +42,9 @@ describe.each([
     const { source, target } = pair;
     await stopAfter(pair, commits, { types: FULL });
     const before = await doneChunks(target);
-    await source.session.query('UPDATE ordered SET n = 1 WHERE id = 5; DELETE FROM scattered WHERE ctid = (SELECT min(ctid) FROM scattered)');
+    await source.session.query(
+      'UPDATE ordered SET n = 1 WHERE id = 5; DELETE FROM scattered WHERE ctid = (SELECT min(ctid) FROM scattered)',
+    );
     const summary = await migrate(source, target, { types: FULL, chunkBytes: CHUNK });
     expect(named(summary, AGAIN)).toContain('ordered');
     const after = await doneChunks(target);
@@ -71,7 +82,11 @@ const BETWEEN: readonly (readonly [table: string, changes: boolean, sql: string]
   ['s00', true, `INSERT INTO s00 VALUES (1000, 'new')`],
   ['s01', true, 'DELETE FROM s01 WHERE id = 7'],
   ['s02', true, `UPDATE s02 SET v = 'w' WHERE id = 7`],
-  ['s03', true, `BEGIN; SAVEPOINT a; SAVEPOINT b; INSERT INTO s03 VALUES (1000, 'sub'); RELEASE b; RELEASE a; COMMIT`],
+  [
+    's03',
+    true,
+    `BEGIN; SAVEPOINT a; SAVEPOINT b; INSERT INTO s03 VALUES (1000, 'sub'); RELEASE b; RELEASE a; COMMIT`,
+  ],
   ['s05', false, 'VACUUM FULL s05'],
   ['s06', false, 'CLUSTER s06 USING s06_pkey'],
   ['s07', true, `TRUNCATE s07; INSERT INTO s07 SELECT i + 1, 'v' FROM generate_series(1, 50) i`],
@@ -92,30 +107,35 @@ it.each([
   [18, 18],
   [12, 15],
   [17, 12],
-] as const)('from %i to %i, exactly the tables that were written to between two runs are named and copied again', async (from, to) => {
-  await using pair = await pairOf(from, to, SMALL);
-  const { source, target } = pair;
-  // Open while the first snapshot is taken, committed after the first run: the copy cannot have it.
-  await using open = await source.open({ role: 'open' });
-  await open.query(`BEGIN; INSERT INTO public.s04 VALUES (1000, 'open'); SAVEPOINT a; DELETE FROM public.s04 WHERE id = 3; RELEASE a`);
-  await stopAfter(pair, 1, { types: FULL });
-  const before = await doneChunks(target);
-  const isDone = (table: string) => before.has(`["public","${table}"]`);
-  await open.query('COMMIT');
-  for (const [table, , sql] of BETWEEN) {
-    expect(isDone(table)).toBe(true);
-    for (const statement of sql.split('; ')) await source.session.query(statement);
-  }
-  const summary = await migrate(source, target, { types: FULL });
-  const changed = ['s04', ...BETWEEN.flatMap(([table, changes]) => (changes ? [table] : []))].toSorted();
-  expect(named(summary, AGAIN)).toEqual(changed);
-  const after = await doneChunks(target);
-  for (const [chunk, { at }] of before) {
-    const table = /"(s\d\d)"/.exec(chunk)?.[1] ?? '';
-    expect([table, after.get(chunk)?.at === at]).toEqual([table, !changed.includes(table)]);
-  }
-  await expectIdentical(pair);
-});
+] as const)(
+  'from %i to %i, exactly the tables that were written to between two runs are named and copied again',
+  async (from, to) => {
+    await using pair = await pairOf(from, to, SMALL);
+    const { source, target } = pair;
+    // Open while the first snapshot is taken, committed after the first run: the copy cannot have it.
+    await using open = await source.open({ role: 'open' });
+    await open.query(
+      `BEGIN; INSERT INTO public.s04 VALUES (1000, 'open'); SAVEPOINT a; DELETE FROM public.s04 WHERE id = 3; RELEASE a`,
+    );
+    await stopAfter(pair, 1, { types: FULL });
+    const before = await doneChunks(target);
+    const isDone = (table: string) => before.has(`["public","${table}"]`);
+    await open.query('COMMIT');
+    for (const [table, , sql] of BETWEEN) {
+      expect(isDone(table)).toBe(true);
+      for (const statement of sql.split('; ')) await source.session.query(statement);
+    }
+    const summary = await migrate(source, target, { types: FULL });
+    const changed = ['s04', ...BETWEEN.flatMap(([table, changes]) => (changes ? [table] : []))].toSorted();
+    expect(named(summary, AGAIN)).toEqual(changed);
+    const after = await doneChunks(target);
+    for (const [chunk, { at }] of before) {
+      const table = /"(s\d\d)"/.exec(chunk)?.[1] ?? '';
+      expect([table, after.get(chunk)?.at === at]).toEqual([table, !changed.includes(table)]);
+    }
+    await expectIdentical(pair);
+  },
+);
 
 it('a copy that is stopped again and again while rows are written ends, and is of one moment', async () => {
   await using pair = await pairOf(17, 18);

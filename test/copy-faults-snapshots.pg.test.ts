@@ -5,7 +5,20 @@
 import { describe, expect, it } from 'vitest';
 import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { Cut } from '../src/engine/change/cut.ts';
-import { ALL, CHUNK, doneChunks, expectIdentical, pairOf, stopAfter, terminate, until, chunksDone, SLOW, writer, type Pair } from './copy-faults.ts';
+import {
+  ALL,
+  CHUNK,
+  doneChunks,
+  expectIdentical,
+  pairOf,
+  stopAfter,
+  terminate,
+  until,
+  chunksDone,
+  SLOW,
+  writer,
+  type Pair,
+} from './copy-faults.ts';
 import { pause } from './follow.ts';
 import { migrate, start } from './migration.ts';
 
@@ -37,7 +50,10 @@ interface Midway extends Pair {
 }
 
 /** A copy of one table that was stopped after four of its ranges. */
-async function midway(sql: string, [from, to]: readonly [12 | 15 | 17 | 18, 12 | 15 | 17 | 18]): Promise<Midway> {
+async function midway(
+  sql: string,
+  [from, to]: readonly [12 | 15 | 17 | 18, 12 | 15 | 17 | 18],
+): Promise<Midway> {
   const pair = await pairOf(from, to, sql);
   await stopAfter(pair, 4, { types: ALL });
   const { bounds, done } = await cutOf(pair);
@@ -72,7 +88,9 @@ describe.each(VERSIONS)('from %i to %i, ranges of two moments', (...versions) =>
         `INSERT INTO ordered VALUES (${bound - 1}, 1, 'before'), (${bound + 1}, 1, 'after'); UPDATE ordered SET n = 9 WHERE id = ${bound + 10}`,
       );
     }
-    await source.session.query(`INSERT INTO ordered VALUES (${bounds[0]}, 2, 'the bound itself'), (-2147483648, 3, 'least'), (2147483647, 3, 'most')`);
+    await source.session.query(
+      `INSERT INTO ordered VALUES (${bounds[0]}, 2, 'the bound itself'), (-2147483648, 3, 'least'), (2147483647, 3, 'most')`,
+    );
     await run.finish();
   });
 
@@ -80,9 +98,13 @@ describe.each(VERSIONS)('from %i to %i, ranges of two moments', (...versions) =>
     await using run = await midway(ORDERED, versions);
     const { source, edge } = run;
     await source.session.query(`UPDATE ordered SET id = ${edge} + id + 3 WHERE id < 200`);
-    await source.session.query(`UPDATE ordered SET id = id - ${edge} - 2000000 WHERE id > ${edge} AND id % 70 = 0`);
+    await source.session.query(
+      `UPDATE ordered SET id = id - ${edge} - 2000000 WHERE id > ${edge} AND id % 70 = 0`,
+    );
     // There and back, in one transaction and in two.
-    await source.session.query(`BEGIN; UPDATE ordered SET id = id + 1000001 WHERE id = 500; UPDATE ordered SET id = id - 1000001, n = 5 WHERE id = 1000501; COMMIT`);
+    await source.session.query(
+      `BEGIN; UPDATE ordered SET id = id + 1000001 WHERE id = 500; UPDATE ordered SET id = id - 1000001, n = 5 WHERE id = 1000501; COMMIT`,
+    );
     await source.session.query('UPDATE ordered SET id = id + 1000001 WHERE id = 510');
     await source.session.query('UPDATE ordered SET id = id - 1000001 WHERE id = 1000511');
     const events = await run.finish();
@@ -91,7 +113,9 @@ describe.each(VERSIONS)('from %i to %i, ranges of two moments', (...versions) =>
 
   it('take a row that moves up with a value that the stream does not carry', async () => {
     await using run = await midway(TOASTED, versions);
-    await run.source.session.query(`UPDATE toasted SET id = ${run.edge} + 5 WHERE id = 20; UPDATE toasted SET n = 7 WHERE id = 30`);
+    await run.source.session.query(
+      `UPDATE toasted SET id = ${run.edge} + 5 WHERE id = 20; UPDATE toasted SET n = 7 WHERE id = 30`,
+    );
     const events = await run.finish();
     expect(events.some(({ message }) => MOVED.test(message))).toBe(false);
   });
@@ -100,7 +124,9 @@ describe.each(VERSIONS)('from %i to %i, ranges of two moments', (...versions) =>
     await using run = await midway(TOASTED, versions);
     const { source, target, edge } = run;
     await source.session.query(`UPDATE toasted SET id = 5 WHERE id = (SELECT max(id) FROM toasted)`);
-    await source.session.query(`UPDATE toasted SET id = 15 WHERE id = (SELECT min(id) FROM toasted WHERE id > ${edge} + 20)`);
+    await source.session.query(
+      `UPDATE toasted SET id = 15 WHERE id = (SELECT min(id) FROM toasted WHERE id > ${edge} + 20)`,
+    );
     await source.session.query('UPDATE toasted SET n = n + 1 WHERE id < 100');
     const before = await doneChunks(target);
     const events = await run.finish();
@@ -117,18 +143,26 @@ describe.each(VERSIONS)('from %i to %i, ranges of two moments', (...versions) =>
     const { source, edge } = run;
     await source.session.query('UPDATE ordered SET n = 1 WHERE id % 3 = 0');
     await source.session.query('TRUNCATE ordered');
-    await source.session.query(`INSERT INTO ordered SELECT i * 10, 1, 'refilled' FROM generate_series(1, 12000, 7) i`);
-    await source.session.query(`UPDATE ordered SET id = id - ${edge} + 1 WHERE id BETWEEN ${edge} AND ${edge} + 2000`);
+    await source.session.query(
+      `INSERT INTO ordered SELECT i * 10, 1, 'refilled' FROM generate_series(1, 12000, 7) i`,
+    );
+    await source.session.query(
+      `UPDATE ordered SET id = id - ${edge} + 1 WHERE id BETWEEN ${edge} AND ${edge} + 2000`,
+    );
     await run.finish();
   });
 
   it('take a TRUNCATE that comes after both, and one in the middle of a transaction', async () => {
     await using run = await midway(ORDERED, versions);
     const { source } = run;
-    await source.session.query(`BEGIN; INSERT INTO ordered VALUES (3, 1, 'gone'); SAVEPOINT s; TRUNCATE ordered; RELEASE s; INSERT INTO ordered SELECT i * 10, 4, 'in' FROM generate_series(1, 12000, 5) i; COMMIT`);
+    await source.session.query(
+      `BEGIN; INSERT INTO ordered VALUES (3, 1, 'gone'); SAVEPOINT s; TRUNCATE ordered; RELEASE s; INSERT INTO ordered SELECT i * 10, 4, 'in' FROM generate_series(1, 12000, 5) i; COMMIT`,
+    );
     await run.finish();
     await source.session.query('TRUNCATE ordered');
-    await source.session.query(`INSERT INTO ordered SELECT i * 10, 5, 'again' FROM generate_series(1, 500) i`);
+    await source.session.query(
+      `INSERT INTO ordered SELECT i * 10, 5, 'again' FROM generate_series(1, 500) i`,
+    );
     await run.finish();
   });
 
@@ -161,7 +195,9 @@ describe('a table with a second unique key, ranges of two moments', () => {
   it('takes a value that moved from a row of the one to a row of the other', async () => {
     await using run = await midway(UNIQUE, [17, 18]);
     const { source, edge } = run;
-    await source.session.query(`DELETE FROM ordered WHERE id = 20; UPDATE ordered SET email = 'user 2' WHERE id = ${edge} + 100`);
+    await source.session.query(
+      `DELETE FROM ordered WHERE id = 20; UPDATE ordered SET email = 'user 2' WHERE id = ${edge} + 100`,
+    );
     await run.finish();
   });
 

@@ -119,7 +119,10 @@ export async function writer(source: TestDatabase, pauseMs = 5): Promise<AsyncDi
 }
 
 /** Resolves when a running migration is so far; rejects when it ends before. */
-export async function until(migration: Migration, isThere: (progress: MigrationProgress) => boolean): Promise<void> {
+export async function until(
+  migration: Migration,
+  isThere: (progress: MigrationProgress) => boolean,
+): Promise<void> {
   let ended = false;
   const end = migration.finished.then(
     () => (ended = true),
@@ -140,7 +143,8 @@ export const chunksDone = (progress: MigrationProgress): number =>
 /** In the middle of the copy and of chunks: some are done, and bytes of others have passed. */
 export function midway(chunks = 6): (progress: MigrationProgress) => boolean {
   return (progress) =>
-    chunksDone(progress) >= chunks && progress.tables.some(({ stage, bytes }) => stage === 'copying' && bytes > 0n);
+    chunksDone(progress) >= chunks &&
+    progress.tables.some(({ stage, bytes }) => stage === 'copying' && bytes > 0n);
 }
 
 /** Runs until so many transactions of the copy have committed, one after the other, and stops like a process that is killed there. */
@@ -175,8 +179,12 @@ export async function terminate(database: TestDatabase, role: string): Promise<n
 }
 
 /** The books of the copy: what each chunk was read under, and when it was done. */
-export async function doneChunks(target: TestDatabase): Promise<Map<string, { at: string; snapshot: string | null }>> {
-  const rows = await target.session.query('SELECT chunk, done_at::text AS at, snapshot FROM _opendts.copy_chunk');
+export async function doneChunks(
+  target: TestDatabase,
+): Promise<Map<string, { at: string; snapshot: string | null }>> {
+  const rows = await target.session.query(
+    'SELECT chunk, done_at::text AS at, snapshot FROM _opendts.copy_chunk',
+  );
   return new Map(rows.map((row) => [row.chunk ?? '', { at: row.at ?? '', snapshot: row.snapshot ?? null }]));
 }
 

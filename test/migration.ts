@@ -22,6 +22,7 @@ export interface RunOptions {
   readonly limits?: MigrationRequest['limits'];
   readonly chunkBytes?: bigint;
   readonly silentMs?: number;
+  readonly patienceMs?: number;
   /** Instead of the databases' own, to reach them some other way. */
   readonly sourceInfo?: ConnInfo;
   readonly targetInfo?: ConnInfo;
@@ -43,6 +44,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     conflict: options.conflict ?? 'report',
     strict: options.strict ?? false,
     ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
     ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
     ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
     ...(options.protect ? { protect: options.protect } : {}),

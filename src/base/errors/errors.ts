@@ -213,11 +213,7 @@ export const ERRORS = {
     'The replication slot could not be created in {seconds} s: the source waits for {blockers}.',
     'End those transactions and run again.',
   ),
-  SOURCE_PROTECTED: timeout(
-    409,
-    'The copy was ended to spare the source: {limit}. {done}',
-    '{remedy}',
-  ),
+  SOURCE_PROTECTED: timeout(409, 'The copy was ended to spare the source: {limit}. {done}', '{remedy}'),
   TIMED_OUT: timeout.later(504, '{what} was not reached in {seconds} s.', '{remedy}'),
   // Defects
   STREAM_BROKEN: unexpected(

@@ -79,6 +79,7 @@ async function joined(
     columns: info.columns,
     keys,
     fires: false,
+    leftOut: new Set(),
     isPartitioned: info.kind === 'p',
   });
 }

@@ -42,6 +42,8 @@ function table(...columns: ColumnInfo[]): TableInfo {
 
 const id = column('id', 23, 'integer');
 
+const mood = column('mood', 16_500, 'shop.mood', { typeKind: 'e' });
+
 describe('the plan of a load', () => {
   it('is binary when every column has the same portable built-in type on both ends', () => {
     const both = table(id, column('tags', 1009, 'text[]'), column('at', 1184, 'timestamp with time zone'));
@@ -109,5 +111,29 @@ describe('the plan of a load', () => {
     expect(() => planLoad(table(id, column('gone', 25, 'text')), table(id), FILL)).toThrow(
       expect.objectContaining({ code: 'RELATION_CHANGED', message: expect.stringContaining('"gone"') }),
     );
+  });
+
+  it('of a table that is ours to empty writes its rows as old ones', () => {
+    expect(planLoad(table(id), table(id), { mode: 'freeze', mayLack: false })).toMatchObject({
+      before: 'TRUNCATE ONLY "shop"."My ""orders"""',
+      copyIn: 'COPY "shop"."My ""orders""" ("id") FROM STDIN (FORMAT binary, FREEZE)',
+      after: null,
+    });
+  });
+
+  it('beside rows that are kept goes through a table of its own', () => {
+    const plan = planLoad(table(id, mood), table(id, mood), { mode: 'keep', mayLack: false });
+    expect(plan.copyIn).toBe('COPY pg_temp.opendts_stage ("id", "mood") FROM STDIN');
+    expect(plan.after).toBe(
+      'INSERT INTO "shop"."My ""orders""" ("id", "mood") OVERRIDING SYSTEM VALUE SELECT "id", "mood" FROM pg_temp.opendts_stage ON CONFLICT DO NOTHING',
+    );
+  });
+
+  it('into a table of the user leaves out what that lacks, and says so', () => {
+    const extra = column('extra', 25, 'text');
+    expect(planLoad(table(id, extra), table(id), { mode: 'fill', mayLack: true })).toMatchObject({
+      columns: ['id'],
+      leftOut: ['extra'],
+    });
   });
 });

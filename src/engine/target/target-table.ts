@@ -36,15 +36,18 @@ export interface TargetShape {
   readonly isPartitioned: boolean;
   readonly columns: readonly ColumnInfo[];
   readonly keys: readonly UniqueKey[];
+  /** Columns of the source that the user's own table was made without (A4): left out. */
+  readonly leftOut: ReadonlySet<string>;
   /** User triggers or foreign keys that fire while we apply: order then matters. */
   readonly fires: boolean;
 }
 
-/** Throws RELATION_CHANGED when the target lacks a column of the source. */
+/** Throws RELATION_CHANGED when the target lacks a column of the source that it is not known to do without. */
 export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
   const byName = new Map(shape.columns.map((column) => [column.name, column]));
   const columns = relation.columns.map(({ name }) => {
     const column = byName.get(name);
+    if (!column && shape.leftOut.has(name)) return null;
     if (!column)
       throw new AppError('RELATION_CHANGED', {
         table: displayName(relation),

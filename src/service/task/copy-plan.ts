@@ -3,7 +3,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { chunkId } from '../../engine/change/cut.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
-import type { CopyChunk } from '../../engine/pipeline/copy-run.ts';
+import type { CopyChunk } from '../../engine/pipeline/copy-hand.ts';
 import { planLoad, type LoadMode } from '../../engine/target/load-plan.ts';
 import { isBegun, readBooks, type CopiedTable } from './copy-books.ts';
 import { cutTables } from './cut-tables.ts';

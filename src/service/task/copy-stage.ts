@@ -4,6 +4,7 @@ import { backoffMs } from '../../base/runtime/backoff.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { parseSnapshot } from '../../engine/change/snapshot.ts';
 import { assertSlotUsable, readSlot } from '../../engine/pg/slot/health.ts';
+import { openHand, type HandOptions } from '../../engine/pipeline/copy-hand.ts';
 import { runCopy, type CopyEnd } from '../../engine/pipeline/copy-run.ts';
 import { dropSlot, ensurePublication, setReplicaIdentities } from '../../engine/source/prepare.ts';
 import {
@@ -18,6 +19,7 @@ import type { Overrun } from '../../engine/source/source-limits.ts';
 import { holdFence, recordedEnd, recordSlot, rememberSourceChange } from '../../engine/target/task-row.ts';
 import { openChunkWriter } from '../../engine/target/chunk-writer.ts';
 import { isComplete, readBooks } from './copy-books.ts';
+import { CopyThreads, threadsFor } from './copy-threads.ts';
 import { areLargeObjectsCopied, copyLargeObjects, planLargeObjects } from './copy-large-objects.ts';
 import { endForSource, guardSource } from './guard-source.ts';
 import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';
@@ -123,13 +125,14 @@ async function patiently<T>(
   signal: AbortSignal = run.hooks.signal,
 ): Promise<T> {
   const started = performance.now();
+  const patience = run.request.patienceMs ?? RESTART_PATIENCE_MS;
   for (let attempt = 1; ; attempt++) {
     try {
       return await ask();
     } catch (thrown) {
       const passes =
         thrown instanceof AppError && (thrown.code === 'CONNECTION_LOST' || thrown.code === 'CONNECT_FAILED');
-      if (!passes || signal.aborted || performance.now() - started > RESTART_PATIENCE_MS) throw thrown;
+      if (!passes || signal.aborted || performance.now() - started > patience) throw thrown;
       await sleep(backoffMs(attempt, { firstMs: 200, maxMs: 5_000 }), signal);
     }
   }
@@ -203,17 +206,23 @@ async function copyPlanned(
     `copying ${plan.tables} tables in ${plan.chunks.length} chunks with ${run.request.jobs} jobs`,
   );
   book.beginCopy();
-  const end = await runCopy({
+  const hand: HandOptions = {
+    openReader,
+    openWriter: () => openChunkWriter(() => run.ends.openTarget('copy')),
     taskId: run.taskId,
     fence: run.fence,
+    // Under S1 every streamed change applies: nothing has to be compared with it.
+    stamp: isFirst && run.task.slot !== null ? null : { text: held.text, readUntil: held.readUntil },
+    failpoints: run.hooks.failpoints,
+    signal,
+  };
+  await using threads = openThreads(run, held, hand);
+  const end = await runCopy({
     chunks: plan.chunks,
     jobs: run.request.jobs,
     strict: run.request.strict,
-    // Under S1 every streamed change applies: nothing has to be compared with it.
-    stamp: isFirst && run.task.slot !== null ? null : held,
-    openReader,
-    openWriter: () => openChunkWriter(() => run.ends.openTarget('copy')),
-    failpoints: run.hooks.failpoints,
+    ...(run.request.patienceMs === undefined ? {} : { patienceMs: run.request.patienceMs }),
+    openHand: () => threads?.openHand() ?? openHand(hand),
     signal,
     onStart: (chunk) => book.copying(chunkLabel(chunk)),
     onPass: (chunk, bytes, rows) => book.passing(chunkLabel(chunk), { bytes, rows }),
@@ -230,4 +239,15 @@ async function copyPlanned(
   return end.kind === 'done' || end.kind === 'snapshot-lost'
     ? { ...end, failed: new Map([...plan.failed, ...end.failed]) }
     : end;
+}
+
+/** Null where this thread suffices. */
+function openThreads(run: TaskRun, held: HeldSnapshot, hand: HandOptions): CopyThreads | null {
+  const { source, target, jobs } = run.request;
+  const count = threadsFor(jobs);
+  if (count === 0) return null;
+  const { taskId, fence, stamp, failpoints, signal } = hand;
+  const { exportedId, server } = held;
+  const task = { source, target, taskId, fence, stamp, held: { exportedId, server } };
+  return new CopyThreads({ count, task, throttle: run.throttle, failpoints, signal });
 }

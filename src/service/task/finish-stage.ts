@@ -10,7 +10,7 @@ import type { TaskRun } from './task-run.ts';
 /** Sets the sequences that came with the selection to where they are on the source now. Returns how many. */
 export async function setSequences(run: TaskRun): Promise<number> {
   const [source, target] = [await run.ends.source(), await run.ends.target()];
-  const ours = await readTargetSequences(target, run.wholeDatabase ? null : run.tables);
+  const ours = await readTargetSequences(target, run.wholeDatabase ? null : run.tables.map(run.targetOf));
   const states = await readSequenceStates(source, (schema, name) => ours.has(nameKey({ schema, name })));
   await target.transaction(async () => {
     await holdFence(target, run.taskId, run.fence);

@@ -15,7 +15,7 @@ export async function readKeysOfBothEnds(run: TaskRun): Promise<IsInEveryKey> {
   const here = await readUniqueColumns(await run.ends.source());
   const there = await readUniqueColumns(await run.ends.target());
   return (table, column) =>
-    [...(here.get(nameKey(table)) ?? []), ...(there.get(nameKey(run.targetOf(table))) ?? [])].every((columns) =>
-      columns.includes(column),
+    [...(here.get(nameKey(table)) ?? []), ...(there.get(nameKey(run.targetOf(table))) ?? [])].every(
+      (columns) => columns.includes(column),
     );
 }

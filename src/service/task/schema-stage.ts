@@ -84,13 +84,15 @@ export async function analyze(run: TaskRun): Promise<void> {
   const worker = async () => {
     await using session = await run.ends.openTarget('analyze').catch((thrown: unknown) => {
       // Where the server has no connection left, the others do its share.
-      if (workers > 1 && isShortOfConnections(thrown)) return null;
-      throw thrown;
+      if (workers === 1 || !isShortOfConnections(thrown)) throw thrown;
+      workers--;
+      return null;
     });
-    if (session === null) return void workers--;
+    if (session === null) return;
     while (waiting.length > 0 && !run.hooks.signal.aborted) {
       const size = Math.max(1, Math.min(ANALYZE_BATCH, Math.floor(waiting.length / run.request.jobs / 2)));
-      await session.query(`ANALYZE ${waiting.splice(0, size).map(qname).join(', ')}`);
+      const names = waiting.splice(0, size).map((table) => qname(run.targetOf(table)));
+      await session.query(`ANALYZE ${names.join(', ')}`);
     }
   };
   await Promise.all(Array.from({ length: workers }, worker));

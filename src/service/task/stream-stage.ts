@@ -4,7 +4,7 @@ import { sleep } from '../../base/runtime/sleep.ts';
 import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
 import { parseSnapshot } from '../../engine/change/snapshot.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
-import { readTables } from '../../engine/pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { readUniqueKeys } from '../../engine/pg/catalog/unique-keys.ts';
 import { readFiringTables } from '../../engine/pg/catalog/firing-tables.ts';
 import { endOfWal } from '../../engine/pg/wal-position.ts';
@@ -80,10 +80,25 @@ async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>> {
         isPartitioned: table.kind === 'p',
         columns: table.columns,
         keys: keys.get(nameKey(table)) ?? [],
+        leftOut: new Set(leftOut(run, table)),
         fires: fires.length > 0,
       },
     ]),
   );
+}
+
+/** What the user's own table is made without; said at every start, because a column added later would be among them. */
+function leftOut(run: TaskRun, target: TableInfo): string[] {
+  if (run.request.types.has('schema')) return [];
+  const source = run.followed.find((table) => nameKey(run.targetOf(table)) === nameKey(target));
+  const there = new Set(target.columns.map(({ name }) => name));
+  const names = (source?.columns ?? []).map(({ name }) => name).filter((name) => !there.has(name));
+  if (source && names.length > 0)
+    warn(
+      run,
+      `${displayName(source)}: left out, because the target table has no such column: ${names.join(', ')}`,
+    );
+  return names;
 }
 
 export type StreamOutcome = 'reached' | 'stopped' | 'recopy';

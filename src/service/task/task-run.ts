@@ -32,6 +32,8 @@ export interface MigrationRequest {
   readonly chunkBytes?: bigint;
   /** After so long without a byte from a server that owes one it is asked, on another connection, whether it is still there. */
   readonly silentMs?: number;
+  /** How long the copy tries again where a server cannot be reached; by default as long as a restart may take. */
+  readonly patienceMs?: number;
   readonly until: Until;
   /** Of the full copy; none: as fast as the servers go. */
   readonly limits?: CopyLimits;
