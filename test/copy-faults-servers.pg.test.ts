@@ -16,10 +16,10 @@ import {
   FULL,
   midway,
   SLOW,
-  TABLES,
   until,
   writer,
 } from './copy-faults.ts';
+import { TABLES } from '../scripts/faults/tables.ts';
 import { freshDatabase } from './database.ts';
 import { migrate, start } from './migration.ts';
 import { ownServer } from './own-server.ts';
@@ -90,7 +90,7 @@ function smallDisk(
 ): ({ folder: string; grow: (megabytes: number) => void } & Disposable) | null {
   const folder = mkdtempSync(join(tmpdir(), 'opendts-disk-'));
   const mount = (options: string) =>
-    spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).status === 0;
+    spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).status === 0;
   const remove = () => rmSync(folder, { recursive: true, force: true });
   if (!mount(`size=${megabytes}m,mode=0777`)) {
     remove();
@@ -103,7 +103,7 @@ function smallDisk(
       if (!mount(`remount,size=${to}m`)) throw new Error('the disk cannot be made larger');
     },
     [Symbol.dispose]: () => {
-      spawnSync('umount', ['-l', folder]);
+      spawnSync('/bin/umount', ['-l', folder]);
       remove();
     },
   };

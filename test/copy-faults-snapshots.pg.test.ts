@@ -138,6 +138,20 @@ describe.each(VERSIONS)('from %i to %i, ranges of two moments', (...versions) =>
     expect(kept).not.toContain('["public","toasted",0]');
   });
 
+  it('take it without that where the old row is sent whole', async () => {
+    await using run = await midway(
+      TOASTED.replace('ANALYZE', 'ALTER TABLE toasted REPLICA IDENTITY FULL; ANALYZE'),
+      versions,
+    );
+    const { source, edge } = run;
+    await source.session.query(`UPDATE toasted SET id = 5 WHERE id = (SELECT max(id) FROM toasted)`);
+    await source.session.query(
+      `UPDATE toasted SET id = 15, n = 3 WHERE id = (SELECT min(id) FROM toasted WHERE id > ${edge} + 20); UPDATE toasted SET n = 4 WHERE id = 5`,
+    );
+    const events = await run.finish();
+    expect(events.some(({ message }) => MOVED.test(message))).toBe(false);
+  });
+
   it('are emptied as far as they are older, when the table was truncated in between, and take what came then', async () => {
     await using run = await midway(ORDERED, versions);
     const { source, edge } = run;

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../src/base/errors/app-error.ts';
 import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { MigrationType } from '../src/contract/task-spec.ts';
+import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { NO_LIMITS } from '../src/engine/source/throttle.ts';
 import {
   ALL,
@@ -71,14 +72,31 @@ describe.each(KINDS)('%s: the backend of a copy worker is killed in the middle o
   );
 });
 
+describe.each(KINDS)('%s: other sessions are killed in the middle of the copy', (_, types) => {
+  it.each([
+    ['source', 'control'],
+    ['target', 'control'],
+    ['source', '%'],
+    ['target', '%'],
+  ] as const)('on the %s, %s', async (side, role) => {
+    await using pair = await pairOf(18, 17);
+    await disturbed(pair, types, {
+      disturb: async () => {
+        await terminate(pair[side], role);
+      },
+    });
+  });
+});
+
 /** The pair with a network between us and one side. */
 async function withProxy(
   pair: Pair,
   side: 'source' | 'target',
+  change: Partial<ConnInfo> = {},
 ): Promise<{ proxy: TcpProxy; options: RunOptions }> {
   const [host] = pair[side].info.hosts;
   const proxy = await startProxy('127.0.0.1', host?.port ?? 0);
-  const info = proxy.through(pair[side].info);
+  const info = { ...proxy.through(pair[side].info), ...change };
   return { proxy, options: side === 'source' ? { sourceInfo: info } : { targetInfo: info } };
 }
 
@@ -161,17 +179,15 @@ it.each(['source', 'target'] as const)(
   'a %s that falls silent for good ends the run with CONNECTION_LOST or CONNECT_FAILED, never a wait without end; once it is back the same command goes on',
   async (side) => {
     await using pair = await pairOf(18, 17);
-    const { proxy, options } = await withProxy(pair, side);
+    const { proxy, options } = await withProxy(pair, side, { connectTimeoutSeconds: 1 });
     await using _ = proxy;
-    const info = side === 'source' ? options.sourceInfo : options.targetInfo;
-    const impatient = info && { ...info, connectTimeoutSeconds: 1 };
     const migration = start(pair.source, pair.target, {
       types: FULL,
       chunkBytes: CHUNK,
       limits: SLOW,
       silentMs: 400,
       patienceMs: 2_000,
-      ...(side === 'source' ? { sourceInfo: impatient } : { targetInfo: impatient }),
+      ...options,
     });
     await until(migration, midway());
     proxy.silence({ newOnes: true });
@@ -180,6 +196,26 @@ it.each(['source', 'target'] as const)(
     expect(failure.facts.side).toBe(side);
     proxy.heal();
     await migrate(pair.source, pair.target, { types: FULL, chunkBytes: CHUNK });
+    await expectIdentical(pair);
+  },
+);
+
+it.each(['source', 'target'] as const)(
+  'a connection that is over for us only, and not for the %s, leaves no lock behind that keeps us out',
+  async (side) => {
+    // Copied whole, and the target table locked against all others meanwhile.
+    await using pair = await pairOf(
+      17,
+      18,
+      `CREATE TABLE whole (id int PRIMARY KEY, v text); INSERT INTO whole SELECT i, repeat('w', 300) FROM generate_series(1, 15000) i`,
+    );
+    const { proxy, options } = await withProxy(pair, side);
+    await using _ = proxy;
+    const migration = start(pair.source, pair.target, { types: FULL, limits: SLOW, ...options });
+    await proxy.until(isCopy);
+    expect(proxy.abandon(isCopy)).toBeGreaterThan(0);
+    migration.limit(NO_LIMITS);
+    await migration.finished;
     await expectIdentical(pair);
   },
 );

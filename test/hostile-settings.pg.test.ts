@@ -29,6 +29,28 @@ async function limited(db: TestDatabase, role: string): Promise<TestDatabase> {
   return { ...db, info: { ...db.info, user: role, password: 'only-here' } };
 }
 
+/** Workers of ours that wait for a lock. */
+async function waiting({ session }: TestDatabase) {
+  return session.query(
+    `SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+      WHERE NOT l.granted AND a.datname = current_database() AND a.application_name LIKE 'opendts:%:copy'`,
+  );
+}
+
+/** Of both ends: control, holder, workers. */
+async function sessions(...ends: TestDatabase[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const { session, name } of ends) {
+    const rows = await session.query(
+      `SELECT split_part(application_name, ':', 3) AS role, pid FROM pg_stat_activity
+        WHERE datname = $1 AND application_name ~ '^opendts:.*:(control|holder|copy)$' ORDER BY backend_start`,
+      [name],
+    );
+    found.push(...rows.map(({ role, pid }) => `${name} ${role} ${pid}`));
+  }
+  return found;
+}
+
 describe.each([
   [12, 18],
   [17, 15],
@@ -44,21 +66,38 @@ describe.each([
     try {
       const here = await limited(source, role);
       const there = await limited(target, role);
+      await using locker = await source.open();
+      const locked = Promise.withResolvers<unknown>();
       const migration = start(here, there, {
         limits: { queriesPerSecond: null, rowsPerSecond: 8_000, bytesPerSecond: null },
         jobs: 1,
+        // Behind the slot, which would wait for this transaction, and before the first worker has connected.
+        onEvent: ({ message }) => {
+          if (message.startsWith('copying')) locked.resolve(locker.query('BEGIN; LOCK TABLE public.small'));
+        },
       });
       void migration.finished.catch(() => {});
       await reaches(migration, 'copy');
       const started = performance.now();
-      // Whoever reads this table must wait.
-      await using locker = await source.open();
-      await locker.query('BEGIN; LOCK TABLE public.small');
-      await source.session.query("UPDATE big SET v = 'changed' WHERE id % 100 = 0");
-      while (migration.progress().rowsCopied < 30_000n && performance.now() - started < 20_000)
-        await pause(100);
+      await locked.promise;
+      await expect.poll(() => waiting(source)).toHaveLength(1);
+      const first = await waiting(source);
       await pause(2_000);
+      expect(await waiting(source)).toEqual(first);
       await locker.query('COMMIT');
+      await source.session.query("UPDATE big SET v = 'changed' WHERE id % 100 = 0");
+      while (migration.progress().bytesCopied === 0n) await pause(20);
+      const before = await sessions(source, target);
+      expect(before.map((line) => line.split(' ')[1])).toEqual([
+        'control',
+        'holder',
+        'copy',
+        'control',
+        'copy',
+      ]);
+      await pause(2_000);
+      expect(migration.progress().phase).toBe('copy');
+      expect(await sessions(source, target)).toEqual(before);
       expect((await migration.finished).outcome).toBe('caught-up');
       expect(performance.now() - started).toBeGreaterThan(LONG_MS);
       expect((await compare(source, target)).differing).toEqual([]);

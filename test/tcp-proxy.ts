@@ -23,6 +23,8 @@ export interface TcpProxy extends AsyncDisposable {
    * are. With `newOnes`, connections made from now on are accepted and silent too.
    */
   silence(options?: { which?: (link: ProxyLink) => boolean; newOnes?: boolean }): number;
+  /** The client is told by a reset that its connections are over, the server hears nothing; returns how many. */
+  abandon(which?: (link: ProxyLink) => boolean): number;
   /** What was held back goes on. */
   heal(): void;
   /** At most so many bytes a second on each connection and in each direction; null is without limit. */
@@ -65,7 +67,9 @@ class Link implements ProxyLink {
     });
     from.on('end', () => to.end());
     from.on('error', () => to.resetAndDestroy());
-    from.on('close', () => to.destroy());
+    from.on('close', () => {
+      if (!this.silent) to.destroy();
+    });
   }
 
   private later(work: () => void, ms: number): void {
@@ -95,6 +99,11 @@ class Link implements ProxyLink {
     this.held.clear();
   }
 
+  abandon(): void {
+    this.silence();
+    this.client.resetAndDestroy();
+  }
+
   cut(): void {
     for (const timer of this.timers) clearTimeout(timer);
     this.client.resetAndDestroy();
@@ -113,9 +122,10 @@ export async function startProxy(host: string, port: number): Promise<TcpProxy> 
     server.setNoDelay(true);
     const link = new Link(client, server, () => rate);
     links.add(link);
-    const gone = () => links.delete(link);
-    client.once('close', gone);
-    server.once('close', gone);
+    client.once('close', () => {
+      if (!link.silent) links.delete(link);
+    });
+    server.once('close', () => links.delete(link));
     if (isSilent) link.silence();
   });
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
@@ -137,6 +147,11 @@ export async function startProxy(host: string, port: number): Promise<TcpProxy> 
       isSilent = newOnes;
       const some = chosen(which);
       for (const link of some) link.silence();
+      return some.length;
+    },
+    abandon: (which) => {
+      const some = chosen(which);
+      for (const link of some) link.abandon();
       return some.length;
     },
     heal: () => {

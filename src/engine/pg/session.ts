@@ -184,8 +184,9 @@ export class Session implements AsyncDisposable {
     const tell = () => {
       if (!this.ended) lost.abort();
     };
+    // The error comes first, and whoever hears of it may end what is left of the session.
     if (stream.destroyed) tell();
-    else stream.once('close', tell);
+    else stream.once('error', tell).once('close', tell);
     return lost.signal;
   }
 

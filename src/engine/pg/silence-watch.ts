@@ -92,12 +92,13 @@ export class SilenceWatch {
   private async ask(session: Session): Promise<Finding> {
     try {
       return await this.aside(session.side, async (aside) => {
+        const waitsForUs =
+          aside.version >= 100_000 ? "wait_event IN ('ClientRead', 'ClientWrite')" : "state LIKE 'idle%'";
         const [row] = await aside.query(
-          `SELECT state, ${aside.version >= 100_000 ? 'wait_event_type' : 'NULL::text'} AS waits
-             FROM pg_catalog.pg_stat_activity WHERE pid = $1::int`,
+          `SELECT coalesce(${waitsForUs}, false)::text AS waits FROM pg_catalog.pg_stat_activity WHERE pid = $1::int`,
           [String(session.pid)],
         );
-        return !row || row.waits === 'Client' || /^idle/.test(row.state ?? '') ? 'lost' : 'works';
+        return row?.waits === 'false' ? 'works' : 'lost';
       });
     } catch (thrown) {
       const hasAnswered = thrown instanceof AppError && hasSqlstate(thrown.cause);

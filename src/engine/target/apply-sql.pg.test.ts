@@ -79,7 +79,7 @@ async function joined(
     columns: info.columns,
     keys,
     fires: false,
-    leftOut: new Set(),
+    leftOut: new Set<string>(),
     isPartitioned: info.kind === 'p',
   });
 }

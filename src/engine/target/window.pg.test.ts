@@ -315,7 +315,7 @@ class Target implements AsyncDisposable {
       columns: info.columns,
       keys: keys.get(nameKey(info)) ?? [],
       fires: false,
-      leftOut: new Set(),
+      leftOut: new Set<string>(),
       isPartitioned: false,
     }));
     const relations = infos.map((info): Relation => ({

@@ -13,7 +13,6 @@ import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { recordCuts } from '../../engine/target/done-chunks.ts';
 import { sideBySide } from '../../base/runtime/side-by-side.ts';
 import { isBegun, tableId, type CopiedTable } from './copy-books.ts';
-import { readKeysOfBothEnds } from './range-units.ts';
 import type { TaskRun } from './task-run.ts';
 
 /** The target table that a source table goes to. */
@@ -58,15 +57,10 @@ async function chooseCuts(
 ): Promise<Map<string, Cut>> {
   const cuts = new Map<string, Cut>();
   if (tables.length === 0) return cuts;
-  const isInEveryKey = await readKeysOfBothEnds(run);
   const facts = await readCutFacts(await run.ends.source(), tables, wishes.followed);
   const sampled: { table: TableInfo; blocks: number; decision: CutDecision & { kind: 'sample' } }[] = [];
   for (const table of tables) {
-    const usable = withUsableKey(facts.get(table.oid), table, targetOf(table));
-    // Such ranges must be of one moment, and rows among those of others cannot be taken back to make them so.
-    const isFree =
-      wishes.isOurs || !wishes.followed || !usable?.key || isInEveryKey(table, usable.key.column);
-    const known = usable && !isFree ? { ...usable, key: null } : usable;
+    const known = withUsableKey(facts.get(table.oid), table, targetOf(table));
     const decision = known && decideCut(known, wishes);
     if (decision?.kind === 'sample') sampled.push({ table, blocks: known?.blocks ?? 0, decision });
     else if (decision && decision.cut !== WHOLE) cuts.set(tableId(table), decision.cut);

@@ -52,7 +52,8 @@ export class Ends implements AsyncDisposable {
       applicationName: applicationName(this.taskId, role),
       replication,
     });
-    return this.silence.add(session);
+    // What a replication session waits for cannot be seen from aside on every version; its users have bounds of their own.
+    return replication ? session : this.silence.add(session);
   }
 
   private openAside(side: Side): Promise<Session> {
