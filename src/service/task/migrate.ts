@@ -16,7 +16,7 @@ import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/account.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/task-row.ts';
-import { copyTables, createSlotAndHold } from './copy-stage.ts';
+import { copyTables, createSlotAndHold } from './copy/copy-stage.ts';
 import { Ends } from './ends.ts';
 import { setSequences, summarize } from './finish-stage.ts';
 import { prepareTask } from './prepare-stage.ts';

@@ -21,7 +21,7 @@ import {
   type TaskRow,
 } from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
-import { sayNotFollowed } from './copy-large-objects.ts';
+import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
 import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';

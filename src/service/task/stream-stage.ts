@@ -14,8 +14,8 @@ import { openChangeReader } from '../../engine/source/change-reader.ts';
 import { Lane } from '../../engine/target/lane.ts';
 import type { TargetShape } from '../../engine/target/target-table.ts';
 import { setPhase } from '../../engine/target/task-row.ts';
-import { readBooks } from './copy-books.ts';
-import { emptyRanges } from './take-back.ts';
+import { readBooks } from './copy/copy-books.ts';
+import { emptyRanges } from './copy/take-back.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
 const PATIENCE_MS = 10 * 60_000;

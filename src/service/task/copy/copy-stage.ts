@@ -1,30 +1,30 @@
 /** The slot with its snapshot, and the full copy under it or, after a loss, under a later one (data-plane P1–P4, I1–I3). */
-import { AppError } from '../../base/errors/app-error.ts';
-import { backoffMs } from '../../base/runtime/backoff.ts';
-import { sleep } from '../../base/runtime/sleep.ts';
-import { parseSnapshot } from '../../engine/change/snapshot.ts';
-import { assertSlotUsable, readSlot } from '../../engine/pg/slot/health.ts';
-import { openHand, type HandOptions } from '../../engine/pipeline/copy-hand.ts';
-import { runCopy, type CopyEnd } from '../../engine/pipeline/copy-run.ts';
-import { dropSlot, ensurePublication, setReplicaIdentities } from '../../engine/source/prepare.ts';
+import { AppError } from '../../../base/errors/app-error.ts';
+import { backoffMs } from '../../../base/runtime/backoff.ts';
+import { sleep } from '../../../base/runtime/sleep.ts';
+import { parseSnapshot } from '../../../engine/change/snapshot.ts';
+import { assertSlotUsable, readSlot } from '../../../engine/pg/slot/health.ts';
+import { openHand, type HandOptions } from '../../../engine/pipeline/copy-hand.ts';
+import { runCopy, type CopyEnd } from '../../../engine/pipeline/copy-run.ts';
+import { dropSlot, ensurePublication, setReplicaIdentities } from '../../../engine/source/prepare.ts';
 import {
   holdFreshSnapshot,
   holdSlotSnapshot,
   nextXid,
   type HeldSnapshot,
-} from '../../engine/source/snapshot-holder.ts';
-import { openChunkReader } from '../../engine/source/chunk-reader.ts';
-import { endOfWal } from '../../engine/pg/wal-position.ts';
-import type { Overrun } from '../../engine/source/source-limits.ts';
-import { holdFence, recordedEnd, recordSlot, rememberSourceChange } from '../../engine/target/task-row.ts';
-import { openChunkWriter } from '../../engine/target/chunk-writer.ts';
+} from '../../../engine/source/snapshot-holder.ts';
+import { openChunkReader } from '../../../engine/source/chunk-reader.ts';
+import { endOfWal } from '../../../engine/pg/wal-position.ts';
+import type { Overrun } from '../../../engine/source/source-limits.ts';
+import { holdFence, recordedEnd, recordSlot, rememberSourceChange } from '../../../engine/target/task-row.ts';
+import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
 import { isComplete, readBooks } from './copy-books.ts';
 import { CopyThreads, threadsFor } from './copy-threads.ts';
-import { areLargeObjectsCopied, copyLargeObjects, planLargeObjects } from './copy-large-objects.ts';
+import { areLargeObjectsCopied, copyLargeObjects, planLargeObjects } from './large-objects.ts';
 import { endForSource, guardSource } from './guard-source.ts';
 import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';
 import { recheckCopies } from './recheck-copies.ts';
-import { enter, warn, type TaskRun } from './task-run.ts';
+import { enter, warn, type TaskRun } from '../task-run.ts';
 
 const SLOT_WAIT_MS = 60_000;
 const SNAPSHOT_ATTEMPTS = 10;

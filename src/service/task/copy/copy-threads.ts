@@ -4,10 +4,10 @@
  * their own do, each for its share, and the task's thread keeps its timers and its lease whatever the load.
  */
 import { Worker } from 'node:worker_threads';
-import { noFailpoints, type Failpoints } from '../../base/runtime/failpoint.ts';
-import type { CopyChunk, CopyEvents, CopyHand } from '../../engine/pipeline/copy-hand.ts';
-import { NO_LIMITS, type CopyLimits, type CopyThrottle } from '../../engine/source/throttle.ts';
-import type { DoneChunk } from '../../engine/target/done-chunks.ts';
+import { noFailpoints, type Failpoints } from '../../../base/runtime/failpoint.ts';
+import type { CopyChunk, CopyEvents, CopyHand } from '../../../engine/pipeline/copy-hand.ts';
+import { NO_LIMITS, type CopyLimits, type CopyThrottle } from '../../../engine/source/throttle.ts';
+import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
 import { fromMessage, type FromThread, type ThreadTask, type ToThread } from './copy-thread-messages.ts';
 
 const HANDS_A_THREAD = 4;

@@ -1,5 +1,5 @@
 /** The full copy as a whole: what its tables come to, and how long the rest takes. */
-import type { CopyProgress } from '../../contract/progress.ts';
+import type { CopyProgress } from '../../../contract/progress.ts';
 import { Pace } from './time-left.ts';
 import type { TableLine } from './table-line.ts';
 

@@ -1,17 +1,17 @@
 /** Workers that get no connection, against a server that refuses them. */
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
-import { noFailpoints } from '../../base/runtime/failpoint.ts';
-import { WHOLE } from '../change/cut.ts';
-import { readTables } from '../pg/catalog/tables.ts';
-import { connect } from '../pg/connect.ts';
-import { openChunkReader } from '../source/chunk-reader.ts';
-import { holdFreshSnapshot } from '../source/snapshot-holder.ts';
-import { openChunkWriter } from '../target/chunk-writer.ts';
-import { planLoad } from '../target/load-plan.ts';
-import { openHand, type CopyChunk } from './copy-hand.ts';
-import { runCopy } from './copy-run.ts';
+import { freshDatabase } from './database.ts';
+import { noFailpoints } from '../src/base/runtime/failpoint.ts';
+import { WHOLE } from '../src/engine/change/cut.ts';
+import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { connect } from '../src/engine/pg/connect.ts';
+import { openChunkReader } from '../src/engine/source/chunk-reader.ts';
+import { holdFreshSnapshot } from '../src/engine/source/snapshot-holder.ts';
+import { openChunkWriter } from '../src/engine/target/chunk-writer.ts';
+import { planLoad } from '../src/engine/target/load-plan.ts';
+import { openHand, type CopyChunk } from '../src/engine/pipeline/copy-hand.ts';
+import { runCopy } from '../src/engine/pipeline/copy-run.ts';
 
 it('all but one worker retire where the server has no connection left; the last one tries until its patience ends', async () => {
   await using db = await freshDatabase(17);

@@ -1,6 +1,6 @@
 /** Cuts the large tables that are not begun yet, and writes the cuts down before anything is copied by them. */
-import { WHOLE, type Cut } from '../../engine/change/cut.ts';
-import { readCutFacts, sampleQuantiles } from '../../engine/source/cut-facts.ts';
+import { WHOLE, type Cut } from '../../../engine/change/cut.ts';
+import { readCutFacts, sampleQuantiles } from '../../../engine/source/cut-facts.ts';
 import {
   cutByKey,
   decideCut,
@@ -8,12 +8,12 @@ import {
   type CutDecision,
   type CutFacts,
   type CutWishes,
-} from '../../engine/source/plan-cut.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
-import { recordCuts } from '../../engine/target/done-chunks.ts';
-import { sideBySide } from '../../base/runtime/side-by-side.ts';
+} from '../../../engine/source/plan-cut.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { recordCuts } from '../../../engine/target/done-chunks.ts';
+import { sideBySide } from '../../../base/runtime/side-by-side.ts';
 import { isBegun, tableId, type CopiedTable } from './copy-books.ts';
-import type { TaskRun } from './task-run.ts';
+import type { TaskRun } from '../task-run.ts';
 
 /** The target table that a source table goes to. */
 type TargetOf = (table: TableInfo) => TableInfo | undefined;

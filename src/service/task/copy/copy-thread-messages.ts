@@ -1,13 +1,13 @@
 /** What a copy thread and the thread that runs the task say to each other. All of it can be cloned. */
-import { AppError } from '../../base/errors/app-error.ts';
-import { ERRORS, type ErrorCode } from '../../base/errors/errors.ts';
-import type { FailpointName } from '../../base/runtime/failpoint.ts';
-import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
-import { PgError, sqlstateOf } from '../../engine/pg/pg-error.ts';
-import type { CopyChunk, HandOptions } from '../../engine/pipeline/copy-hand.ts';
-import type { ImportedSnapshot } from '../../engine/source/import-snapshot.ts';
-import type { CopyLimits } from '../../engine/source/throttle.ts';
-import type { DoneChunk } from '../../engine/target/done-chunks.ts';
+import { AppError } from '../../../base/errors/app-error.ts';
+import { ERRORS, type ErrorCode } from '../../../base/errors/errors.ts';
+import type { FailpointName } from '../../../base/runtime/failpoint.ts';
+import type { ConnInfo } from '../../../engine/pg/conninfo/conninfo.ts';
+import { PgError, sqlstateOf } from '../../../engine/pg/pg-error.ts';
+import type { CopyChunk, HandOptions } from '../../../engine/pipeline/copy-hand.ts';
+import type { ImportedSnapshot } from '../../../engine/source/import-snapshot.ts';
+import type { CopyLimits } from '../../../engine/source/throttle.ts';
+import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
 
 /** What a thread is started with. */
 export interface ThreadTask {

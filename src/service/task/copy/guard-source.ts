@@ -1,14 +1,14 @@
 /** Spares the source while tables are copied: the copy ends, and lets go of what it holds there, where a limit of the task is passed. */
-import { AppError } from '../../base/errors/app-error.ts';
-import { sleep } from '../../base/runtime/sleep.ts';
-import { formatLsn } from '../../engine/change/lsn.ts';
-import { endBackends } from '../../engine/pg/identity.ts';
-import { dropSlot } from '../../engine/source/prepare.ts';
-import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
-import { gigabytes, NO_PROTECTION, type Overrun } from '../../engine/source/source-limits.ts';
-import { applicationName } from '../../engine/source/source-names.ts';
-import { watchSource } from '../../engine/source/source-watch.ts';
-import { warn, type TaskRun } from './task-run.ts';
+import { AppError } from '../../../base/errors/app-error.ts';
+import { sleep } from '../../../base/runtime/sleep.ts';
+import { formatLsn } from '../../../engine/change/lsn.ts';
+import { endBackends } from '../../../engine/pg/identity.ts';
+import { dropSlot } from '../../../engine/source/prepare.ts';
+import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
+import { gigabytes, NO_PROTECTION, type Overrun } from '../../../engine/source/source-limits.ts';
+import { applicationName } from '../../../engine/source/source-names.ts';
+import { watchSource } from '../../../engine/source/source-watch.ts';
+import { warn, type TaskRun } from '../task-run.ts';
 
 export interface SourceGuard extends Disposable {
   /** Aborts when the run is to stop, or the copy must end for the source's sake. */

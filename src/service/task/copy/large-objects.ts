@@ -2,23 +2,23 @@
  * Large objects in the full copy: those of the whole database, under the snapshot of the tables. Changes of them are not followed: without
  * incremental all are brought to the moment of one snapshot, by copying again those of an earlier one; with it they may be of several.
  */
-import type { AppError } from '../../base/errors/app-error.ts';
-import type { LargeObjectBatch } from '../../engine/change/large-object.ts';
-import type { OidRange } from '../../engine/change/oid-range.ts';
-import type { Session } from '../../engine/pg/session.ts';
-import type { CopyEnd } from '../../engine/pipeline/copy-run.ts';
-import { runLargeObjects } from '../../engine/pipeline/large-object-run.ts';
-import { openLargeObjectReader } from '../../engine/source/large-objects.ts';
-import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
-import type { DoneChunk } from '../../engine/target/done-chunks.ts';
+import type { AppError } from '../../../base/errors/app-error.ts';
+import type { LargeObjectBatch } from '../../../engine/change/large-object.ts';
+import type { OidRange } from '../../../engine/change/oid-range.ts';
+import type { Session } from '../../../engine/pg/session.ts';
+import type { CopyEnd } from '../../../engine/pipeline/copy-run.ts';
+import { runLargeObjects } from '../../../engine/pipeline/large-object-run.ts';
+import { openLargeObjectReader } from '../../../engine/source/large-objects.ts';
+import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
+import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
 import {
   readCopiedObjects,
   readGaps,
   recordEmpty,
   takeBackEarlier,
-} from '../../engine/target/large-object-books.ts';
-import { openLargeObjectWriter, type WrittenObjects } from '../../engine/target/large-object-writer.ts';
-import { enter, warn, type TaskRun } from './task-run.ts';
+} from '../../../engine/target/large-object-books.ts';
+import { openLargeObjectWriter, type WrittenObjects } from '../../../engine/target/large-object-writer.ts';
+import { enter, warn, type TaskRun } from '../task-run.ts';
 
 /** Their line in the progress. */
 const LINE = 'large objects';

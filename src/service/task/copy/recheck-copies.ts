@@ -4,19 +4,19 @@
  * with a second unique key). A chunk that the source has not changed since counts as read under the new snapshot; one that it has is taken back and
  * copied again. So a copy that is killed at its end does not begin anew, and its result is still of one moment.
  */
-import { AppError } from '../../base/errors/app-error.ts';
-import { sideBySide } from '../../base/runtime/side-by-side.ts';
-import { chunkId } from '../../engine/change/cut.ts';
-import { displayName } from '../../engine/change/relation.ts';
-import { parseSnapshot } from '../../engine/change/snapshot.ts';
-import { readFilenodes } from '../../engine/source/cut-facts.ts';
-import type { ChunkReader } from '../../engine/source/chunk-reader.ts';
-import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
-import { restampChunks } from '../../engine/target/done-chunks.ts';
+import { AppError } from '../../../base/errors/app-error.ts';
+import { sideBySide } from '../../../base/runtime/side-by-side.ts';
+import { chunkId } from '../../../engine/change/cut.ts';
+import { displayName } from '../../../engine/change/relation.ts';
+import { parseSnapshot } from '../../../engine/change/snapshot.ts';
+import { readFilenodes } from '../../../engine/source/cut-facts.ts';
+import type { ChunkReader } from '../../../engine/source/chunk-reader.ts';
+import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
+import { restampChunks } from '../../../engine/target/done-chunks.ts';
 import { isBegun, isComplete, type CopiedTable } from './copy-books.ts';
 import { readKeysOfBothEnds, type IsInEveryKey } from './range-units.ts';
 import { emptyRanges, emptyTables } from './take-back.ts';
-import { warn, type TaskRun } from './task-run.ts';
+import { warn, type TaskRun } from '../task-run.ts';
 
 interface Rechecked {
   readonly one: CopiedTable;

@@ -1,15 +1,15 @@
 /** Takes copied rows out of the target again, together with their entries in the books: whole tables, or ranges of their key. */
-import { chunkId, type KeyCut } from '../../engine/change/cut.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
-import { qname } from '../../engine/pg/ident.ts';
-import { SQLSTATE, sqlstateOf } from '../../engine/pg/pg-error.ts';
-import type { Session } from '../../engine/pg/session.ts';
-import { keyCondition } from '../../engine/pg/chunk-condition.ts';
-import { openChunkWriter } from '../../engine/target/chunk-writer.ts';
-import { forgetChunks } from '../../engine/target/done-chunks.ts';
-import { holdFence } from '../../engine/target/task-row.ts';
+import { chunkId, type KeyCut } from '../../../engine/change/cut.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { qname } from '../../../engine/pg/ident.ts';
+import { SQLSTATE, sqlstateOf } from '../../../engine/pg/pg-error.ts';
+import type { Session } from '../../../engine/pg/session.ts';
+import { keyCondition } from '../../../engine/pg/chunk-condition.ts';
+import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
+import { forgetChunks } from '../../../engine/target/done-chunks.ts';
+import { holdFence } from '../../../engine/target/task-row.ts';
 import { tableId, type CopiedTable } from './copy-books.ts';
-import type { TaskRun } from './task-run.ts';
+import type { TaskRun } from '../task-run.ts';
 
 /** Each table emptied takes a lock, and a server has only so many. */
 const EMPTY_BATCH = 500;

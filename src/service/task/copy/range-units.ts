@@ -3,10 +3,10 @@
  * apart: a value that moved from a row of one range to a row of another would stand in both, and no unique index bears that. Then the
  * whole table must be of one moment, as one that is cut by place.
  */
-import { nameKey } from '../../engine/change/relation.ts';
-import { readUniqueColumns } from '../../engine/pg/catalog/unique-columns.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
-import type { TaskRun } from './task-run.ts';
+import { nameKey } from '../../../engine/change/relation.ts';
+import { readUniqueColumns } from '../../../engine/pg/catalog/unique-columns.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { TaskRun } from '../task-run.ts';
 
 /** Whether every unique key of the table, on both ends, has this column in it. */
 export type IsInEveryKey = (table: TableInfo, column: string) => boolean;

@@ -3,13 +3,13 @@
  * runs; the sessions it opens cannot be handed over, so it opens all of its own.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { noFailpoints, type Failpoints } from '../../base/runtime/failpoint.ts';
-import { openHand, type CopyChunk, type CopyHand } from '../../engine/pipeline/copy-hand.ts';
-import { openChunkReader } from '../../engine/source/chunk-reader.ts';
-import { CopyThrottle } from '../../engine/source/throttle.ts';
-import { openChunkWriter } from '../../engine/target/chunk-writer.ts';
+import { noFailpoints, type Failpoints } from '../../../base/runtime/failpoint.ts';
+import { openHand, type CopyChunk, type CopyHand } from '../../../engine/pipeline/copy-hand.ts';
+import { openChunkReader } from '../../../engine/source/chunk-reader.ts';
+import { CopyThrottle } from '../../../engine/source/throttle.ts';
+import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
 import { toMessage, type FromThread, type ThreadTask, type ToThread } from './copy-thread-messages.ts';
-import { Ends } from './ends.ts';
+import { Ends } from '../ends.ts';
 
 const TELL_MS = 100;
 

@@ -1,5 +1,5 @@
 /** How long the rest of a copy takes, from how fast it has gone. What it says is a range, because it is a guess, and nothing where guessing is idle. */
-import type { SecondsLeft } from '../../contract/progress.ts';
+import type { SecondsLeft } from '../../../contract/progress.ts';
 
 /** How much was done at a moment; in any unit that the total has too. */
 export interface PaceSample {

@@ -1,13 +1,13 @@
 /** What is left to copy, as chunks that can run; the tables that cannot be copied as they are stand beside, with the reason. */
-import { AppError } from '../../base/errors/app-error.ts';
-import { chunkId } from '../../engine/change/cut.ts';
-import { displayName, nameKey } from '../../engine/change/relation.ts';
-import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
-import type { CopyChunk } from '../../engine/pipeline/copy-hand.ts';
-import { planLoad, type LoadMode } from '../../engine/target/load-plan.ts';
+import { AppError } from '../../../base/errors/app-error.ts';
+import { chunkId } from '../../../engine/change/cut.ts';
+import { displayName, nameKey } from '../../../engine/change/relation.ts';
+import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { CopyChunk } from '../../../engine/pipeline/copy-hand.ts';
+import { planLoad, type LoadMode } from '../../../engine/target/load-plan.ts';
 import { isBegun, readBooks, type CopiedTable } from './copy-books.ts';
 import { cutTables } from './cut-tables.ts';
-import { warn, type TaskRun } from './task-run.ts';
+import { warn, type TaskRun } from '../task-run.ts';
 
 export interface CopyPlan {
   readonly chunks: readonly CopyChunk[];
