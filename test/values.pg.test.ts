@@ -398,7 +398,7 @@ describe('a value that the older target cannot hold', () => {
       if (moment === 'changed') await migrate(source, target);
       await source.session.query(`INSERT INTO t VALUES (1, ${value})`);
       await expect(migrate(source, target)).rejects.toMatchObject({
-        code: moment === 'copied' ? 'COPY_FAILED' : 'APPLY_FAILED',
+        code: moment === 'copied' ? 'ROW_REFUSED' : 'APPLY_FAILED',
         facts: { table: 'public.t' },
       });
     },

@@ -325,7 +325,7 @@ describe('a user without rights', () => {
       expect.stringMatching(/^the source has few free .*: 6 free, 7 needed for 4 jobs,/),
     ]);
     expect((await few(5)).map(({ evidence }) => evidence)).toEqual([
-      expect.stringContaining('8 needed for 5 jobs'),
+      expect.stringContaining('10 needed for 5 jobs'),
       expect.stringContaining('7 needed for 5 jobs'),
     ]);
     await source.session.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);

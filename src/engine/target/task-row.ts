@@ -49,7 +49,7 @@ export async function readTasks(session: Session): Promise<TaskRow[]> {
 
 export type NewTask = Pick<TaskRow, 'taskId' | 'sourceSystem' | 'sourceDatabase' | 'options' | 'phase'>;
 
-/** Registers the task with the tables it is about, in one transaction. */
+/** Registers the task with the tables it is about, in one transaction. Of two that begin it at the same moment the first counts. */
 export async function registerTask(
   session: Session,
   task: NewTask,
@@ -57,12 +57,12 @@ export async function registerTask(
 ): Promise<void> {
   await session.transaction(async () => {
     await session.query(
-      `INSERT INTO _opendts.task (task_id, source_system, source_database, options, phase, fence) VALUES ($1, $2, $3, $4, $5, 0)`,
+      `INSERT INTO _opendts.task (task_id, source_system, source_database, options, phase, fence) VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT DO NOTHING`,
       [task.taskId, task.sourceSystem, task.sourceDatabase, task.options, task.phase],
     );
     await session.query(
       `INSERT INTO _opendts.task_table (task_id, schema_name, table_name)
-       SELECT $1, t.value ->> 0, t.value ->> 1 FROM pg_catalog.json_array_elements($2::json) t`,
+       SELECT $1, t.value ->> 0, t.value ->> 1 FROM pg_catalog.json_array_elements($2::json) t ON CONFLICT DO NOTHING`,
       [task.taskId, JSON.stringify(tables.map(({ schema, name }) => [schema, name]))],
     );
   });

@@ -11,9 +11,8 @@ import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Durable } from '../../engine/pipeline/stream-run.ts';
 import type { StoredAccount } from '../../engine/target/account.ts';
 import type { DoneChunk } from '../../engine/target/done-chunks.ts';
-import type { ChunkLabel } from './copy/copy-plan.ts';
 import { CopyTotal } from './copy/copy-total.ts';
-import { TableLine } from './copy/table-line.ts';
+import { TableLine, type ChunkLabel } from './copy/table-line.ts';
 
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 

@@ -9,13 +9,13 @@ import { counted, finding } from '../finding.ts';
  */
 const BESIDE_JOBS = { source: 3, target: 2 };
 
-/** Each copy thread has a control session of its own (docs/decisions/0009). */
+/** Each copy thread has a control session of its own on the source (docs/decisions/0009). */
 function copyThreads(jobs: number): number {
   return jobs <= 4 ? 0 : Math.ceil(jobs / 4);
 }
 
 async function judge(session: Session, jobs: number, check: string): Promise<Finding> {
-  const needed = jobs + BESIDE_JOBS[session.side] + copyThreads(jobs);
+  const needed = jobs + BESIDE_JOBS[session.side] + (session.side === 'source' ? copyThreads(jobs) : 0);
   const row = await session.one(
     `SELECT least(
               pg_catalog.current_setting('max_connections')::int - ${reserved(session.version)}

@@ -8,18 +8,13 @@ import { planLoad, type LoadMode } from '../../../engine/target/load-plan.ts';
 import { isBegun, readBooks, type CopiedTable } from './copy-books.ts';
 import { cutTables } from './cut-tables.ts';
 import { warn, type TaskRun } from '../task-run.ts';
+import type { ChunkLabel } from './table-line.ts';
 
 export interface CopyPlan {
   readonly chunks: readonly CopyChunk[];
   /** Tables that have at least one chunk left. */
   readonly tables: number;
   readonly failed: ReadonlyMap<string, AppError>;
-}
-
-/** How the progress book knows a chunk. */
-export interface ChunkLabel {
-  readonly table: string;
-  readonly id: string;
 }
 
 export function chunkLabel({ id, read }: CopyChunk): ChunkLabel {

@@ -4,6 +4,12 @@ import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
 import { Pace } from './time-left.ts';
 
+/** How the progress book knows a chunk. */
+export interface ChunkLabel {
+  readonly table: string;
+  readonly id: string;
+}
+
 interface Amount {
   readonly rows: bigint;
   readonly bytes: bigint;
