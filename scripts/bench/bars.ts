@@ -70,9 +70,13 @@ export function memoryBar(name: string, ours: EntryResult): Bar {
   return bar(`${name}: peak RSS in MB`, peaks.length === 0 ? null : Math.max(...peaks), { max: 300 });
 }
 
-export function splitBar(one: EntryResult, four: EntryResult): Bar {
-  return bar('data phase, 4 jobs: wall of one table / four tables', medianRatio(one, four, wall), {
-    min: 0.8,
-    max: 1.2,
-  });
+export function splitBar(major: number, one: EntryResult, four: EntryResult): Bar {
+  return bar(
+    `data phase, 4 jobs, PostgreSQL ${major}: wall of one table / four tables`,
+    medianRatio(one, four, wall),
+    {
+      min: 0.8,
+      max: 1.2,
+    },
+  );
 }

@@ -7,7 +7,7 @@ import type { Session } from '../../src/engine/pg/session.ts';
 import type { DataSet, DataTable } from './data-sets.ts';
 
 /** The major of the tools of Debian 12: an older pg_dump refuses a newer server. */
-const MAJOR = 15;
+const TOOLS_MAJOR = 15;
 
 export const SETTINGS = {
   shared_buffers: '512MB',
@@ -42,10 +42,10 @@ export interface LoadedTable {
 }
 
 /** Starts both servers; disposing of the pair stops them and deletes their data. */
-export async function startPair(): Promise<ClusterPair> {
-  const source = await startEmbedded({ major: MAJOR, settings: SETTINGS });
+export async function startPair(major = TOOLS_MAJOR): Promise<ClusterPair> {
+  const source = await startEmbedded({ major, settings: SETTINGS });
   try {
-    const target = await startEmbedded({ major: MAJOR, settings: SETTINGS });
+    const target = await startEmbedded({ major, settings: SETTINGS });
     return {
       source,
       target,

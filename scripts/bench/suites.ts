@@ -1,6 +1,6 @@
 /** What is run against what, and which bars that answers. */
 import { dataBars, memoryBar, splitBar, wholeBar, type Bar } from './bars.ts';
-import { load, type LoadedData } from './cluster-pair.ts';
+import { load, startPair, type LoadedData } from './cluster-pair.ts';
 import { dataSets, wideOnly, type DataSet, type DataSets } from './data-sets.ts';
 import { opendtsData, opendtsWhole } from './opendts-run.ts';
 import { PARTS, type BenchOptions, type PartName } from './options.ts';
@@ -15,6 +15,7 @@ export interface Outcome {
 }
 
 const SPLIT_JOBS = 4;
+const NEWER_MAJOR = 17;
 
 /** The parts asked for, of everything but the 5 GB run. Throws only when the signal says stop, or the data cannot be made. */
 export async function runParts(bench: Bench, options: BenchOptions): Promise<Outcome> {
@@ -98,14 +99,23 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
     return { parts: [{ title: 'data', results: Object.values(results) }], bars: [] };
   }
 
+  /** Also on a major from 16 on: before, writers of one table wait for one another whenever it grows (Lock:extend). */
   async split(): Promise<Outcome> {
-    const results = await runRounds(this.bench, {
-      one: this.rowsOnly(await loaded(this.bench, this.sets.one), SPLIT_JOBS),
-      four: this.rowsOnly(await loaded(this.bench, this.sets.four), SPLIT_JOBS),
+    const older = await this.splitOn(this.bench);
+    await using pair = await startPair(NEWER_MAJOR);
+    const newer = await this.splitOn({ ...this.bench, pair });
+    return { parts: [...older.parts, ...newer.parts], bars: [...older.bars, ...newer.bars] };
+  }
+
+  private async splitOn(bench: Bench): Promise<Outcome> {
+    const results = await runRounds(bench, {
+      one: this.rowsOnly(await loaded(bench, this.sets.one), SPLIT_JOBS),
+      four: this.rowsOnly(await loaded(bench, this.sets.four), SPLIT_JOBS),
     });
+    const { major } = bench.pair.source;
     return {
-      parts: [{ title: 'data', results: Object.values(results) }],
-      bars: [splitBar(results.one, results.four)],
+      parts: [{ title: `data ${major}`, results: Object.values(results) }],
+      bars: [splitBar(major, results.one, results.four)],
     };
   }
 
