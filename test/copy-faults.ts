@@ -6,7 +6,7 @@ import type { MigrationProgress, MigrationSummary } from '../src/contract/progre
 import type { MigrationType } from '../src/contract/task-spec.ts';
 import type { Migration } from '../src/service/task/migrate.ts';
 import { changeTables, TABLES } from '../scripts/faults/tables.ts';
-import { freshDatabase, type TestDatabase } from './database.ts';
+import { freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { pause } from './follow.ts';
 import type { Major } from './global-setup.ts';
 import { compare, start, type RunOptions } from './migration.ts';
@@ -24,24 +24,11 @@ export const SLOW: RunOptions['limits'] = {
   bytesPerSecond: 3_000_000,
 };
 
-export interface Pair extends AsyncDisposable {
-  readonly source: TestDatabase;
-  readonly target: TestDatabase;
-}
+export type Pair = DatabasePair;
 
-/** Two fresh databases, the source with TABLES or with what is given. */
-export async function pairOf(from: Major, to: Major, sql: string = TABLES): Promise<Pair> {
-  const source = await freshDatabase(from);
-  const target = await freshDatabase(to);
-  await source.session.query(sql);
-  return {
-    source,
-    target,
-    [Symbol.asyncDispose]: async () => {
-      await source[Symbol.asyncDispose]();
-      await target[Symbol.asyncDispose]();
-    },
-  };
+/** The source with TABLES or with what is given. */
+export function pairOf(from: Major, to: Major, sql: string = TABLES): Promise<Pair> {
+  return freshPair(from, to, sql);
 }
 
 /** Both ends hold the same, and every change is accounted for. */

@@ -43,6 +43,26 @@ export async function freshDatabase(major: Major): Promise<TestDatabase> {
   };
 }
 
+export interface DatabasePair extends AsyncDisposable {
+  readonly source: TestDatabase;
+  readonly target: TestDatabase;
+}
+
+/** Two fresh databases, the source with what `sql` makes. */
+export async function freshPair(from: Major, to: Major, sql = ''): Promise<DatabasePair> {
+  const source = await freshDatabase(from);
+  const target = await freshDatabase(to);
+  await source.session.query(sql);
+  return {
+    source,
+    target,
+    [Symbol.asyncDispose]: async () => {
+      await source[Symbol.asyncDispose]();
+      await target[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** Ends what is still connected, then drops its slots and the database itself. */
 async function dropDatabase(admin: ConnInfo, name: string): Promise<void> {
   await using root = await connect(admin, { side: 'source', applicationName: 'test' });

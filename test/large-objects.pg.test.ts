@@ -9,7 +9,7 @@ import { ensureBookkeeping } from '../src/engine/target/bookkeeping.ts';
 import { openLargeObjectWriter } from '../src/engine/target/large-object-writer.ts';
 import { registerTask, takeOver } from '../src/engine/target/task-row.ts';
 import { verifyLargeObjects } from '../src/engine/verify/large-objects.ts';
-import { freshDatabase, type TestDatabase } from './database.ts';
+import { freshDatabase, freshPair, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';
 import { compare, migrate, start, type RunOptions } from './migration.ts';
 import { cliHome } from './spawn-cli.ts';
@@ -30,18 +30,7 @@ const KINDS = `
   SELECT lo_from_bytea(4294967295, '\\x00ff');
   INSERT INTO doc SELECT i, 50000 + i FROM generate_series(1, 7) i`;
 
-async function pair(from: Major, to: Major = from) {
-  const source = await freshDatabase(from);
-  const target = await freshDatabase(to);
-  return {
-    source,
-    target,
-    [Symbol.asyncDispose]: async () => {
-      await source[Symbol.asyncDispose]();
-      await target[Symbol.asyncDispose]();
-    },
-  };
-}
+const pair = (from: Major, to: Major = from) => freshPair(from, to);
 
 /** `oid:length:md5` of every large object, read as an administrator. */
 async function contents({ session }: TestDatabase): Promise<string[]> {

@@ -11,7 +11,8 @@ import { parseLsn } from '../src/engine/change/lsn.ts';
 import { connect } from '../src/engine/pg/connect.ts';
 import { parseConninfo } from '../src/engine/pg/conninfo/parse.ts';
 import type { Session } from '../src/engine/pg/session.ts';
-import { freshDatabase, type TestDatabase } from './database.ts';
+import { freshDatabase, freshPair, type TestDatabase } from './database.ts';
+import type { Major } from './global-setup.ts';
 import { follow, pause, reaches } from './follow.ts';
 import { compare, migrate, start } from './migration.ts';
 
@@ -86,22 +87,7 @@ async function cut(database: TestDatabase, roles: string): Promise<number> {
   return rows.length;
 }
 
-async function tables(
-  from: 12 | 15 | 17 | 18,
-  to: 12 | 15 | 17 | 18,
-): Promise<{ source: TestDatabase; target: TestDatabase } & AsyncDisposable> {
-  const source = await freshDatabase(from);
-  const target = await freshDatabase(to);
-  await source.session.query(TABLES);
-  return {
-    source,
-    target,
-    [Symbol.asyncDispose]: async () => {
-      await source[Symbol.asyncDispose]();
-      await target[Symbol.asyncDispose]();
-    },
-  };
-}
+const tables = (from: Major, to: Major) => freshPair(from, to, TABLES);
 
 /** Errors after which running again is the remedy. */
 const LATER = [
