@@ -47,7 +47,7 @@ it('all but one worker retire where the server has no connection left; the last 
           openReader: () => openChunkReader({ open, control, held, throttle: null }),
           openWriter: () => openChunkWriter(() => db.open()),
           taskId: 'none',
-          fence: 1n,
+          copyFence: 1n,
           stamp: null,
           failpoints: noFailpoints,
           signal,

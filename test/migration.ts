@@ -21,6 +21,7 @@ export interface RunOptions {
   readonly strict?: boolean;
   readonly limits?: MigrationRequest['limits'];
   readonly chunkBytes?: bigint;
+  readonly walBudget?: MigrationRequest['walBudget'];
   readonly silentMs?: number;
   readonly patienceMs?: number;
   /** Instead of the databases' own, to reach them some other way. */
@@ -47,6 +48,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
     ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
     ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
+    ...(options.walBudget ? { walBudget: options.walBudget } : {}),
     ...(options.protect ? { protect: options.protect } : {}),
     jobs: options.jobs ?? 2,
     until: options.until ?? { kind: 'caught-up' },

@@ -170,6 +170,11 @@ export const ERRORS = {
     '{count} tables could not be copied; all others are. {problems}',
     'Remove the causes and run again: what is copied stays.',
   ),
+  TABLES_STOPPED: data(
+    409,
+    '{count} tables have stopped; all others are in step with the source. {problems}',
+    'Remove the causes and run again: their changes wait in the slot. Or have a table copied again: opendts tables recopy.',
+  ),
   TABLE_CHANGED: data(
     409,
     'The columns of {table} were changed on the source since this run began (or the table was dropped).',

@@ -28,7 +28,7 @@ export interface HandOptions {
   readonly openReader: () => Promise<ChunkReader>;
   readonly openWriter: () => Promise<ChunkWriter>;
   readonly taskId: string;
-  readonly fence: bigint;
+  readonly copyFence: bigint;
   /** What "done" is recorded with; null for the slot's own snapshot, under which every streamed change applies. */
   readonly stamp: Pick<HeldSnapshot, 'text' | 'readUntil'> | null;
   readonly failpoints: Failpoints;
@@ -63,7 +63,7 @@ async function copyBatch(
   batch: readonly CopyChunk[],
   { reader, writer, events, ...options }: Copying,
 ): Promise<readonly DoneChunk[]> {
-  const { taskId, fence, stamp, failpoints, signal } = options;
+  const { taskId, copyFence, stamp, failpoints, signal } = options;
   const chunks = new Map(batch.map((chunk) => [chunk.id, chunk]));
   await reader.lock(
     batch.map(({ read }) => read.table),
@@ -71,7 +71,7 @@ async function copyBatch(
   );
   const write = {
     taskId,
-    fence,
+    copyFence,
     chunks: batch,
     snapshot: stamp?.text ?? null,
     readUntil: stamp?.readUntil ?? null,

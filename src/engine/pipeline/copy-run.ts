@@ -21,12 +21,18 @@ export interface CopyRun {
   /** How long a batch may fail to reach its servers; by default as long as a restart may take. */
   readonly patienceMs?: number;
   readonly signal: AbortSignal;
+  /** Once aborted, only what must be of one moment with what has been copied is begun. */
+  readonly enough?: AbortSignal;
+  /** Asked before a chunk is begun: false leaves it for another snapshot. */
+  readonly claim?: (chunk: CopyChunk) => boolean;
+  /** Part of what must be of one moment with this chunk is copied already. */
+  readonly isBegun?: (chunk: CopyChunk) => boolean;
   readonly onStart: (chunk: CopyChunk) => void;
   readonly onPass: (chunk: CopyChunk, bytes: number, rows: number) => void;
   readonly onDone: (chunk: CopyChunk, done: DoneChunk) => void;
   /** The attempt is over without result: what it counted is void. */
   readonly onVoid: (chunk: CopyChunk) => void;
-  /** The table is set aside; its other chunks are not begun any more. */
+  /** The table is set aside; its other chunks are not begun any more, those under way may still end. */
   readonly onTableFailed: (table: string, error: AppError) => void;
   /** A server has no connection left for one more worker; this many go on. */
   readonly onFewerWorkers: (left: number, error: AppError) => void;
@@ -35,6 +41,8 @@ export interface CopyRun {
 export type CopyEnd =
   /** All is done but for the tables that were set aside, by name. */
   | { readonly kind: 'done'; readonly failed: ReadonlyMap<string, AppError> }
+  /** Chunks were left for another snapshot. */
+  | { readonly kind: 'rest'; readonly failed: ReadonlyMap<string, AppError> }
   /** What remains needs another snapshot. */
   | {
       readonly kind: 'snapshot-lost';
@@ -56,9 +64,8 @@ export async function runCopy(run: CopyRun): Promise<CopyEnd> {
   if (crew.failure !== null && crew.failure.code !== 'SNAPSHOT_LOST')
     return { kind: 'failed', cause: crew.failure };
   const cause = crew.failure ?? crew.later;
-  return cause === null
-    ? { kind: 'done', failed: crew.failed }
-    : { kind: 'snapshot-lost', cause, failed: crew.failed };
+  if (cause !== null) return { kind: 'snapshot-lost', cause, failed: crew.failed };
+  return { kind: crew.hasRest ? 'rest' : 'done', failed: crew.failed };
 }
 
 /** The workers of one run and what they share. */
@@ -71,6 +78,8 @@ class Crew {
   failure: AppError | null = null;
   /** Why a table waits for a later snapshot. */
   later: AppError | null = null;
+  /** Chunks were not begun. */
+  hasRest = false;
 
   constructor(run: CopyRun) {
     this.run = run;
@@ -103,10 +112,17 @@ class Crew {
     while (this.failure === null && !this.run.signal.aborted) {
       const batch = this.waiting.shift();
       if (!batch) return null;
-      const left = batch.filter((chunk) => !this.failed.has(tableOf(chunk)));
+      const left = batch.filter((chunk) => !this.failed.has(tableOf(chunk)) && this.mayBegin(chunk));
       if (left.length > 0) return left;
     }
     return null;
+  }
+
+  private mayBegin(chunk: CopyChunk): boolean {
+    const { enough, claim, isBegun } = this.run;
+    const may = (!enough?.aborted || (isBegun?.(chunk) ?? false)) && (claim?.(chunk) ?? true);
+    if (!may) this.hasRest = true;
+    return may;
   }
 
   /** A lost connection costs the batch's attempt, not the run: both ends are opened anew while the snapshot is held. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
+import { Intake } from './intake.ts';
 import { superviseStream, type Supervision } from './supervisor.ts';
 
 const lost = () => new AppError('CONNECTION_LOST', { side: 'target', problem: 'gone' });
@@ -14,14 +15,17 @@ function failing(
   const run: Supervision = {
     openLane: open,
     openReader: () => Promise.reject(lost()),
-    copies: new Map(),
-    shapes: new Map(),
+    readTables: () => Promise.reject(lost()),
+    intake: new Intake(null),
+    strict: false,
+    wantsRefresh: () => false,
     until: () => null,
     signal: new AbortController().signal,
     patienceMs: 60_000,
     onDurable: () => {},
     onRetry: (error) => retries.push(error),
     onReplay: () => {},
+    onTableStopped: () => {},
     ...given,
   };
   return { run, retries };

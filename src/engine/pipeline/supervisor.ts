@@ -2,23 +2,30 @@
  * Keeps the stream running: opens both ends, runs it, and decides by its end what happens next. The only place that retries a stream.
  *
  * (V1) A lost connection is tried again with growing pauses until it has failed for `patienceMs` on end.
- * (V2) A window that did not go in as sets is read again in order; what fails in order too is for a person.
- * (V3) Whatever the end, both connections are closed before anything else happens, so two readers never share the slot.
+ * (V2) A window that did not go in as sets is read again in order; what fails in order too is its table's trouble.
+ * (V3) A table that fails in order too stands still; the others go on.
+ * (V4) Whatever the end, both connections are closed before anything else happens, so two readers never share the slot.
  */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import { backoffMs } from '../../base/runtime/backoff.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
+import type { QualifiedName } from '../change/relation.ts';
 import type { ChangeReader } from '../source/change-reader.ts';
 import type { Lane } from '../target/lane.ts';
 import { runStream, type StreamEnd, type StreamRun } from './stream-run.ts';
 
-export interface Supervision extends Omit<StreamRun, 'reader' | 'lane' | 'orderedUntil'> {
+/** What is true of the tables when a run begins. */
+export type Tables = Pick<StreamRun, 'copies' | 'shapes'>;
+
+export interface Supervision extends Omit<StreamRun, 'reader' | 'lane' | 'orderedUntil' | keyof Tables> {
+  readonly readTables: (lane: Lane) => Promise<Tables>;
   readonly openLane: () => Promise<Lane>;
   readonly openReader: (lane: Lane) => Promise<ChangeReader>;
   readonly patienceMs: number;
   readonly onRetry: (error: AppError, waitMs: number) => void;
   readonly onReplay: (cause: unknown) => void;
+  readonly onTableStopped: (table: QualifiedName, error: AppError) => void;
 }
 
 const STOOD_MS = 30_000;
@@ -48,6 +55,12 @@ export async function superviseStream(
         orderedUntil = end.orderedUntil;
         supervision.onReplay(end.cause);
         break;
+      case 'table-stopped':
+        orderedUntil = LSN_ZERO;
+        supervision.onTableStopped(end.table, end.cause);
+        break;
+      case 'refresh':
+        break;
       case 'broken': {
         const error = toAppError(end.cause);
         const passes = error.entry.retry === 'later' || isPassingServerError(end.cause);
@@ -73,8 +86,9 @@ function isPassingServerError(cause: unknown): boolean {
 async function runOnce(supervision: Supervision, orderedUntil: Lsn): Promise<StreamEnd> {
   try {
     await using lane = await supervision.openLane();
+    const tables = await supervision.readTables(lane);
     await using reader = await supervision.openReader(lane);
-    return await runStream({ ...supervision, lane, reader, orderedUntil });
+    return await runStream({ ...supervision, ...tables, lane, reader, orderedUntil });
   } catch (thrown) {
     return supervision.signal.aborted ? { kind: 'stopped' } : { kind: 'broken', cause: thrown };
   }

@@ -1,57 +1,22 @@
 /** Which change belongs to which copy (data-plane I1, I3). */
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { byteText, UNCHANGED, type Begin, type Cell, type RowChange } from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
 import { lsnFrom } from '../change/lsn.ts';
 import type { Relation } from '../change/relation.ts';
 import { parseSnapshot } from '../change/snapshot.ts';
-import { chunksNotInCopy, isInCopy, notInCopy, tableCopy, type UnitSnapshot } from './visibility.ts';
+import { Unit, type Later } from './unit.ts';
+import { chunksNotInCopy, notInCopy, type TableCopy } from './visibility.ts';
 
 function begin(xid: number, finalLsn: bigint): Begin {
   return { kind: 'begin', xid, finalLsn: lsnFrom(finalLsn), commitTime: 0n };
 }
 
-const READ_UNTIL = 1_000n;
-const later: UnitSnapshot = {
-  later: { text: '', snapshot: parseSnapshot('100:200:100,150'), readUntil: lsnFrom(READ_UNTIL) },
+const later: Later = {
+  text: '',
+  snapshot: parseSnapshot('100:200:100,150'),
+  readUntil: lsnFrom(1_000n),
 };
-
-describe('a transaction of the stream', () => {
-  it('always applies to a unit copied under the snapshot of the slot', () => {
-    fc.assert(
-      fc.property(fc.nat(0xffffffff), fc.bigInt({ min: 0n, max: 1n << 64n }), (xid, finalLsn) => {
-        expect(isInCopy({ later: null }, begin(xid, finalLsn))).toBe(false);
-      }),
-    );
-  });
-
-  it('is in a copy under a later snapshot exactly when that snapshot sees it', () => {
-    expect(isInCopy(later, begin(99, 500n))).toBe(true);
-    expect(isInCopy(later, begin(149, 500n))).toBe(true);
-    expect(isInCopy(later, begin(100, 500n))).toBe(false);
-    expect(isInCopy(later, begin(150, 500n))).toBe(false);
-    expect(isInCopy(later, begin(200, 500n))).toBe(false);
-  });
-
-  it('is judged by its xid up to R, and applies beyond it whatever its xid looks like', () => {
-    expect(isInCopy(later, begin(149, READ_UNTIL))).toBe(true);
-    fc.assert(
-      fc.property(fc.nat(0xffffffff), fc.bigInt({ min: 1n, max: 1n << 63n }), (xid, beyond) => {
-        expect(isInCopy(later, begin(xid, READ_UNTIL + beyond))).toBe(false);
-      }),
-    );
-  });
-
-  it('is judged in the epoch of the snapshot', () => {
-    const wrapped: UnitSnapshot = {
-      later: { text: '', snapshot: parseSnapshot('4294967396:4294967496:'), readUntil: lsnFrom(READ_UNTIL) },
-    };
-    expect(isInCopy(wrapped, begin(99, 500n))).toBe(true);
-    expect(isInCopy(wrapped, begin(4_294_967_000, 500n))).toBe(true);
-    expect(isInCopy(wrapped, begin(201, 500n))).toBe(false);
-  });
-});
 
 const cut: KeyCut = { kind: 'key', column: 'id', order: 'integer', bounds: ['100'] };
 const relation: Relation = {
@@ -70,7 +35,7 @@ const seen = begin(99, 500n);
 
 describe('a change of a table whose ranges were copied at different moments', () => {
   /** Below 100: the slot's snapshot, where everything applies; from 100 on: a later one, which has seen xid 99. */
-  const copy = tableCopy(cut, [{ later: null }, later]);
+  const copy: TableCopy = { units: [Unit.done(null), Unit.done(later)], cut };
   const insert = (id: string): RowChange => ({ kind: 'insert', relation, new: [cell(id), cell('x')] });
   const move = (from: string, to: string, v: Cell = cell('x'), of = relation): RowChange => ({
     kind: 'update',
@@ -123,10 +88,28 @@ describe('a change of a table whose ranges were copied at different moments', ()
   });
 });
 
-describe('the copy of a table', () => {
-  it('has one unit where all its ranges are of one moment, or it is not cut by a key', () => {
-    expect(tableCopy(cut, [later, later])).toEqual({ units: [later], cut: null });
-    expect(tableCopy({ kind: 'ctid', filenode: '1', bounds: [5] }, [later, later]).cut).toBeNull();
-    expect(tableCopy(cut, [later, { later: null }]).units).toHaveLength(2);
+describe('a change of a table that is being copied', () => {
+  const insert = (id: string): RowChange => ({ kind: 'insert', relation, new: [cell(id), cell('x')] });
+  const move: RowChange = { kind: 'update', relation, old: [cell('5'), null], new: [cell('500'), cell('x')] };
+
+  it('waits for the unit it belongs to, and for no other', () => {
+    const [first, second] = [Unit.done(null), Unit.waiting()];
+    const copy: TableCopy = { units: [first, second], cut };
+    expect(notInCopy(copy, insert('5'), seen)).toEqual(insert('5'));
+    expect(notInCopy(copy, insert('500'), begin(150, 500n))).toBeNull();
+    second.bind(later);
+    expect(second.claim()).toBe(true);
+    expect(notInCopy(copy, insert('500'), seen)).toBeNull();
+    expect(notInCopy(copy, insert('500'), begin(150, 500n))).toBe(second);
+    expect(notInCopy(copy, move, begin(150, 500n))).toBe(second);
+    expect(chunksNotInCopy(copy, begin(150, 500n))).toBe(second);
+    second.finish();
+    expect(notInCopy(copy, insert('500'), begin(150, 500n))).toEqual(insert('500'));
+    expect(notInCopy(copy, move, begin(150, 500n))).toEqual(move);
+  });
+
+  it('that moves a row into a range still to be copied is a delete in the one it leaves', () => {
+    const copy: TableCopy = { units: [Unit.done(null), Unit.waiting()], cut };
+    expect(notInCopy(copy, move, seen)).toEqual({ kind: 'delete', relation, old: [cell('5'), null] });
   });
 });

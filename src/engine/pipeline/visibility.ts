@@ -1,37 +1,14 @@
-/** Which streamed change belongs to which copy (data-plane I1, I3). Pure. */
+/** Which streamed change belongs to which copy (data-plane I1, I3): each is told to its unit, and the unit's snapshot decides. */
 import { UNCHANGED, type Begin, type RowChange, type Tuple } from '../change/change.ts';
-import { chunkOfKey, type Cut, type KeyCut } from '../change/cut.ts';
-import type { Lsn } from '../change/lsn.ts';
+import { chunkOfKey, type KeyCut } from '../change/cut.ts';
 import type { Relation } from '../change/relation.ts';
-import { extendXid, sees, type Snapshot } from '../change/snapshot.ts';
-
-/** What a unit was copied under. `later` is null where it is the slot's own snapshot: then every streamed transaction applies. */
-export interface UnitSnapshot {
-  readonly later: { readonly text: string; readonly snapshot: Snapshot; readonly readUntil: Lsn } | null;
-}
+import { Unit } from './unit.ts';
 
 /** The units of one table: one, or one for each chunk of its key. */
 export interface TableCopy {
-  readonly units: readonly UnitSnapshot[];
+  readonly units: readonly Unit[];
   /** Null: there is one unit. */
   readonly cut: KeyCut | null;
-}
-
-/** A table that was not copied: every change applies. */
-export const NO_COPY: TableCopy = { units: [{ later: null }], cut: null };
-
-/** From what each chunk was read under. Where that is the same for all, they need not be told apart. */
-export function tableCopy(cut: Cut, chunks: readonly UnitSnapshot[]): TableCopy {
-  const [first = { later: null }] = chunks;
-  const isOne = chunks.every(({ later }) => later?.text === first.later?.text);
-  if (cut.kind === 'key' && !isOne) return { units: chunks, cut };
-  return { units: [first], cut: null };
-}
-
-/** True when the copy already contains the transaction's changes. Commits beyond R cannot be in it, so an xid that wrapped around hides nothing. */
-export function isInCopy(unit: UnitSnapshot, begin: Begin): boolean {
-  if (unit.later === null || begin.finalLsn > unit.later.readUntil) return false;
-  return sees(unit.later.snapshot, extendXid(begin.xid, unit.later.snapshot));
 }
 
 /** A row moved from a copied range into one that is not, without a value that only the source has: both must be copied anew, at once. */
@@ -48,25 +25,32 @@ export class NeedsRecopy extends Error {
 }
 
 /**
- * What of a change the copy does not contain yet; null when it contains all of it. A row that moves from one unit to another is a delete
- * in the one and an insert in the other, each judged by its own snapshot. Throws NeedsRecopy.
+ * What of a change the copy does not contain yet; null when it contains all of it; a unit where that is known only when its copy ends:
+ * ask again then. A row that moves from one unit to another is a delete in the one and an insert in the other, each judged by its own
+ * snapshot. Throws NeedsRecopy.
  */
-export function notInCopy(copy: TableCopy, change: RowChange, begin: Begin): RowChange | null {
-  const { relation } = change;
-  if (copy.cut === null) return isInCopy(copy.units[0] ?? { later: null }, begin) ? null : change;
+export function notInCopy(copy: TableCopy, change: RowChange, begin: Begin): RowChange | Unit | null {
   const { units, cut } = copy;
-  const place = (row: Tuple) => {
-    const chunk = chunkOfKey(cut, keyCell(cut, relation, row));
-    return { chunk, done: isInCopy(units[chunk] ?? { later: null }, begin) };
-  };
-  if (change.kind !== 'update')
-    return place(change.kind === 'insert' ? change.new : change.old).done ? null : change;
-  const to = place(change.new);
-  const from = change.old === null ? to : place(change.old);
-  if (from.done === to.done) return from.done ? null : change;
-  if (to.done) return { kind: 'delete', relation, old: change.old ?? change.new };
+  if (cut === null) {
+    const unit = unitAt(units, 0);
+    const verdict = unit.judge(begin);
+    return verdict === 'wait' ? unit : verdict === 'apply' ? change : null;
+  }
+  const { relation } = change;
+  const to = chunkOf(cut, relation, change.kind === 'delete' ? change.old : change.new);
+  const from = change.kind === 'update' && change.old !== null ? chunkOf(cut, relation, change.old) : to;
+  for (const chunk of [from, to]) {
+    const unit = unitAt(units, chunk);
+    if (unit.judge(begin) === 'wait') return unit;
+  }
+  // Judging one unit may have sent it back to wait, so both are asked again; neither is copying now.
+  const applies = (chunk: number) => unitAt(units, chunk).judge(begin) === 'apply';
+  const [leaves, enters] = [applies(from), applies(to)];
+  if (leaves === enters) return enters ? change : null;
+  if (change.kind !== 'update') throw new Error('only an update moves a row');
+  if (leaves) return { kind: 'delete', relation, old: change.old ?? change.new };
   const row = wholeRow(relation, change.old, change.new);
-  if (row === null) throw new NeedsRecopy(relation, [from.chunk, to.chunk]);
+  if (row === null) throw new NeedsRecopy(relation, [from, to]);
   return { kind: 'insert', relation, new: row };
 }
 
@@ -77,13 +61,25 @@ function wholeRow(relation: Relation, old: Tuple | null, row: Tuple): Tuple | nu
   return row.map((cell, at) => (cell === UNCHANGED ? (old[at] ?? null) : cell));
 }
 
-/** The chunks whose copy does not contain the transaction: what a TRUNCATE has to empty. */
-export function chunksNotInCopy({ units }: TableCopy, begin: Begin): number[] {
-  return units.flatMap((unit, chunk) => (isInCopy(unit, begin) ? [] : [chunk]));
+/** The chunks whose copy does not contain the transaction: what a TRUNCATE has to empty. A unit: ask again when its copy has ended. */
+export function chunksNotInCopy({ units }: TableCopy, begin: Begin): number[] | Unit {
+  const chunks: number[] = [];
+  for (const [chunk, unit] of units.entries()) {
+    const verdict = unit.judge(begin);
+    if (verdict === 'wait') return unit;
+    if (verdict === 'apply') chunks.push(chunk);
+  }
+  return chunks;
 }
 
-function keyCell({ column }: KeyCut, relation: Relation, row: Tuple): string {
+function unitAt(units: readonly Unit[], at: number): Unit {
+  const unit = units[at];
+  if (!unit) throw new Error(`no unit ${at}`);
+  return unit;
+}
+
+function chunkOf({ column, order, bounds, kind }: KeyCut, relation: Relation, row: Tuple): number {
   const cell = row[relation.columns.findIndex(({ name }) => name === column)];
   if (typeof cell !== 'string') throw new Error(`the stream does not carry the key column "${column}"`);
-  return cell;
+  return chunkOfKey({ column, order, bounds, kind }, cell);
 }

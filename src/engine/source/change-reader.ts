@@ -21,8 +21,12 @@ export interface ReaderOptions {
   readonly control: Session;
   readonly openReplication: () => Promise<Session>;
   readonly names: SourceNames;
-  /** What the target has recorded, and the timeline it was recorded on. */
+  /** Where to begin: nothing before it is needed. */
   readonly from: Lsn;
+  /** Everything before it is durable in the target: what may be reported. Not above `from`. */
+  readonly safe: Lsn;
+  /** The newest position the target has recorded, and the timeline it was recorded on. */
+  readonly recorded: Lsn;
   readonly timeline: number;
   readonly signal: AbortSignal;
 }
@@ -31,11 +35,11 @@ const FREE_ATTEMPTS = 100;
 
 /** Throws SLOT_LOST, PROGRESS_AHEAD, or SLOT_IN_USE when somebody keeps the slot for 10 s although asked to end. */
 export async function openChangeReader(options: ReaderOptions): Promise<ChangeReader> {
-  const { control, names, from, signal } = options;
+  const { control, names, from, safe, signal } = options;
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     const row = await readSlot(control, names.slot);
-    assertSlotUsable(row, names.slot, from);
+    assertSlotUsable(row, names.slot, safe);
     if (row.activePid === null) break;
     if (attempt === 1)
       await control
@@ -54,23 +58,23 @@ export async function openChangeReader(options: ReaderOptions): Promise<ChangeRe
     session.destroy();
     throw thrown;
   }
-  return SlotStream.start(session, { ...names, from, walSenderTimeoutMs: Number(timeout) });
+  return SlotStream.start(session, { ...names, from, safe, walSenderTimeoutMs: Number(timeout) });
 }
 
 /**
  * P10: after a failover the new primary's history may have branched off before the recorded position. What was applied from the old
  * branch behind that point does not exist on the source any more, and what the new branch wrote there would be skipped.
  */
-async function assertSameHistory(session: Session, { from, timeline }: ReaderOptions): Promise<void> {
+async function assertSameHistory(session: Session, { recorded, timeline }: ReaderOptions): Promise<void> {
   const { timeline: current } = await session.one('IDENTIFY_SYSTEM');
   if (Number(current) === timeline) return;
   const { content } = await session.one(`TIMELINE_HISTORY ${Number(current)}`);
   const left = branchPoint(content ?? '', timeline);
-  if (left === null || from > left) {
+  if (left === null || recorded > left) {
     throw new AppError('TIMELINE_LEFT', {
       from: timeline,
       to: current ?? '?',
-      recorded: formatLsn(from),
+      recorded: formatLsn(recorded),
       left: left === null ? 'an unknown position' : formatLsn(left),
     });
   }

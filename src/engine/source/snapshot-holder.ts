@@ -101,6 +101,8 @@ export interface Needed {
   readonly covers: Snapshot | null;
   /** Every transaction with a smaller xid: taken from `nextXid` after the stream was stopped, all that it has brought are among them. */
   readonly settled: bigint | null;
+  /** What a stream that runs meanwhile has brought. */
+  readonly received?: (snapshot: Snapshot) => boolean;
 }
 
 /** An xid that no transaction of the source's change stream so far has reached. */
@@ -113,22 +115,36 @@ export async function nextXid(source: Session): Promise<bigint> {
 export async function holdFreshSnapshot(open: () => Promise<Session>, needed: Needed): Promise<HeldSnapshot> {
   const deadline = Date.now() + COVER_TIMEOUT_MS;
   for (;;) {
-    const holder = await open();
-    try {
-      const taken = await takeSnapshot(holder);
-      if (isEnough(taken.snapshot, needed)) return { ...taken, ...holding(holder) };
-    } catch (thrown) {
-      holder.destroy();
-      throw thrown;
-    }
-    await holder.end();
+    const held = await tryFreshSnapshot(open, needed);
+    if (held !== null) return held;
     if (Date.now() > deadline) throw neverCovered();
     await sleep(POLL_MS);
   }
 }
 
-function isEnough(snapshot: Snapshot, { covers, settled }: Needed): boolean {
-  return (covers === null || coversAllOf(snapshot, covers)) && (settled === null || snapshot.xmin >= settled);
+/** One attempt; null where the snapshot does not see all that it must: a commit may still wait for a standby. */
+export async function tryFreshSnapshot(
+  open: () => Promise<Session>,
+  needed: Needed,
+): Promise<HeldSnapshot | null> {
+  const holder = await open();
+  try {
+    const taken = await takeSnapshot(holder);
+    if (isEnough(taken.snapshot, needed)) return { ...taken, ...holding(holder) };
+  } catch (thrown) {
+    holder.destroy();
+    throw thrown;
+  }
+  await holder.end();
+  return null;
+}
+
+function isEnough(snapshot: Snapshot, { covers, settled, received }: Needed): boolean {
+  return (
+    (covers === null || coversAllOf(snapshot, covers)) &&
+    (settled === null || snapshot.xmin >= settled) &&
+    (received?.(snapshot) ?? true)
+  );
 }
 
 async function takeSnapshot(holder: Session) {
@@ -149,7 +165,7 @@ async function takeSnapshot(holder: Session) {
   };
 }
 
-function neverCovered(): AppError {
+export function neverCovered(): AppError {
   return new AppError('TIMED_OUT', {
     what: 'A snapshot that is safe to read',
     seconds: COVER_TIMEOUT_MS / 1000,

@@ -21,6 +21,8 @@ export interface SourceWatch {
   readonly slot: string | null;
   /** A session of the watch's own; must not try for ever. */
   readonly open: () => Promise<Session>;
+  /** What was found, each time. */
+  readonly onState?: (state: SourceState) => void;
   /** Each warning once. */
   readonly onWarning: (message: string) => void;
   /** The last call. The session may still be used until the result resolves. */
@@ -96,8 +98,10 @@ class Watch {
     const { session } = this;
     const cut = setTimeout(() => session.destroy(), this.watch.answerMs ?? ANSWER_MS).unref();
     try {
-      const verdict = judgeSource(await readSourceState(session, this.watch), this.watch.limits);
+      const state = await readSourceState(session, this.watch);
+      const verdict = judgeSource(state, this.watch.limits);
       if (this.stopped) return;
+      this.watch.onState?.(state);
       if (verdict.kind === 'warn') for (const { key, message } of verdict.warnings) this.tell(key, message);
       if (verdict.kind === 'abort') {
         this.stopped = true;

@@ -13,6 +13,8 @@ const TABLES = `
     options text NOT NULL,
     phase text NOT NULL,
     fence bigint NOT NULL,
+    -- what transactions that copy must find: raised between two snapshots as well
+    copy_fence bigint NOT NULL DEFAULT 0,
     -- the slot's snapshot S1 and where its stream begins; null until the slot exists
     slot_lsn pg_lsn,
     slot_snapshot text,
@@ -43,8 +45,13 @@ const TABLES = `
   -- progress of the stream, in the transaction of its changes
   CREATE TABLE IF NOT EXISTS _opendts.lane (
     task_id text NOT NULL, lane int NOT NULL, end_lsn pg_lsn NOT NULL, timeline int NOT NULL, fence bigint NOT NULL,
-    map_version int NOT NULL, commits bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    map_version int NOT NULL, commits bigint NOT NULL, writes bigint NOT NULL DEFAULT 0, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, lane));
+  -- tables that have stopped while the others go on, in the transaction of their changes
+  CREATE TABLE IF NOT EXISTS _opendts.stopped_table (
+    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, end_lsn pg_lsn NOT NULL, code text NOT NULL,
+    reason text NOT NULL, choice text, stopped_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, schema_name, table_name));
   -- what became of every change received, per source table
   CREATE TABLE IF NOT EXISTS _opendts.account (
     task_id text NOT NULL, source_table text NOT NULL, received bigint NOT NULL, applied bigint NOT NULL, folded bigint NOT NULL,

@@ -9,12 +9,12 @@ import type { Session } from '../pg/session.ts';
 import { readDoneChunks, type DoneChunk } from './done-chunks.ts';
 import type { LoadPlan } from './load-plan.ts';
 import { silenceTriggers } from './silence-triggers.ts';
-import { holdFence } from './task-row.ts';
+import { holdCopyFence } from './task-row.ts';
 
 /** Chunks that share one transaction: one of a large table, or many small tables. */
 export interface ChunkWrite {
   readonly taskId: string;
-  readonly fence: bigint;
+  readonly copyFence: bigint;
   readonly chunks: readonly { readonly id: string; readonly load: LoadPlan }[];
   readonly snapshot: string | null;
   readonly readUntil: Lsn | null;
@@ -57,7 +57,7 @@ async function writeChunks(
   receive: (id: string) => Promise<Received>,
 ): Promise<DoneChunk[]> {
   return writer.transaction(async () => {
-    await holdFence(writer, write.taskId, write.fence);
+    await holdCopyFence(writer, write.taskId, write.copyFence);
     // A commit of ours whose answer was lost counts: what it brought is not copied a second time.
     const ids = write.chunks.map(({ id }) => id);
     const before = await readDoneChunks(writer, write.taskId, ids);

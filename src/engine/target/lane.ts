@@ -10,64 +10,16 @@ import { AppError } from '../../base/errors/app-error.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import { byteText, type ByteText } from '../change/change.ts';
 import { formatLsn, parseLsn, type Lsn } from '../change/lsn.ts';
+import type { QualifiedName } from '../change/relation.ts';
 import { isDataError, PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { Pipeline, type Statement } from '../pg/wire/pipeline.ts';
 import { type Account, accountStatement } from './account.ts';
 import { silenceTriggers } from './silence-triggers.ts';
-import { describeKey, describeTable, type Planned } from './apply-sql.ts';
-
-/** Errors travel into logs: the key may be named there, values may not. */
-function withoutValues(planned: Planned): Planned {
-  return { ...planned, values: [] };
-}
-
-/** A statement that touched another number of rows than it carries (P11). */
-export class RowCountDiffers extends Error {
-  override readonly name = 'RowCountDiffers';
-  readonly planned: Planned;
-  readonly found: number;
-
-  constructor(planned: Planned, found: number) {
-    super(`${planned.operation} touched ${found} rows instead of ${planned.expect}`);
-    this.planned = withoutValues(planned);
-    this.found = found;
-  }
-}
-
-/** A statement that the target refused for its data. */
-export class ApplyRefused extends Error {
-  override readonly name = 'ApplyRefused';
-  readonly planned: Planned;
-
-  constructor(planned: Planned, cause: PgError) {
-    super(cause.shown, { cause });
-    this.planned = withoutValues(planned);
-  }
-}
-
-/** The end of the road for a change that fails in order too: the error a person gets. */
-export function explainApply(thrown: RowCountDiffers | ApplyRefused): AppError {
-  const { planned } = thrown;
-  const facts = {
-    table: describeTable(planned.table),
-    key: describeKey(planned),
-    operation: planned.operation.toUpperCase(),
-  };
-  if (thrown instanceof RowCountDiffers)
-    return new AppError('ROW_MISSING', { ...facts, found: thrown.found }, thrown);
-  const cause = thrown.cause instanceof PgError ? thrown.cause : null;
-  return new AppError(
-    'APPLY_FAILED',
-    {
-      ...facts,
-      problem: thrown.message,
-      sqlstate: cause?.sqlstate ?? '',
-      sql: planned.sql.slice(0, 300),
-    },
-    thrown,
-  );
-}
+import { ApplyRefused, RowCountDiffers } from './apply-failure.ts';
+import type { Planned } from './apply-sql.ts';
+import { Positions } from './positions.ts';
+import { catchUpStatement, readStoppedTables, stopStatement, type StoppedTable } from './stopped-tables.ts';
 
 export interface LaneOptions {
   readonly taskId: string;
@@ -85,21 +37,31 @@ const IMMEDIATE = constant('SET CONSTRAINTS ALL IMMEDIATE');
 /** Longer than any pause of a healthy source inside one transaction; frees a frozen owner's locks (I7). */
 const IDLE_LIMIT = '5min';
 
+interface LaneState {
+  readonly recorded: Lsn;
+  readonly timeline: number;
+  readonly writes: bigint;
+  readonly stopped: readonly StoppedTable[];
+}
+
 export class Lane implements AsyncDisposable {
   /** Timeline of the source on which the recorded position lies. */
   readonly timeline: number;
   private readonly session: Session;
   private readonly pipeline: Pipeline;
   private readonly options: LaneOptions;
-  private recordedLsn: Lsn;
+  readonly positions: Positions;
+  /** How often this lane's row was written: what is believed of it holds only while that is so. */
+  private writes: bigint;
   private isOpen = false;
   /** The last statement of the open transaction, to be named where its commit fails. */
   private last: Planned | null = null;
 
-  private constructor(session: Session, options: LaneOptions, state: { recorded: Lsn; timeline: number }) {
+  private constructor(session: Session, options: LaneOptions, state: LaneState) {
     this.session = session;
     this.options = options;
-    this.recordedLsn = state.recorded;
+    this.positions = new Positions(state.recorded, state.stopped);
+    this.writes = state.writes;
     this.timeline = state.timeline;
     this.pipeline = new Pipeline(session);
   }
@@ -110,7 +72,7 @@ export class Lane implements AsyncDisposable {
       await session.query(`SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'`);
       await silenceTriggers(session);
       const [row] = await session.query(
-        'SELECT end_lsn, timeline, fence FROM _opendts.lane WHERE task_id = $1 AND lane = $2',
+        'SELECT end_lsn, timeline, fence, writes FROM _opendts.lane WHERE task_id = $1 AND lane = $2',
         [options.taskId, String(options.lane)],
       );
       if (!row || row.fence !== String(options.fence)) {
@@ -119,6 +81,8 @@ export class Lane implements AsyncDisposable {
       return new Lane(session, options, {
         recorded: parseLsn(row.end_lsn ?? ''),
         timeline: Number(row.timeline),
+        writes: BigInt(row.writes ?? '0'),
+        stopped: await readStoppedTables(session, options.taskId),
       });
     } catch (thrown) {
       session.destroy();
@@ -126,9 +90,24 @@ export class Lane implements AsyncDisposable {
     }
   }
 
-  /** Everything before it is durable in the target. */
+  /** Everything before it is durable in the target, but for tables that have stopped. */
   get recorded(): Lsn {
-    return this.recordedLsn;
+    return this.positions.recorded;
+  }
+
+  /** The table stands still from here on, until a person chooses; the others go on. */
+  async stop(table: QualifiedName, error: AppError): Promise<void> {
+    await this.rollback();
+    const endLsn = this.positions.of(table) ?? this.recorded;
+    const one: StoppedTable = { table, endLsn, code: error.code, reason: error.message, choice: null };
+    await this.apply([], false);
+    await this.write([stopStatement(this.options.taskId, one)], null);
+    this.positions.stop(one);
+  }
+
+  /** While the stream waits for something, the open transaction is not to look forgotten. */
+  async keepAlive(): Promise<void> {
+    if (this.isOpen) await this.pipeline.run([constant('SELECT')]);
   }
 
   /**
@@ -149,11 +128,9 @@ export class Lane implements AsyncDisposable {
         thrown instanceof PgError && thrown.statementIndex !== undefined
           ? planned[thrown.statementIndex - opening.length]
           : undefined;
-      if (refused && thrown instanceof PgError && isDataError(thrown))
+      if (refused && thrown instanceof PgError && (isDataError(thrown) || !isPassing(thrown)))
         throw new ApplyRefused(refused, thrown);
-      throw refused && !isPassing(thrown)
-        ? explainApply(new ApplyRefused(refused, thrown as PgError))
-        : thrown;
+      throw thrown;
     }
     if (opening.length > 0 && rows[1] !== 1) {
       await this.rollback();
@@ -174,8 +151,32 @@ export class Lane implements AsyncDisposable {
     if (!this.isOpen) await this.apply([], false);
     const accounts = accountStatement(this.options.taskId, end.accounts);
     failpoints.pass('apply.between-apply-and-progress');
+    await this.write(accounts ? [accounts] : [], end);
+    failpoints.pass('apply.between-commit-and-ack');
+  }
+
+  /** The last statements of the open transaction: those given, the positions, COMMIT. Without an `end` the positions stay. */
+  private async write(
+    statements: readonly Statement[],
+    end: { readonly endLsn: Lsn; readonly commits: number } | null,
+  ): Promise<void> {
+    const { positions } = this;
+    const behind = end === null ? [] : positions.behind.map(({ table }) => table);
+    const catchUp =
+      end === null || behind.length === 0
+        ? []
+        : [
+            catchUpStatement(this.options.taskId, behind, {
+              endLsn: end.endLsn,
+              isTogether: end.endLsn >= positions.recorded,
+            }),
+          ];
+    const progress = this.progress(
+      end === null ? positions.recorded : positions.after(end.endLsn),
+      end?.commits ?? 0,
+    );
     const rows = await this.pipeline
-      .run([IMMEDIATE, ...(accounts ? [accounts] : []), this.progress(end.endLsn, end.commits), COMMIT])
+      .run([IMMEDIATE, ...statements, ...catchUp, progress, COMMIT])
       .catch((thrown: unknown) => {
         // A deferred constraint speaks up now; which change it means, only applying in order tells.
         if (this.last && thrown instanceof PgError && isDataError(thrown))
@@ -184,13 +185,13 @@ export class Lane implements AsyncDisposable {
       });
     this.isOpen = false;
     if (rows.at(-2) !== 1) throw new AppError('FENCED', { theirs: 'another', ours: this.options.fence });
-    this.recordedLsn = end.endLsn;
-    failpoints.pass('apply.between-commit-and-ack');
+    this.writes++;
+    if (end !== null) positions.advance(end.endLsn);
   }
 
   /** Records a position up to which the source had nothing for us: written first, reported second (P9). */
   async recordIdle(lsn: Lsn): Promise<void> {
-    if (lsn <= this.recordedLsn) return;
+    if (lsn <= this.recorded && this.positions.behind.length === 0) return;
     await this.commit({ endLsn: lsn, commits: 0, accounts: new Map() });
   }
 
@@ -207,8 +208,8 @@ export class Lane implements AsyncDisposable {
   private fenceCheck(): Statement {
     return {
       sql: `SELECT FROM _opendts.lane
-             WHERE task_id = $1 AND lane = $2::int AND fence = $3::bigint AND end_lsn = $4::pg_lsn FOR NO KEY UPDATE`,
-      values: [...this.identity(), byteText(formatLsn(this.recordedLsn))],
+             WHERE task_id = $1 AND lane = $2::int AND fence = $3::bigint AND writes = $4::bigint FOR NO KEY UPDATE`,
+      values: [...this.identity(), byteText(String(this.writes))],
     };
   }
 
@@ -222,7 +223,7 @@ export class Lane implements AsyncDisposable {
 
   private progress(endLsn: Lsn, commits: number): Statement {
     return {
-      sql: `UPDATE _opendts.lane SET end_lsn = $4::pg_lsn, commits = commits + $5::bigint, updated_at = pg_catalog.now()
+      sql: `UPDATE _opendts.lane SET end_lsn = $4::pg_lsn, commits = commits + $5::bigint, writes = writes + 1, updated_at = pg_catalog.now()
              WHERE task_id = $1 AND lane = $2::int AND fence = $3::bigint`,
       values: [...this.identity(), byteText(formatLsn(endLsn)), byteText(String(commits))],
     };

@@ -70,7 +70,8 @@ it('a unit whose commit arrives although its answer was lost is not copied a sec
   const chunk = (id: string) => ({ id, load: load0 });
   const write = {
     taskId: 't',
-    fence,
+    // A task's copy fence rises with its fence.
+    copyFence: fence,
     chunks: [chunk('u')],
     snapshot: null,
     readUntil: null,

@@ -17,11 +17,13 @@ export interface TaskRow {
   readonly options: string;
   readonly phase: TaskPhase;
   readonly fence: bigint;
+  /** Of the transactions that copy: none of an earlier snapshot can commit once it is raised. */
+  readonly copyFence: bigint;
   readonly slot: { readonly lsn: Lsn; readonly snapshot: string; readonly timeline: number } | null;
 }
 
 const COLUMNS =
-  'task_id, source_system, source_database, options, phase, fence, slot_lsn, slot_snapshot, slot_timeline';
+  'task_id, source_system, source_database, options, phase, fence, copy_fence, slot_lsn, slot_snapshot, slot_timeline';
 
 function fromRow(row: Readonly<Record<string, string | null>>): TaskRow {
   return {
@@ -31,6 +33,7 @@ function fromRow(row: Readonly<Record<string, string | null>>): TaskRow {
     options: row.options ?? '',
     phase: row.phase as TaskPhase,
     fence: BigInt(row.fence ?? '0'),
+    copyFence: BigInt(row.copy_fence ?? '0'),
     slot: row.slot_lsn
       ? {
           lsn: parseLsn(row.slot_lsn),
@@ -83,34 +86,75 @@ const RAISE_ATTEMPTS = 30;
  * of a former owner can commit. The caller has asked the old owner's backends to end before.
  */
 export async function takeOver(session: Session, taskId: string): Promise<TaskRow> {
+  return raising(session, { taskId, held: ['task', 'lane'] }, async () => {
+    const row = await session.one(
+      `UPDATE _opendts.task SET fence = fence + 1, copy_fence = copy_fence + 1 WHERE task_id = $1 RETURNING ${COLUMNS}`,
+      [taskId],
+    );
+    await session.query('UPDATE _opendts.lane SET fence = $2 WHERE task_id = $1', [
+      taskId,
+      row.fence ?? null,
+    ]);
+    return fromRow(row);
+  });
+}
+
+/**
+ * No transaction that copies, begun before, can commit from here on; those that have committed can be read. Returns the new fence.
+ * The task's own sessions that copy may be ended for it.
+ */
+export async function raiseCopyFence(
+  session: Session,
+  { taskId, fence }: { taskId: string; fence: bigint },
+): Promise<bigint> {
+  return raising(session, { taskId, held: ['task'] }, async () => {
+    const [row] = await session.query(
+      'UPDATE _opendts.task SET copy_fence = copy_fence + 1 WHERE task_id = $1 AND fence = $2 RETURNING copy_fence',
+      [taskId, String(fence)],
+    );
+    if (!row) throw new AppError('FENCED', { theirs: 'another', ours: fence });
+    return BigInt(row.copy_fence ?? '0');
+  });
+}
+
+/** Whose fence is raised, and which of our tables' rows hold it. */
+interface Fenced {
+  readonly taskId: string;
+  readonly held: readonly ('task' | 'lane')[];
+}
+
+/** In one transaction that does not wait long for whoever holds the fence: those are ended. */
+async function raising<T>(session: Session, of: Fenced, raise: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await session.transaction(async () => {
         await session.query("SET LOCAL lock_timeout = '1s'");
-        const row = await session.one(
-          `UPDATE _opendts.task SET fence = fence + 1 WHERE task_id = $1 RETURNING ${COLUMNS}`,
-          [taskId],
-        );
-        await session.query('UPDATE _opendts.lane SET fence = $2 WHERE task_id = $1', [
-          taskId,
-          row.fence ?? null,
-        ]);
-        return fromRow(row);
+        return raise();
       });
     } catch (thrown) {
       if (sqlstateOf(thrown) !== SQLSTATE.lockNotAvailable || attempt >= RAISE_ATTEMPTS) throw thrown;
-      await endBlockers(session, taskId);
+      await endBlockers(session, of);
     }
   }
 }
 
-/** A former owner's session may have begun between the first sweep and now. */
-async function endBlockers(session: Session, taskId: string): Promise<void> {
+/** A former owner's session may have begun between the first sweep and now; one that copies may hang. */
+async function endBlockers(session: Session, { taskId, held }: Fenced): Promise<void> {
   await session.query(
-    `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-      WHERE application_name LIKE $1 AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()`,
-    [`opendts:${taskId}:%`],
+    `SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
+       JOIN pg_catalog.pg_locks l ON l.pid = a.pid AND l.relation = ANY ($2::pg_catalog.regclass[])
+      WHERE a.application_name LIKE $1 AND a.usename = current_user AND a.pid <> pg_catalog.pg_backend_pid()`,
+    [`opendts:${taskId}:%`, `{${held.map((table) => `_opendts.${table}`).join(',')}}`],
   );
+}
+
+/** First statement of a transaction that copies a chunk: holds the copy's fence where it is, or throws FENCED. */
+export async function holdCopyFence(session: Session, taskId: string, copyFence: bigint): Promise<void> {
+  const [row] = await session.query('SELECT copy_fence FROM _opendts.task WHERE task_id = $1 FOR SHARE', [
+    taskId,
+  ]);
+  if (row?.copy_fence !== String(copyFence))
+    throw new AppError('FENCED', { theirs: row?.copy_fence ?? 'none', ours: copyFence });
 }
 
 /** First statement of every target transaction that is not a lane's: holds the fence where it is, or throws FENCED. */

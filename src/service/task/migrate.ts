@@ -9,20 +9,24 @@
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import type { MigrationProgress, MigrationSummary } from '../../contract/progress.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
+import { displayName } from '../../engine/change/relation.ts';
 import { PgError } from '../../engine/pg/pg-error.ts';
 import { endOfWal } from '../../engine/pg/wal-position.ts';
 import type { SchemaPlan } from '../../engine/schema/plan.ts';
 import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/account.ts';
+import { readStoppedTables, retryStoppedTables } from '../../engine/target/stopped-tables.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/task-row.ts';
 import { copyTables, createSlotAndHold } from './copy/copy-stage.ts';
 import { Ends } from './ends.ts';
 import { setSequences, summarize } from './finish-stage.ts';
 import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
-import { analyze, planFor, runPhases } from './schema-stage.ts';
-import { reconciledFrom, streamUntil } from './stream-stage.ts';
+import { analyze, keysOnly, planFor, runPhases } from './schema-stage.ts';
+import { openTogether, streamUntil } from './stream-stage.ts';
+import { hasRest } from './stream/beside.ts';
+import { Rest } from './stream/rest.ts';
 import { enter, type MigrationHooks, type MigrationRequest, type TaskRun, type Until } from './task-run.ts';
 
 export interface Migration {
@@ -68,15 +72,11 @@ async function runStages(run: TaskRun): Promise<MigrationSummary> {
   }
   const plan = await planFor(run);
   if (run.task.phase === 'schema') await schemaStage(run, plan);
-  let held = run.task.phase === 'slot' ? await slotStage(run) : null;
-  for (;;) {
-    if (run.task.phase === 'copy') await copyStage(run, held);
-    held = null;
-    if (run.task.phase === 'index') await indexStage(run, plan);
-    if (run.task.phase !== 'stream') return finish(run, 'completed');
-    const outcome = await streamStage(run, plan);
-    if (outcome !== 'recopy') return finish(run, outcome);
-  }
+  const held = run.task.phase === 'slot' ? await slotStage(run) : null;
+  if (run.task.phase === 'copy') await copyStage(run, held);
+  if (run.task.phase === 'index') await indexStage(run, plan);
+  if (run.task.phase !== 'stream') return finish(run, 'completed');
+  return finish(run, await streamStage(run, plan));
 }
 
 async function pass(run: TaskRun, phase: TaskPhase): Promise<void> {
@@ -107,7 +107,10 @@ async function slotStage(run: TaskRun): Promise<HeldSnapshot | null> {
 }
 
 async function copyStage(run: TaskRun, held: HeldSnapshot | null): Promise<void> {
-  if (run.request.types.has('full')) return copyTables(run, held);
+  if (run.request.types.has('full')) {
+    await copyTables(run, held);
+    return;
+  }
   await held?.[Symbol.asyncDispose]();
   return pass(run, 'index');
 }
@@ -115,8 +118,9 @@ async function copyStage(run: TaskRun, held: HeldSnapshot | null): Promise<void>
 /** Foreign keys wait until all tables are of one moment: after the copy, or once the stream has brought later snapshots together. */
 async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   const incremental = run.request.types.has('incremental');
-  enter(run, 'index', 'building indexes and keys');
-  await runPhases(run, plan, ['index']);
+  const rest = incremental && (await hasRest(run));
+  enter(run, 'index', rest ? 'building the keys that changes are applied by' : 'building indexes and keys');
+  await runPhases(run, rest ? keysOnly(plan) : plan, ['index']);
   await analyze(run);
   run.hooks.signal.throwIfAborted();
   if (incremental) return pass(run, 'stream');
@@ -126,20 +130,45 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   return pass(run, 'done');
 }
 
-async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 'caught-up' | 'recopy'> {
+async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 'caught-up'> {
   const { request, book, hooks } = run;
-  book.restore(await readAccounts(await run.ends.target(), run.taskId));
+  const target = await run.ends.target();
+  book.restore(await readAccounts(target, run.taskId));
+  await retryStoppedTables(target, run.taskId);
   enter(run, 'catch-up', 'following changes of the source');
   book.all('streaming');
-  const together = await reconciledFrom(run);
-  const joined = await streamUntil(run, () => together);
-  if (joined !== 'reached') return joined;
-  if (run.firesNothing) await runPhases(run, plan, ['foreign-key', 'post-data']);
-  const goal = await goalOf(run, request.until);
+  const together = await openTogether(run);
+  await using rest = new Rest(run, plan, together);
+  const signal = AbortSignal.any([hooks.signal, rest.failed]);
+  const following = { ...run, hooks: { ...hooks, signal } };
+  const stream = async (until: () => Lsn | null) => {
+    const end = await streamUntil(following, {
+      together,
+      until: () => (rest.reconciled === null ? null : until()),
+      onRest: () => rest.begin(),
+    });
+    if (rest.failed.aborted) throw toAppError(rest.failed.reason);
+    return hooks.signal.aborted ? 'stopped' : end;
+  };
+  rest.begin();
+  if ((await stream(() => rest.reconciled)) === 'stopped') return 'stopped';
+  const isWhole = rest.leftBehind === null && book.stopped.length === 0;
+  if (run.firesNothing && isWhole) await runPhases(run, plan, ['foreign-key', 'post-data']);
   enter(run, 'stream', 'all tables are in step; changes are applied as they come');
-  const end = await streamUntil(run, goal);
-  if (end === 'recopy') return end;
-  return end === 'stopped' || hooks.signal.aborted ? 'stopped' : 'caught-up';
+  if ((await stream(await goalOf(run, request.until))) === 'stopped') return 'stopped';
+  await assertNoneLeft(run, rest.leftBehind);
+  return 'caught-up';
+}
+
+/** In step with the source is only who has all tables with him. */
+async function assertNoneLeft(run: TaskRun, leftBehind: AppError | null): Promise<void> {
+  if (leftBehind !== null) throw leftBehind;
+  const stopped = await readStoppedTables(await run.ends.target(), run.taskId);
+  if (stopped.length === 0) return;
+  throw new AppError('TABLES_STOPPED', {
+    count: stopped.length,
+    problems: stopped.map(({ table, reason }) => `${displayName(table)}: ${reason}`).join(' '),
+  });
 }
 
 /** For "caught-up" the source's position is read once, now that all tables are in step. */

@@ -11,6 +11,7 @@ import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Durable } from '../../engine/pipeline/stream-run.ts';
 import type { StoredAccount } from '../../engine/target/account.ts';
 import type { DoneChunk } from '../../engine/target/done-chunks.ts';
+import type { StoppedTable } from '../../engine/target/stopped-tables.ts';
 import { CopyTotal } from './copy/copy-total.ts';
 import { TableLine, type ChunkLabel } from './copy/table-line.ts';
 
@@ -25,6 +26,8 @@ export class ProgressBook {
   copyMs = 0;
   streamMs = 0;
   lagBytes: bigint | null = null;
+  /** Tables that stand still while the others go on. */
+  stopped: readonly StoppedTable[] = [];
   private changes = 0n;
   private transactions = 0n;
   private newestCommitMs: number | null = null;

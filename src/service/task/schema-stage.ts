@@ -24,6 +24,17 @@ export async function planFor(run: TaskRun): Promise<SchemaPlan> {
   return plan;
 }
 
+/**
+ * What changes need before a table is copied: the index of its primary key, by which they find rows. A table without one keeps all its
+ * indexes: one of them may be its replica identity.
+ */
+export function keysOnly(plan: SchemaPlan): SchemaPlan {
+  const isKey = ({ id }: SchemaStep) => /^(index of )?primary key /.test(id);
+  const withKey = new Set(plan.steps.filter(isKey).map(({ owner }) => owner));
+  const isNeeded = (step: SchemaStep) => step.phase !== 'index' || isKey(step) || !withKey.has(step.owner);
+  return { ...plan, steps: plan.steps.filter(isNeeded) };
+}
+
 /** Runs the plan's steps of these phases that the target has not recorded yet. */
 export async function runPhases(
   run: TaskRun,

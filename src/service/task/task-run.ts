@@ -10,6 +10,7 @@ import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
 import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { SourceNames } from '../../engine/source/source-names.ts';
 import type { TaskRow } from '../../engine/target/task-row.ts';
+import type { WalBudget } from './copy/wal-budget.ts';
 import type { Ends } from './ends.ts';
 import type { ProgressBook } from './progress-book.ts';
 
@@ -37,6 +38,8 @@ export interface MigrationRequest {
   readonly until: Until;
   /** Of the full copy; none: as fast as the servers go. */
   readonly limits?: CopyLimits;
+  /** What the slot may keep before changes are applied beside the copy. */
+  readonly walBudget?: WalBudget;
   /** What the full copy may cost the source; none: whatever it takes. */
   readonly protect?: SourceLimits;
 }

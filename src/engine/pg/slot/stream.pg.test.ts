@@ -29,6 +29,7 @@ async function open(db: TestDatabase, slot: Slot, walSenderTimeoutMs = 60_000): 
     slot: slot.name,
     publication: 'p',
     from: slot.from,
+    safe: slot.from,
     walSenderTimeoutMs,
   });
 }

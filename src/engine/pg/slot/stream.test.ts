@@ -82,6 +82,7 @@ async function start(walSenderTimeoutMs = 60_000): Promise<Source> {
     slot: 's',
     publication: 'p',
     from: lsnFrom(100n),
+    safe: lsnFrom(100n),
     walSenderTimeoutMs,
   });
   const socket = await streaming.promise;

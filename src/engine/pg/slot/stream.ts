@@ -26,8 +26,10 @@ import { judgeLiveness } from './liveness.ts';
 export interface StreamOptions {
   readonly slot: string;
   readonly publication: string;
-  /** Never above what the target has recorded. */
+  /** Where to begin: transactions that end before are not sent. */
   readonly from: Lsn;
+  /** What may be reported as flushed from the start (P9). */
+  readonly safe: Lsn;
   readonly walSenderTimeoutMs: number;
 }
 
@@ -65,8 +67,8 @@ export class SlotStream implements AsyncDisposable {
     this.session = session;
     this.wire = wire;
     this.options = options;
-    this.confirmed = options.from;
-    this.reported = options.from;
+    this.confirmed = options.safe;
+    this.reported = options.safe;
     this.received = options.from;
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }

@@ -15,6 +15,8 @@ export interface CopyPlan {
   /** Tables that have at least one chunk left. */
   readonly tables: number;
   readonly failed: ReadonlyMap<string, AppError>;
+  /** Chunks that are done already. */
+  readonly done: readonly string[];
 }
 
 export function chunkLabel({ id, read }: CopyChunk): ChunkLabel {
@@ -24,11 +26,26 @@ export function chunkLabel({ id, read }: CopyChunk): ChunkLabel {
 /** Smaller tables are not worth emptying first. */
 const FREEZE_FROM = 1024n * 1024n;
 
+type TargetOf = (table: TableInfo) => TableInfo | undefined;
+
+async function readTargetOf(run: TaskRun): Promise<TargetOf> {
+  const shapes = new Map((await readTables(await run.ends.target())).map((table) => [nameKey(table), table]));
+  return (table) => shapes.get(nameKey(run.targetOf(table)));
+}
+
+/** The books, with all tables cut that are worth it. */
+export async function cutAll(run: TaskRun): Promise<CopiedTable[]> {
+  const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
+  return cutTables(run, books, await readTargetOf(run));
+}
+
 export async function planCopy(run: TaskRun): Promise<CopyPlan> {
-  const target = await run.ends.target();
-  const shapes = new Map((await readTables(target)).map((table) => [nameKey(table), table]));
-  const targetOf = (table: TableInfo) => shapes.get(nameKey(run.targetOf(table)));
-  const books = await cutTables(run, await readBooks(target, run.taskId, run.tables), targetOf);
+  const targetOf = await readTargetOf(run);
+  const books = await cutTables(
+    run,
+    await readBooks(await run.ends.target(), run.taskId, run.tables),
+    targetOf,
+  );
   const failed = new Map<string, AppError>();
   const chunks = books.flatMap((one) => {
     run.book.planned(displayName(one.table), one.chunks);
@@ -43,7 +60,12 @@ export async function planCopy(run: TaskRun): Promise<CopyPlan> {
       return [];
     }
   });
-  return { chunks, tables: new Set(chunks.map(({ read }) => read.table)).size, failed };
+  return {
+    chunks,
+    tables: new Set(chunks.map(({ read }) => read.table)).size,
+    failed,
+    done: books.flatMap(({ chunks }) => chunks.flatMap((chunk) => (chunk === null ? [] : [chunk.id]))),
+  };
 }
 
 function chunksLeft(run: TaskRun, one: CopiedTable, into: TableInfo | undefined): CopyChunk[] {

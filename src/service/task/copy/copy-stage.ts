@@ -1,11 +1,8 @@
 /** The slot with its snapshot, and the full copy under it or, after a loss, under a later one (data-plane P1–P4, I1–I3). */
 import { AppError } from '../../../base/errors/app-error.ts';
-import { backoffMs } from '../../../base/runtime/backoff.ts';
-import { sleep } from '../../../base/runtime/sleep.ts';
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
+import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import { assertSlotUsable, readSlot } from '../../../engine/pg/slot/health.ts';
-import { openHand, type HandOptions } from '../../../engine/pipeline/copy-hand.ts';
-import { runCopy, type CopyEnd } from '../../../engine/pipeline/copy-run.ts';
 import { dropSlot, ensurePublication, setReplicaIdentities } from '../../../engine/source/prepare.ts';
 import {
   holdFreshSnapshot,
@@ -13,18 +10,22 @@ import {
   nextXid,
   type HeldSnapshot,
 } from '../../../engine/source/snapshot-holder.ts';
-import { openChunkReader } from '../../../engine/source/chunk-reader.ts';
-import { endOfWal } from '../../../engine/pg/wal-position.ts';
-import type { Overrun } from '../../../engine/source/source-limits.ts';
-import { holdFence, recordedEnd, recordSlot, rememberSourceChange } from '../../../engine/target/task-row.ts';
-import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
+import {
+  holdFence,
+  recordedEnd,
+  recordSlot,
+  rememberSourceChange,
+  setPhase,
+} from '../../../engine/target/task-row.ts';
+import { warn, type TaskRun } from '../task-run.ts';
+import { Copies } from './copies.ts';
 import { isComplete, readBooks } from './copy-books.ts';
-import { CopyThreads, threadsFor } from './copy-threads.ts';
-import { areLargeObjectsCopied, copyLargeObjects, planLargeObjects } from './large-objects.ts';
-import { endForSource, guardSource } from './guard-source.ts';
-import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';
-import { recheckCopies } from './recheck-copies.ts';
-import { enter, warn, type TaskRun } from '../task-run.ts';
+import { copyPass, patiently } from './copy-pass.ts';
+import { cutAll } from './copy-plan.ts';
+import { endForSource } from './guard-source.ts';
+import { areLargeObjectsCopied } from './large-objects.ts';
+import { readKeysOfBothEnds } from './range-units.ts';
+import { watchBudget } from './wal-budget.ts';
 
 const SLOT_WAIT_MS = 60_000;
 const SNAPSHOT_ATTEMPTS = 10;
@@ -56,6 +57,9 @@ export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
   }
 }
 
+/** `over-budget`: what is left is copied beside the stream. */
+export type CopyOutcome = 'complete' | 'over-budget';
+
 /**
  * Copies what is not done yet and passes the task on to its next phase. `first` is the slot's snapshot when it was taken in this run; it
  * is closed here. Throws TABLES_FAILED, after all others are done, when tables could not be copied (C10); SOURCE_PROTECTED when the copy
@@ -64,27 +68,51 @@ export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
  * Chunks commit without waiting for the disk, so a target that crashes may forget some that were answered. Only the phase's own commit
  * makes them durable, and it is made only where the target still has them all; what it forgot is copied again.
  */
-export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Promise<void> {
+export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Promise<CopyOutcome> {
   let held: HeldSnapshot | null = first;
   let losses = 0;
+  using budget = watchBudget(run);
   try {
     while (!(await patiently(run, () => passCopy(run)))) {
       held ??= await holdLater(run);
-      const end = await copyUnder(run, held, held === first);
+      const later = held === first ? null : held;
+      const end = await copyPass(run, {
+        held,
+        isFirst: held === first,
+        copies: run.task.slot === null ? null : await patiently(run, () => loadCopies(run, later)),
+        isBeside: false,
+        enough: budget.signal,
+        onSlot: budget.onSlot,
+      });
       if (end.kind === 'done' && end.failed.size === 0) continue;
       await held[Symbol.asyncDispose]();
       held = null;
       if (end.kind === 'stopped') run.hooks.signal.throwIfAborted();
       if (end.kind === 'over') throw await endForSource(run, end.over);
+      if (end.kind === 'rest' && budget.signal.aborted) {
+        warn(run, `${budget.reason} Changes are applied from now on, while the rest is copied.`);
+        await setPhase(await run.ends.target(), run, 'index');
+        run.task = { ...run.task, phase: 'index' };
+        return 'over-budget';
+      }
       if (end.kind === 'done') throw tablesFailed(end.failed);
       if (end.kind === 'failed' || (end.kind === 'snapshot-lost' && ++losses >= SNAPSHOT_ATTEMPTS))
         throw end.cause;
       if (end.kind === 'snapshot-lost')
         warn(run, `${end.cause.message} What is not copied yet is copied under a new snapshot.`);
     }
+    return 'complete';
   } finally {
     await held?.[Symbol.asyncDispose]();
   }
+}
+
+/** All units, bound to this snapshot; null is the slot's own. */
+async function loadCopies(run: TaskRun, held: HeldSnapshot | null): Promise<Copies> {
+  const copies = new Copies();
+  copies.load(await cutAll(run), await readKeysOfBothEnds(run));
+  copies.bindAll(held);
+  return copies;
 }
 
 async function holdLater(run: TaskRun): Promise<HeldSnapshot> {
@@ -106,7 +134,7 @@ async function holdLater(run: TaskRun): Promise<HeldSnapshot> {
 }
 
 /** One table: its own error. Several: one error that names them all. */
-function tablesFailed(failed: ReadonlyMap<string, AppError>): AppError {
+export function tablesFailed(failed: ReadonlyMap<string, AppError>): AppError {
   const errors = [...failed.values()];
   const [first] = errors;
   if (first && errors.length === 1) return first;
@@ -114,28 +142,6 @@ function tablesFailed(failed: ReadonlyMap<string, AppError>): AppError {
     count: errors.length,
     problems: errors.map((error) => error.message).join(' '),
   });
-}
-
-const RESTART_PATIENCE_MS = 120_000;
-
-/** A target that restarts is back soon: what was asked of it is asked again. */
-async function patiently<T>(
-  run: TaskRun,
-  ask: () => Promise<T>,
-  signal: AbortSignal = run.hooks.signal,
-): Promise<T> {
-  const started = performance.now();
-  const patience = run.request.patienceMs ?? RESTART_PATIENCE_MS;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await ask();
-    } catch (thrown) {
-      const passes =
-        thrown instanceof AppError && (thrown.code === 'CONNECTION_LOST' || thrown.code === 'CONNECT_FAILED');
-      if (!passes || signal.aborted || performance.now() - started > patience) throw thrown;
-      await sleep(backoffMs(attempt, { firstMs: 200, maxMs: 5_000 }), signal);
-    }
-  }
 }
 
 /** True when every chunk is on the target and the phase that follows has been committed, durably, with that. */
@@ -150,104 +156,4 @@ async function passCopy(run: TaskRun): Promise<boolean> {
     run.task = { ...run.task, phase: 'index' };
     return true;
   });
-}
-
-type GuardedEnd = CopyEnd | { readonly kind: 'over'; readonly over: Overrun };
-
-async function copyUnder(run: TaskRun, held: HeldSnapshot, isFirst: boolean): Promise<GuardedEnd> {
-  using guard = guardSource(run, held);
-  const { signal } = guard;
-  const openReader = () =>
-    openChunkReader({
-      open: () => run.ends.openSource('copy'),
-      control: () => run.ends.source(),
-      held,
-      throttle: run.throttle,
-    });
-  try {
-    const plan = await patiently(
-      run,
-      async () => {
-        const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
-        if (!isFirst) await recheckCopies(run, books, { held, openReader, signal });
-        return planCopy(run);
-      },
-      signal,
-    );
-    const largeObjects = await patiently(run, () => planLargeObjects(run, { held, signal }), signal);
-    const tables = await copyPlanned(run, plan, { held, isFirst, openReader, signal });
-    const end = await copyLargeObjects(run, { plan: largeObjects, tables, held, signal });
-    return guard.over === null || end.kind === 'done' ? end : { kind: 'over', over: guard.over };
-  } catch (thrown) {
-    if (guard.over !== null) return { kind: 'over', over: guard.over };
-    if (thrown instanceof AppError && thrown.code === 'SNAPSHOT_LOST')
-      return { kind: 'snapshot-lost', cause: thrown, failed: new Map() };
-    throw thrown;
-  }
-}
-
-interface Under {
-  readonly held: HeldSnapshot;
-  readonly isFirst: boolean;
-  readonly openReader: () => ReturnType<typeof openChunkReader>;
-  readonly signal: AbortSignal;
-}
-
-async function copyPlanned(
-  run: TaskRun,
-  plan: CopyPlan,
-  { held, isFirst, openReader, signal }: Under,
-): Promise<CopyEnd> {
-  const started = performance.now();
-  const { book } = run;
-  enter(
-    run,
-    'copy',
-    `copying ${plan.tables} tables in ${plan.chunks.length} chunks with ${run.request.jobs} jobs`,
-  );
-  book.beginCopy();
-  const hand: HandOptions = {
-    openReader,
-    openWriter: () => openChunkWriter(() => run.ends.openTarget('copy')),
-    taskId: run.taskId,
-    fence: run.fence,
-    // Under S1 every streamed change applies: nothing has to be compared with it.
-    stamp: isFirst && run.task.slot !== null ? null : { text: held.text, readUntil: held.readUntil },
-    failpoints: run.hooks.failpoints,
-    signal,
-  };
-  await using threads = openThreads(run, held, hand);
-  const end = await runCopy({
-    chunks: plan.chunks,
-    jobs: run.request.jobs,
-    strict: run.request.strict,
-    ...(run.request.patienceMs === undefined ? {} : { patienceMs: run.request.patienceMs }),
-    openHand: () => threads?.openHand() ?? openHand(hand),
-    signal,
-    onStart: (chunk) => book.copying(chunkLabel(chunk)),
-    onPass: (chunk, bytes, rows) => book.passing(chunkLabel(chunk), { bytes, rows }),
-    onDone: (chunk, done) => book.copied(chunkLabel(chunk), done),
-    onVoid: (chunk) => book.voided(chunkLabel(chunk)),
-    onTableFailed: (table, error) => {
-      book.failed(table);
-      warn(run, `${error.message} ${error.remedy} The other tables go on.`);
-    },
-    onFewerWorkers: (left, error) =>
-      warn(run, `${error.message} The copy goes on with ${left} connections on each side.`),
-  });
-  book.copyMs += performance.now() - started;
-  return end.kind === 'done' || end.kind === 'snapshot-lost'
-    ? { ...end, failed: new Map([...plan.failed, ...end.failed]) }
-    : end;
-}
-
-/** Null where this thread suffices. */
-function openThreads(run: TaskRun, held: HeldSnapshot, hand: HandOptions): CopyThreads | null {
-  const { source, target, jobs } = run.request;
-  const count = threadsFor(jobs);
-  if (count === 0) return null;
-  const { taskId, fence, stamp, failpoints, signal } = hand;
-  const { exportedId, server } = held;
-  const task = { source, target, taskId, fence, stamp, held: { exportedId, server } };
-  return new CopyThreads({ count, task, throttle: run.throttle, failpoints, signal });
 }

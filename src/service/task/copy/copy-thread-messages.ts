@@ -14,7 +14,7 @@ export interface ThreadTask {
   readonly source: ConnInfo;
   readonly target: ConnInfo;
   readonly taskId: string;
-  readonly fence: bigint;
+  readonly copyFence: bigint;
   readonly stamp: HandOptions['stamp'];
   readonly held: Pick<ImportedSnapshot, 'exportedId' | 'server'>;
   readonly limits: CopyLimits;

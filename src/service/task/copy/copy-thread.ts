@@ -62,7 +62,7 @@ class CopyThread {
   }
 
   private async open(hand: number): Promise<FromThread> {
-    const { taskId, fence, stamp, held } = this.task;
+    const { taskId, copyFence, stamp, held } = this.task;
     const opened = await openHand({
       openReader: () =>
         openChunkReader({
@@ -74,7 +74,7 @@ class CopyThread {
         }),
       openWriter: () => openChunkWriter(() => this.ends.openTarget('copy')),
       taskId,
-      fence,
+      copyFence,
       stamp,
       failpoints: this.failpoints(),
       signal: this.stop.signal,

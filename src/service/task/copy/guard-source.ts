@@ -5,7 +5,12 @@ import { formatLsn } from '../../../engine/change/lsn.ts';
 import { endBackends } from '../../../engine/pg/identity.ts';
 import { dropSlot } from '../../../engine/source/prepare.ts';
 import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
-import { gigabytes, NO_PROTECTION, type Overrun } from '../../../engine/source/source-limits.ts';
+import {
+  gigabytes,
+  NO_PROTECTION,
+  type Overrun,
+  type SourceState,
+} from '../../../engine/source/source-limits.ts';
 import { applicationName } from '../../../engine/source/source-names.ts';
 import { watchSource } from '../../../engine/source/source-watch.ts';
 import { warn, type TaskRun } from '../task-run.ts';
@@ -18,7 +23,11 @@ export interface SourceGuard extends Disposable {
 }
 
 /** Watches the source, and the holder of the snapshot, until it is disposed of. */
-export function guardSource(run: TaskRun, held: HeldSnapshot): SourceGuard {
+export function guardSource(
+  run: TaskRun,
+  held: HeldSnapshot,
+  onSlot?: (slot: SourceState['slot']) => void,
+): SourceGuard {
   const ended = new AbortController();
   const left = new AbortController();
   let over: Overrun | null = null;
@@ -28,6 +37,7 @@ export function guardSource(run: TaskRun, held: HeldSnapshot): SourceGuard {
     slot: run.task.slot === null ? null : run.names.slot,
     open: () => run.ends.openWatch(),
     onWarning: (message) => warn(run, message),
+    onState: ({ slot }) => onSlot?.(slot),
     onOverrun: async (found, session) => {
       over = found;
       ended.abort(new Error('the copy ends for the sake of the source'));

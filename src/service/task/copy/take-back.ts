@@ -1,5 +1,6 @@
 /** Takes copied rows out of the target again, together with their entries in the books: whole tables, or ranges of their key. */
 import { chunkId, type KeyCut } from '../../../engine/change/cut.ts';
+import type { QualifiedName } from '../../../engine/change/relation.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import { qname } from '../../../engine/pg/ident.ts';
 import { SQLSTATE, sqlstateOf } from '../../../engine/pg/pg-error.ts';
@@ -7,6 +8,7 @@ import type { Session } from '../../../engine/pg/session.ts';
 import { keyCondition } from '../../../engine/pg/chunk-condition.ts';
 import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
 import { forgetChunks } from '../../../engine/target/done-chunks.ts';
+import { forgetStoppedTable } from '../../../engine/target/stopped-tables.ts';
 import { holdFence } from '../../../engine/target/task-row.ts';
 import { tableId, type CopiedTable } from './copy-books.ts';
 import type { TaskRun } from '../task-run.ts';
@@ -24,6 +26,7 @@ export async function emptyTables(run: TaskRun, tables: readonly CopiedTable[]):
     const forgotten = {
       ids: some.flatMap((one) => one.chunks.map((_, chunk) => chunkId(one.table, one.cut, chunk))),
       tables: some.map(({ table }) => tableId(table)),
+      stopped: some.map(({ table }) => table),
     };
     try {
       await takeBack(run, writer.session, {
@@ -55,6 +58,7 @@ export async function emptyRanges(run: TaskRun, { table, cut, chunks }: KeyChunk
     statement: `DELETE FROM ONLY ${qname(run.targetOf(table))} WHERE ${ranges}`,
     ids: chunks.map((chunk) => chunkId(table, cut, chunk)),
     tables: [],
+    stopped: [],
   });
 }
 
@@ -62,18 +66,21 @@ interface TakenBack {
   readonly statement: string;
   readonly ids: readonly string[];
   readonly tables: readonly string[];
+  /** Tables that begin anew as a whole, by their source's name: nothing is left that could have stopped. */
+  readonly stopped: readonly QualifiedName[];
 }
 
 /** Durably: what follows may be copied under another snapshot. */
 async function takeBack(
   run: TaskRun,
   session: Session,
-  { statement, ...forgotten }: TakenBack,
+  { statement, stopped, ...forgotten }: TakenBack,
 ): Promise<void> {
   await session.transaction(async () => {
     await session.query('SET LOCAL synchronous_commit = on');
     await holdFence(session, run.taskId, run.fence);
     await session.query(statement);
     await forgetChunks(session, run.taskId, forgotten);
+    for (const table of stopped) await forgetStoppedTable(session, run.taskId, table);
   });
 }

@@ -1,0 +1,166 @@
+/** One pass of the full copy: everything that can be copied under one held snapshot. */
+import { AppError } from '../../../base/errors/app-error.ts';
+import { backoffMs } from '../../../base/runtime/backoff.ts';
+import { sleep } from '../../../base/runtime/sleep.ts';
+import { openHand, type CopyChunk, type HandOptions } from '../../../engine/pipeline/copy-hand.ts';
+import { runCopy, type CopyEnd } from '../../../engine/pipeline/copy-run.ts';
+import { openChunkReader } from '../../../engine/source/chunk-reader.ts';
+import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
+import type { Overrun, SourceState } from '../../../engine/source/source-limits.ts';
+import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
+import type { Copies } from './copies.ts';
+import { readBooks } from './copy-books.ts';
+import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';
+import { CopyThreads, threadsFor } from './copy-threads.ts';
+import { guardSource } from './guard-source.ts';
+import { copyLargeObjects, planLargeObjects } from './large-objects.ts';
+import { recheckCopies } from './recheck-copies.ts';
+import { enter, warn, type TaskRun } from '../task-run.ts';
+
+const RESTART_PATIENCE_MS = 120_000;
+
+/** A target that restarts is back soon: what was asked of it is asked again. */
+export async function patiently<T>(
+  run: TaskRun,
+  ask: () => Promise<T>,
+  signal: AbortSignal = run.hooks.signal,
+): Promise<T> {
+  const started = performance.now();
+  const patience = run.request.patienceMs ?? RESTART_PATIENCE_MS;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      const passes =
+        thrown instanceof AppError && (thrown.code === 'CONNECTION_LOST' || thrown.code === 'CONNECT_FAILED');
+      if (!passes || signal.aborted || performance.now() - started > patience) throw thrown;
+      await sleep(backoffMs(attempt, { firstMs: 200, maxMs: 5_000 }), signal);
+    }
+  }
+}
+
+export type PassEnd =
+  | CopyEnd
+  /** The copy must end for the source's sake. */
+  | { readonly kind: 'over'; readonly over: Overrun };
+
+export interface Pass {
+  readonly held: HeldSnapshot;
+  /** It is the slot's own, taken in this run: nothing was copied before. */
+  readonly isFirst: boolean;
+  /** The units, where changes are followed. */
+  readonly copies: Copies | null;
+  /** Changes are applied meanwhile. */
+  readonly isBeside: boolean;
+  /** Aborts when the rest had better be copied under a later snapshot. */
+  readonly enough: AbortSignal;
+  readonly onSlot?: (slot: SourceState['slot']) => void;
+}
+
+/** Never leaves anything running. Throws AppError where it is not the end of one table or snapshot only. */
+export async function copyPass(run: TaskRun, pass: Pass): Promise<PassEnd> {
+  const { held, isFirst, copies } = pass;
+  using guard = guardSource(run, held, pass.onSlot);
+  const { signal } = guard;
+  const openReader = () =>
+    openChunkReader({
+      open: () => run.ends.openSource('copy'),
+      control: () => run.ends.source(),
+      held,
+      throttle: run.throttle,
+    });
+  try {
+    const plan = await patiently(
+      run,
+      async () => {
+        const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
+        if (!isFirst) await recheckCopies(run, books, { held, openReader, signal });
+        const plan = await planCopy(run);
+        copies?.keep(plan.done);
+        return plan;
+      },
+      signal,
+    );
+    const largeObjects = await patiently(run, () => planLargeObjects(run, { held, signal }), signal);
+    const tables = await copyPlanned(run, plan, { ...pass, openReader, signal });
+    const end = await copyLargeObjects(run, { plan: largeObjects, tables, held, signal });
+    return guard.over === null || end.kind === 'done' ? end : { kind: 'over', over: guard.over };
+  } catch (thrown) {
+    if (guard.over !== null) return { kind: 'over', over: guard.over };
+    if (thrown instanceof AppError && thrown.code === 'SNAPSHOT_LOST')
+      return { kind: 'snapshot-lost', cause: thrown, failed: new Map() };
+    throw thrown;
+  }
+}
+
+interface Under extends Pass {
+  readonly openReader: () => ReturnType<typeof openChunkReader>;
+  readonly signal: AbortSignal;
+}
+
+async function copyPlanned(
+  run: TaskRun,
+  plan: CopyPlan,
+  { held, isFirst, copies, isBeside, enough, openReader, signal }: Under,
+): Promise<CopyEnd> {
+  const started = performance.now();
+  const { book } = run;
+  enter(
+    run,
+    isBeside ? book.phase : 'copy',
+    `copying ${plan.tables} tables in ${plan.chunks.length} chunks with ${run.request.jobs} jobs`,
+  );
+  book.beginCopy();
+  const hand: HandOptions = {
+    openReader,
+    openWriter: () => openChunkWriter(() => run.ends.openTarget('copy')),
+    taskId: run.taskId,
+    copyFence: run.task.copyFence,
+    // Under S1 every streamed change applies: nothing has to be compared with it.
+    stamp: isFirst && run.task.slot !== null ? null : { text: held.text, readUntil: held.readUntil },
+    failpoints: run.hooks.failpoints,
+    signal,
+  };
+  await using threads = openThreads(run, held, hand);
+  const end = await runCopy({
+    chunks: plan.chunks,
+    jobs: run.request.jobs,
+    strict: run.request.strict,
+    ...(run.request.patienceMs === undefined ? {} : { patienceMs: run.request.patienceMs }),
+    openHand: () => threads?.openHand() ?? openHand(hand),
+    signal,
+    enough,
+    ...(copies === null
+      ? {}
+      : {
+          claim: ({ id }: CopyChunk) => copies.claim(id),
+          isBegun: ({ id }: CopyChunk) => copies.isBegun(id),
+        }),
+    onStart: (chunk) => book.copying(chunkLabel(chunk)),
+    onPass: (chunk, bytes, rows) => book.passing(chunkLabel(chunk), { bytes, rows }),
+    onDone: (chunk, done) => {
+      book.copied(chunkLabel(chunk), done);
+      copies?.finish(chunk.id);
+    },
+    onVoid: (chunk) => book.voided(chunkLabel(chunk)),
+    onTableFailed: (table, error) => {
+      book.failed(table);
+      warn(run, `${error.message} ${error.remedy} The other tables go on.`);
+    },
+    onFewerWorkers: (left, error) =>
+      warn(run, `${error.message} The copy goes on with ${left} connections on each side.`),
+  });
+  book.copyMs += performance.now() - started;
+  return 'failed' in end ? { ...end, failed: new Map([...plan.failed, ...end.failed]) } : end;
+}
+
+/** Null where this thread suffices. */
+function openThreads(run: TaskRun, held: HeldSnapshot, hand: HandOptions): CopyThreads | null {
+  const { source, target, jobs } = run.request;
+  const count = threadsFor(jobs);
+  if (count === 0) return null;
+  const { taskId, copyFence, stamp, failpoints, signal } = hand;
+  const { exportedId, server } = held;
+  const task = { source, target, taskId, copyFence, stamp, held: { exportedId, server } };
+  return new CopyThreads({ count, task, throttle: run.throttle, failpoints, signal });
+}

@@ -1,0 +1,57 @@
+/**
+ * Asks both ends every second how far the stream is: the source where its WAL ends, the target what a person has chosen for tables that
+ * have stopped. An end that does not answer leaves that unknown, and nobody waits for it.
+ */
+import { sleep } from '../../../base/runtime/sleep.ts';
+import type { Lsn } from '../../../engine/change/lsn.ts';
+import { parseSnapshot } from '../../../engine/change/snapshot.ts';
+import { currentSnapshot } from '../../../engine/pg/slot/create.ts';
+import { endOfWal } from '../../../engine/pg/wal-position.ts';
+import type { Intake } from '../../../engine/pipeline/intake.ts';
+import { hasNewChoice, readStoppedTables } from '../../../engine/target/stopped-tables.ts';
+import type { TaskRun } from '../task-run.ts';
+
+export interface Monitor {
+  /** Somebody has chosen what to do with a stopped table; set back by who attends to it. */
+  hasChoice: boolean;
+  stop(): Promise<void>;
+}
+
+const MONITOR_MS = 1_000;
+const LAST_POLL_MS = 2_000;
+
+export function startMonitor(
+  run: TaskRun,
+  { recorded, intake }: { recorded: () => Lsn; intake: Intake },
+): Monitor {
+  const { book, ends, hooks } = run;
+  let polling: Promise<void> | null = null;
+  const poll = async () => {
+    try {
+      const source = await ends.source();
+      const end = await endOfWal(source);
+      book.lagBytes = end > recorded() ? end - recorded() : 0n;
+      const { now } = await source.one(`SELECT ${currentSnapshot(source.version)}::text AS now`);
+      intake.forget(parseSnapshot(now ?? ''));
+    } catch {
+      // The stream itself reports a lost source; the monitor only has nothing to say meanwhile.
+      book.lagBytes = null;
+    }
+    if (book.stopped.length > 0) monitor.hasChoice ||= await hasChosen().catch(() => false);
+  };
+  const hasChosen = async () =>
+    hasNewChoice(book.stopped, await readStoppedTables(await ends.target(), run.taskId));
+  const tick = () => (polling ??= poll().finally(() => (polling = null)));
+  const timer = setInterval(() => void tick(), MONITOR_MS);
+  const monitor: Monitor = {
+    hasChoice: false,
+    // The last figure is of the end, not of the second before it.
+    stop: async () => {
+      clearInterval(timer);
+      if (!hooks.signal.aborted) await Promise.race([tick(), sleep(LAST_POLL_MS)]);
+      // What still waits for an answer now would keep the process from ending.
+      if (polling) ends.abandon('source');
+    },
+  };
+  return monitor;
+}

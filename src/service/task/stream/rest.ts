@@ -1,0 +1,64 @@
+/** The copy beside the stream as the stream stage sees it: begun when there is something to copy, again when more turns up. */
+import { toAppError, type AppError } from '../../../base/errors/app-error.ts';
+import type { Lsn } from '../../../engine/change/lsn.ts';
+import type { SchemaPlan } from '../../../engine/schema/plan.ts';
+import type { TaskRun } from '../task-run.ts';
+import { copyBeside, reconciledFrom, type Together } from './beside.ts';
+
+export class Rest implements AsyncDisposable {
+  private readonly run: TaskRun;
+  private readonly plan: SchemaPlan;
+  private readonly together: Together;
+  private readonly left = new AbortController();
+  private readonly broken = new AbortController();
+  private work: Promise<void> | null = null;
+  private hasMore = false;
+  private position: Lsn | null = null;
+  private problem: AppError | null = null;
+
+  constructor(run: TaskRun, plan: SchemaPlan, together: Together) {
+    const signal = AbortSignal.any([run.hooks.signal, this.left.signal]);
+    this.run = { ...run, hooks: { ...run.hooks, signal } };
+    this.plan = plan;
+    this.together = together;
+  }
+
+  /** All that can be copied is, and from this position on all of it is of one moment. Null before. */
+  get reconciled(): Lsn | null {
+    return this.position;
+  }
+
+  /** Tables that could not be copied. */
+  get leftBehind(): AppError | null {
+    return this.problem;
+  }
+
+  /** Aborts when the stream cannot go on either. */
+  get failed(): AbortSignal {
+    return this.broken.signal;
+  }
+
+  /** Something waits for its copy, or may. */
+  begin(): void {
+    this.position = null;
+    this.hasMore = true;
+    this.work ??= this.copy().finally(() => (this.work = null));
+  }
+
+  private async copy(): Promise<void> {
+    try {
+      while (this.hasMore) {
+        this.hasMore = false;
+        this.problem = await copyBeside(this.run, this.plan, this.together);
+      }
+      this.position = await reconciledFrom(this.run);
+    } catch (thrown) {
+      if (!this.run.hooks.signal.aborted) this.broken.abort(toAppError(thrown));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.left.abort();
+    await this.work;
+  }
+}
