@@ -42,7 +42,7 @@ export function medianRatio(
 export const wall = ({ wallMs }: Measurement): number => wallMs;
 const cpu = (measurement: Measurement): number => totalCpu(measurement.cpu);
 
-function bar(name: string, value: number | null, { min, max }: Limits): Bar {
+export function bar(name: string, value: number | null, { min, max }: Limits): Bar {
   const ok = value !== null && (min === undefined || value >= min) && (max === undefined || value <= max);
   const limits = [min === undefined ? [] : `>= ${min}`, max === undefined ? [] : `<= ${max}`].flat();
   return { name, value: value === null ? null : Number(value.toFixed(3)), bar: limits.join(', '), ok };

@@ -1,13 +1,12 @@
 /** Did everything arrive? Row counts against the source and the COPY tags, and indexes. The content is compared by `opendts verify`. */
 import { countIndexes, countRows, openDatabase } from './cluster-pair.ts';
-import type { Contender, CopyJob } from './contender.ts';
-import type { Measurement } from './measurement.ts';
+import type { Contender, CopyJob, CopyMeasurement } from './contender.ts';
 
 /** Throws an Error that says what is wrong: a fast wrong copy is no result. */
 export async function checkRows(
   job: CopyJob,
   { work }: Contender,
-  { rowsByTag }: Measurement,
+  { rowsByTag }: CopyMeasurement,
 ): Promise<void> {
   const { tables, database, indexes } = job.data;
   await using target = await openDatabase(job.pair.target, database);

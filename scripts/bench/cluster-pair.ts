@@ -66,14 +66,31 @@ export function openDatabase(server: EmbeddedServer, database: string): Promise<
   });
 }
 
-/** An empty database of that name, whatever was there before, and both servers with their last run behind them. */
-export async function emptyTarget({ source, target }: ClusterPair, database: string): Promise<void> {
+/** A new database of that name, empty or a copy of another, whatever was there before; both servers with their last run behind them. */
+export async function freshTarget(
+  { source, target }: ClusterPair,
+  database: string,
+  template?: string,
+): Promise<void> {
   await using there = await openDatabase(target, 'postgres');
   await there.query(`DROP DATABASE IF EXISTS ${ident(database)} WITH (FORCE)`);
-  await there.query(`CREATE DATABASE ${ident(database)}`);
+  const like = template === undefined ? '' : ` TEMPLATE ${ident(template)} STRATEGY file_copy`;
+  await there.query(`CREATE DATABASE ${ident(database)}${like}`);
   await there.query('CHECKPOINT');
   await using here = await openDatabase(source, 'postgres');
   await here.query('CHECKPOINT');
+}
+
+/** From both servers, as far as they are there. */
+export async function dropDatabases(
+  { source, target }: ClusterPair,
+  databases: readonly string[],
+): Promise<void> {
+  for (const server of [source, target]) {
+    await using session = await openDatabase(server, 'postgres');
+    for (const database of databases)
+      await session.query(`DROP DATABASE IF EXISTS ${ident(database)} WITH (FORCE)`);
+  }
 }
 
 /** Statements are sent in groups: thousands of tables would else be thousands of round trips. */

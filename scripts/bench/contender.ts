@@ -3,6 +3,11 @@ import type { ClusterPair, LoadedData } from './cluster-pair.ts';
 import type { Measurement } from './measurement.ts';
 import { findTool } from './program.ts';
 
+export interface CopyMeasurement extends Measurement {
+  /** The sum of the COPY command tags; null for contenders that do not show them. */
+  readonly rowsByTag: bigint | null;
+}
+
 export interface CopyJob {
   readonly pair: ClusterPair;
   readonly data: LoadedData;
@@ -23,7 +28,7 @@ export interface Contender {
   /** Tools that must be on PATH. */
   readonly tools: readonly string[];
   /** Copies everything. Throws when the contender says that it failed; whether the copy is right is checked afterwards. */
-  run(job: CopyJob): Promise<Measurement>;
+  run(job: CopyJob): Promise<CopyMeasurement>;
 }
 
 /** Why the contender cannot run here; null when it can. */
@@ -33,6 +38,9 @@ export function whyNotRun({ tools }: Contender, env: NodeJS.ProcessEnv): string 
 }
 
 /** Both ends of a job as connection URIs. */
-export function ends({ pair, data }: CopyJob): { readonly source: string; readonly target: string } {
+export function ends({ pair, data }: Pick<CopyJob, 'pair' | 'data'>): {
+  readonly source: string;
+  readonly target: string;
+} {
   return { source: pair.source.uri(data.database), target: pair.target.uri(data.database) };
 }

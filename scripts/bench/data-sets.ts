@@ -78,7 +78,8 @@ export function wideOnly(rows: number): DataSet {
 const WIDE_COLUMNS = `id bigint NOT NULL, tenant integer NOT NULL, code varchar(40) NOT NULL, title text, note text, amount numeric(14,2),
   ratio double precision, active boolean, uid uuid, born date, created timestamptz, payload jsonb, tags text[], raw bytea, rank smallint`;
 
-const WIDE_VALUES = `i, (i * 7919 % 5000)::integer, 'C-' || pg_catalog.md5(i::text), 'Title no. ' || i || ' with "quotes" and ünïcode',
+/** The values of a wide row, from its number `i`. */
+export const WIDE_VALUES = `i, (i * 7919 % 5000)::integer, 'C-' || pg_catalog.md5(i::text), 'Title no. ' || i || ' with "quotes" and ünïcode',
   CASE WHEN i % 11 = 0 THEN NULL ELSE pg_catalog.repeat(pg_catalog.md5((i + 1)::text), 14) || E'\\n\\t\\\\end' END,
   (i * 104729 % 100000000)::numeric / 100, pg_catalog.sqrt(i::double precision), i % 3 = 0, pg_catalog.md5((i + 2)::text)::uuid,
   date '2000-01-01' + (i % 9000)::integer, timestamptz '2020-01-01 00:00:00+00' + i * interval '1 second',
@@ -93,7 +94,7 @@ function wideKeys(name: string): string[] {
   ];
 }
 
-function wideTable(name: string, after: number, rows: number): DataTable {
+export function wideTable(name: string, after: number, rows: number): DataTable {
   return {
     name,
     create: `CREATE TABLE public.${name} (${WIDE_COLUMNS})`,
@@ -113,7 +114,7 @@ function textTable(name: string, after: number, rows: number): DataTable {
 }
 
 /** The tables and rows of `pgbench -i`. */
-function pgbenchTables(scale: number): DataTable[] {
+export function pgbenchTables(scale: number): DataTable[] {
   const keyed = (name: string, columns: string, values: string, rows: number): DataTable => ({
     name: `pgbench_${name}`,
     create: `CREATE TABLE public.pgbench_${name} (${columns}) WITH (fillfactor = 100)`,

@@ -17,8 +17,6 @@ export interface Measurement {
   readonly cpu: Cpu;
   /** Bytes; null for contenders of several processes. */
   readonly peakMemory: number | null;
-  /** The sum of the COPY command tags; null for contenders that do not show them. */
-  readonly rowsByTag: bigint | null;
 }
 
 /** Backends and clients end a moment after their last answer. */

@@ -1,10 +1,10 @@
 /** Our own contender: `opendts migrate` as a user starts it, from the checkout. */
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { ends, type Contender, type CopyJob } from './contender.ts';
+import { ends, type Contender, type CopyJob, type CopyMeasurement } from './contender.ts';
 import { processCpu } from './cpu-time.ts';
-import { cpuBetween, readCpu, withCpu, type Cpu, type Measurement } from './measurement.ts';
-import { runProgram, type Ended } from './program.ts';
+import { cpuBetween, readCpu, withCpu, type Cpu } from './measurement.ts';
+import { runProgram, startProgram, type Ended, type ProgramOptions, type Running } from './program.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/opendts.js', import.meta.url));
 
@@ -35,7 +35,7 @@ export const opendtsData: Contender = {
   work: 'data',
   isOurs: true,
   tools: [],
-  async run(job): Promise<Measurement> {
+  async run(job): Promise<CopyMeasurement> {
     let start: Cpu | null = null;
     let end: Cpu | null = null;
     const onLine = (line: string, pid: number) => {
@@ -59,7 +59,7 @@ export const opendtsData: Contender = {
 };
 
 /** Compares every table of both ends; throws an Error when anything differs. */
-export async function verify(job: CopyJob): Promise<void> {
+export async function verify(job: Omit<CopyJob, 'scratch'>): Promise<void> {
   const { source, target } = ends(job);
   const args = ['verify', '--source', source, '--target', target, '--jobs', String(job.jobs)];
   try {
@@ -89,12 +89,18 @@ async function cleanup(job: CopyJob): Promise<void> {
   ]);
 }
 
-function opendts(
-  { env, signal }: CopyJob,
+/** The command line to its end. */
+export function opendts(
+  { env, signal }: ProgramOptions,
   args: readonly string[],
   onLine?: (line: string, pid: number) => void,
 ): Promise<Ended> {
   return runProgram(process.execPath, [BIN, ...args], onLine ? { env, signal, onLine } : { env, signal });
+}
+
+/** The command line until it is stopped. */
+export function startOpendts({ env, signal }: ProgramOptions, args: readonly string[]): Running {
+  return startProgram(process.execPath, [BIN, ...args], { env, signal });
 }
 
 function phaseOf(line: string): string | null {

@@ -9,6 +9,7 @@ export interface ProgramOptions {
   readonly signal: AbortSignal;
   /** Called at once for every whole line on stderr, with the pid of the program. */
   readonly onLine?: (line: string, pid: number) => void;
+  readonly onStart?: (pid: number) => void;
 }
 
 export interface Ended {
@@ -27,12 +28,13 @@ const PATIENCE_MS = 3000;
 export async function runProgram(
   command: string,
   args: readonly string[],
-  { env, signal, onLine }: ProgramOptions,
+  { env, signal, onLine, onStart }: ProgramOptions,
 ): Promise<Ended> {
   signal.throwIfAborted();
   const started = performance.now();
   const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const pid = child.pid ?? 0;
+  onStart?.(pid);
   let stdout = '';
   let stderr = '';
   let rest = '';
@@ -68,6 +70,39 @@ export async function runProgram(
     clearTimeout(forced);
     signal.removeEventListener('abort', kill);
   }
+}
+
+/** A program that runs until it is stopped. */
+export interface Running {
+  readonly pid: number;
+  /** Rejects when it ends without having been stopped. */
+  readonly broken: Promise<never>;
+  stop(): Promise<void>;
+}
+
+export function startProgram(command: string, args: readonly string[], options: ProgramOptions): Running {
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([options.signal, stopping.signal]);
+  let pid = 0;
+  const ended = runProgram(command, args, { ...options, signal, onStart: (started) => (pid = started) });
+  const over = ended.then(
+    () => new Error(`${command} ended by itself`),
+    (thrown: unknown) => thrown,
+  );
+  const broken = over.then((why) => {
+    if (stopping.signal.aborted) return new Promise<never>(() => {});
+    throw why;
+  });
+  // Whoever waits for it hears of it; nobody may be waiting just then.
+  broken.catch(() => {});
+  return {
+    pid,
+    broken,
+    stop: async () => {
+      stopping.abort();
+      await over;
+    },
+  };
 }
 
 /** The last lines that speak: progress in JSON says nothing about why it ended. */

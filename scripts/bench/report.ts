@@ -1,12 +1,13 @@
 /** The table that the bench prints, and the bars below it. Pure. */
 import { table } from '../../src/surface/cli/text.ts';
 import { clientShare, median, medianRatio, wall, type Bar } from './bars.ts';
+import type { CopyEntry } from './copy-entry.ts';
 import { totalCpu, type Measurement } from './measurement.ts';
-import type { EntryResult } from './rounds.ts';
+import type { Entry, EntryResult } from './rounds.ts';
 
-export interface Part {
+export interface Part<E extends Entry = Entry> {
   readonly title: string;
-  readonly results: readonly EntryResult[];
+  readonly results: readonly EntryResult<E>[];
 }
 
 const HEADER = [
@@ -27,14 +28,14 @@ const HEADER = [
 ] as const;
 
 /** Medians; `vs first` is the median, over the rounds, of this wall time divided by that of the part's first line. */
-export function resultTable(parts: readonly Part[]): string[] {
+export function resultTable(parts: readonly Part<CopyEntry>[]): string[] {
   const rows = parts.flatMap(({ title, results }) =>
     results.map((result) => [title, ...resultRow(result, results[0] ?? result)]),
   );
   return table(HEADER, rows, HEADER.slice(2));
 }
 
-function resultRow(result: EntryResult, first: EntryResult): string[] {
+function resultRow(result: EntryResult<CopyEntry>, first: EntryResult<CopyEntry>): string[] {
   const { contender, jobs, data } = result.entry;
   const name = `${contender.name} (${data.database})`;
   const runs = result.measurements;
@@ -77,7 +78,7 @@ function resultRow(result: EntryResult, first: EntryResult): string[] {
   ];
 }
 
-function fixed(value: number | null, digits: number): string {
+export function fixed(value: number | null, digits: number): string {
   return value === null ? '-' : value.toFixed(digits);
 }
 
@@ -98,7 +99,11 @@ export function barTable(bars: readonly Bar[]): string[] {
 export function troubleLines(parts: readonly Part[]): string[] {
   return parts.flatMap(({ title, results }) =>
     results.flatMap(({ entry, trouble }) =>
-      trouble === null ? [] : [`${title}, ${entry.contender.name}: ${trouble.kind}: ${trouble.why}`],
+      trouble === null ? [] : [`${title}, ${entry.name}: ${trouble.kind}: ${trouble.why}`],
     ),
   );
+}
+
+export function hasFailed(parts: readonly Part[]): boolean {
+  return parts.some(({ results }) => results.some(({ trouble }) => trouble?.kind === 'failed'));
 }

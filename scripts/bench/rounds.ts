@@ -1,48 +1,44 @@
 /** Runs contenders side by side: in every round each of them once, in an order that moves on from round to round. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { checkRows } from './check-rows.ts';
-import { emptyTarget, openDatabase, runAll, type ClusterPair, type LoadedData } from './cluster-pair.ts';
-import { whyNotRun, type Contender, type CopyJob } from './contender.ts';
+import type { ClusterPair } from './cluster-pair.ts';
 import type { Measurement } from './measurement.ts';
-import { verify } from './opendts-run.ts';
+import type { BenchContext } from './run-bench.ts';
 
-/** One line of the table: a contender on a data set. */
-export interface Entry {
-  readonly contender: Contender;
-  readonly data: LoadedData;
-  readonly jobs: number;
+/** One line of the table: a contender and what it is run on. */
+export interface Entry<M extends Measurement = Measurement> {
+  readonly name: string;
   readonly rounds: number;
+  /** Why it cannot run here; null when it can. */
+  readonly whyNot: string | null;
+  /** One run, from the same start as every other, checked. Throws when it failed or its result is wrong. */
+  run(round: number): Promise<M>;
 }
 
-export interface EntryResult {
-  readonly entry: Entry;
+export type MeasurementOf<E extends Entry> = Awaited<ReturnType<E['run']>>;
+
+export interface EntryResult<E extends Entry = Entry> {
+  readonly entry: E;
   /** By round, so that two entries can be compared pair by pair. */
-  readonly measurements: readonly Measurement[];
+  readonly measurements: readonly MeasurementOf<E>[];
   /** Why there are none, or fewer than asked for. */
   readonly trouble: { readonly kind: 'not-run' | 'failed'; readonly why: string } | null;
 }
 
-export interface Bench {
+export interface Bench extends BenchContext {
   readonly pair: ClusterPair;
-  readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
-  readonly say: (line: string) => void;
 }
 
 /**
- * The result of every entry, under the entry's key. A contender that fails, or copies wrongly, is out from then on; throws only when the
- * signal says stop.
+ * The result of every entry, under the entry's key. A contender that fails, or whose result is wrong, is out from then on; throws only
+ * when the signal says stop.
  */
-export async function runRounds<Key extends string>(
-  bench: Bench,
-  entries: Readonly<Record<Key, Entry>>,
-): Promise<Record<Key, EntryResult>> {
+export async function runRounds<Key extends string, E extends Entry>(
+  bench: BenchContext,
+  entries: Readonly<Record<Key, E>>,
+): Promise<Record<Key, EntryResult<E>>> {
   const keys = Object.keys(entries) as Key[];
-  const results = Object.fromEntries(keys.map((key) => [key, nothingYet(entries[key], bench.env)])) as Record<
+  const results = Object.fromEntries(keys.map((key) => [key, nothingYet(entries[key])])) as Record<
     Key,
-    EntryResult
+    EntryResult<E>
   >;
   const rounds = Math.max(...keys.map((key) => entries[key].rounds));
   for (let round = 0; round < rounds; round++) {
@@ -56,43 +52,33 @@ export async function runRounds<Key extends string>(
   return results;
 }
 
-function nothingYet(entry: Entry, env: NodeJS.ProcessEnv): EntryResult {
-  const why = whyNotRun(entry.contender, env);
-  return { entry, measurements: [], trouble: why === null ? null : { kind: 'not-run', why } };
+function nothingYet<E extends Entry>(entry: E): EntryResult<E> {
+  const { whyNot } = entry;
+  return { entry, measurements: [], trouble: whyNot === null ? null : { kind: 'not-run', why: whyNot } };
 }
 
 /** The result with one more round in it. */
-async function withRound(bench: Bench, result: EntryResult, round: number): Promise<EntryResult> {
-  const { contender, data, rounds } = result.entry;
-  const name = `${data.database}: ${contender.name}, round ${round + 1} of ${rounds}`;
+async function withRound<E extends Entry>(
+  bench: BenchContext,
+  result: EntryResult<E>,
+  round: number,
+): Promise<EntryResult<E>> {
+  const { entry } = result;
+  const name = `${entry.name}, round ${round + 1} of ${entry.rounds}`;
   try {
-    const measurement = await runOnce(bench, result.entry, round);
+    bench.signal.throwIfAborted();
+    const measurement = (await entry.run(round)) as MeasurementOf<E>;
     bench.say(`${name}: ${(measurement.wallMs / 1000).toFixed(1)} s`);
     return { ...result, measurements: [...result.measurements, measurement] };
   } catch (thrown) {
     bench.signal.throwIfAborted();
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const why = describe(thrown);
     bench.say(`${name}: FAILED: ${why}`);
     return { ...result, trouble: { kind: 'failed', why } };
   }
 }
 
-async function runOnce({ pair, env, signal }: Bench, entry: Entry, round: number): Promise<Measurement> {
-  const { contender, data, jobs, rounds } = entry;
-  const scratch = mkdtempSync(join(tmpdir(), 'opendts-bench-'));
-  try {
-    await emptyTarget(pair, data.database);
-    if (contender.work === 'data') {
-      await using target = await openDatabase(pair.target, data.database);
-      await runAll(target, data.bareDdl);
-    }
-    const job: CopyJob = { pair, data, jobs, scratch, env, signal };
-    const measurement = await contender.run(job);
-    await checkRows(job, contender, measurement);
-    // Digests of gigabytes take longer than the copies: of our copies all are compared, of a contender's the last.
-    if (contender.isOurs || round === rounds - 1) await verify(job);
-    return measurement;
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+function describe(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return thrown.cause instanceof Error ? `${thrown.message}: ${thrown.cause.message}` : thrown.message;
 }

@@ -1,6 +1,7 @@
 /** What is run against what, and which bars that answers. */
 import { dataBars, memoryBar, splitBar, wholeBar, type Bar } from './bars.ts';
 import { load, startPair, type LoadedData } from './cluster-pair.ts';
+import { copyEntry, type CopyEntry, type CopyLine } from './copy-entry.ts';
 import { dataSets, wideOnly, type DataSet, type DataSets } from './data-sets.ts';
 import { opendtsData, opendtsWhole } from './opendts-run.ts';
 import { PARTS, type BenchOptions, type PartName } from './options.ts';
@@ -10,7 +11,7 @@ import { relayOnly } from './relay-contender.ts';
 import { runRounds, type Bench } from './rounds.ts';
 
 export interface Outcome {
-  readonly parts: readonly Part[];
+  readonly parts: readonly Part<CopyEntry>[];
   readonly bars: readonly Bar[];
 }
 
@@ -64,7 +65,7 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
   async binary(): Promise<Outcome> {
     const { jobs, size } = this.options;
     const data = await this.mixedSet();
-    const results = await runRounds(this.bench, {
+    const results = await copyRounds(this.bench, {
       ours: this.rowsOnly(data, jobs),
       psql: { contender: psqlPipe('binary'), data, jobs, rounds: size.pairs },
       psqlText: { contender: psqlPipe('text'), data, jobs, rounds: size.rounds },
@@ -78,7 +79,7 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
   async text(): Promise<Outcome> {
     const { jobs, size } = this.options;
     const data = await this.textSet();
-    const results = await runRounds(this.bench, {
+    const results = await copyRounds(this.bench, {
       ours: this.rowsOnly(data, jobs),
       psql: { contender: psqlPipe('text'), data, jobs, rounds: size.pairs },
     });
@@ -92,7 +93,7 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
   async decode(): Promise<Outcome> {
     const { jobs, size } = this.options;
     const data = await this.textSet();
-    const results = await runRounds(this.bench, {
+    const results = await copyRounds(this.bench, {
       raw: { contender: relayOnly('raw'), data, jobs, rounds: size.rounds },
       decoded: { contender: relayOnly('decode'), data, jobs, rounds: size.rounds },
     });
@@ -108,7 +109,7 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
   }
 
   private async splitOn(bench: Bench): Promise<Outcome> {
-    const results = await runRounds(bench, {
+    const results = await copyRounds(bench, {
       one: this.rowsOnly(await loaded(bench, this.sets.one), SPLIT_JOBS),
       four: this.rowsOnly(await loaded(bench, this.sets.four), SPLIT_JOBS),
     });
@@ -129,7 +130,7 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
 
   private whole(data: LoadedData) {
     const { jobs, size } = this.options;
-    return runRounds(this.bench, {
+    return copyRounds(this.bench, {
       ours: { contender: opendtsWhole, data, jobs, rounds: size.pairs },
       pgcopydb: { contender: pgcopydb, data, jobs, rounds: size.pairs },
       dump: { contender: dumpRestore, data, jobs, rounds: size.rounds },
@@ -144,13 +145,18 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
 /** One table of 5 GB: the memory we take must not depend on it. */
 export async function runFiveGb(bench: Bench, { size, jobs }: BenchOptions): Promise<Outcome> {
   const data = await loaded(bench, wideOnly(size.wideRows));
-  const { ours } = await runRounds(bench, {
+  const { ours } = await copyRounds(bench, {
     ours: { contender: opendtsWhole, data, jobs, rounds: size.rounds },
   });
   return {
     parts: [{ title: 'whole', results: [ours] }],
     bars: [memoryBar('whole, one table of 5 GB', ours)],
   };
+}
+
+function copyRounds<Key extends string>(bench: Bench, lines: Readonly<Record<Key, CopyLine>>) {
+  const entries = Object.entries<CopyLine>(lines).map(([key, line]) => [key, copyEntry(bench, line)]);
+  return runRounds(bench, Object.fromEntries(entries) as Record<Key, CopyEntry>);
 }
 
 async function loaded(bench: Bench, set: DataSet): Promise<LoadedData> {
