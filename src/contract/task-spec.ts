@@ -23,6 +23,12 @@ const copyProtection = z.strictObject({
   retainedWal: rate.optional().describe('Gigabytes (10^9 bytes) of WAL kept for the slot'),
 });
 
+/** Beyond it changes are applied beside the full copy, which then goes on under fresh snapshots. */
+const walBudget = z.strictObject({
+  gigabytes: rate.optional().describe('Gigabytes (10^9 bytes) of WAL kept for the slot (default: 10)'),
+  minutes: rate.optional().describe('Minutes since the copy began (default: 15)'),
+});
+
 export const CONFLICT_MODES = ['report', 'ignore'] as const;
 export const conflictMode = z.enum(CONFLICT_MODES);
 export type ConflictMode = z.infer<typeof conflictMode>;
@@ -51,6 +57,9 @@ export const taskSpec = z.strictObject({
   strict: z.boolean().default(false).describe('A table that cannot be migrated stops the whole at once'),
   throttle: copyThrottle.default({}).describe('Limits of the full copy, per second'),
   protect: copyProtection.default({}).describe('The full copy ends where it costs the source more than this'),
+  walBudget: walBudget
+    .default({})
+    .describe('What the full copy may make the slot keep before changes are applied beside it'),
   chunkMegabytes: rate
     .optional()
     .describe('Largest part of a table that is copied in one transaction, in megabytes (10^6 bytes)'),

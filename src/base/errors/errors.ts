@@ -132,6 +132,7 @@ export const ERRORS = {
     '{pattern} matches no table of the source.',
     'Check the name (case and schema count); "opendts inspect" lists the tables.',
   ),
+  NOT_STOPPED: usage(404, 'No table "{table}" has stopped.', 'List those that have: opendts tables.'),
   RIGHTS_MISSING: check(403, 'User "{user}" may not {action} on the {side}.', '{remedy}'),
   CHECKS_FAILED: check(409, 'The migration cannot start: {problems}', '{remedy}'),
   // Data
@@ -173,7 +174,7 @@ export const ERRORS = {
   TABLES_STOPPED: data(
     409,
     '{count} tables have stopped; all others are in step with the source. {problems}',
-    'Remove the causes and run again: their changes wait in the slot. Or have a table copied again: opendts tables recopy.',
+    'Remove the causes and run again: their changes wait in the slot. Or have a table copied again: opendts tables --recopy.',
   ),
   TABLE_CHANGED: data(
     409,

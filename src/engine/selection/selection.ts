@@ -62,6 +62,12 @@ function matches(pattern: Pattern, table: QualifiedName): boolean {
   return (pattern.schema === null || pattern.schema.test(table.schema)) && pattern.name.test(table.name);
 }
 
+/** Whether a pattern names a table. Throws USAGE for what is no pattern. */
+export function matcher(text: string): (table: QualifiedName) => boolean {
+  const pattern = parsePattern(text);
+  return (table) => matches(pattern, table);
+}
+
 /** A partition goes with the partitioned table at its top. */
 export interface Selectable extends QualifiedName {
   readonly oid: number;

@@ -30,6 +30,7 @@ import {
   type Task,
   type TaskFlags,
 } from './task-options.ts';
+import { withWalBudget } from './wal-budget-options.ts';
 
 interface MigrateFlags extends TaskFlags {
   readonly until?: Until;
@@ -46,7 +47,7 @@ export const migrateCommand: CliCommand = {
     withJson(
       withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
     );
-    return withChunks(withProtection(withLimits(withConflict(withRename(command)))))
+    return withWalBudget(withChunks(withProtection(withLimits(withConflict(withRename(command))))))
       .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
       .option(
         '--until <point>',

@@ -9,12 +9,14 @@ import { demoCommand } from './demo.ts';
 import { inspectCommand } from './inspect.ts';
 import { migrateCommand } from './migrate.ts';
 import { reportError } from './report-error.ts';
+import { tablesCommand } from './tables.ts';
 import { verifyCommand } from './verify.ts';
 
 const COMMANDS: readonly CliCommand[] = [
   checkCommand,
   migrateCommand,
   verifyCommand,
+  tablesCommand,
   cleanupCommand,
   inspectCommand,
   demoCommand,

@@ -14,9 +14,13 @@ import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { CopyLimits } from '../../engine/source/throttle.ts';
 import { readTaskFile, type TaskFileSpec } from '../../service/task/task-file.ts';
 import type { CliContext } from './context.ts';
+import type { WalBudget } from '../../service/task/copy/wal-budget.ts';
+import { parseCount, parseRate } from './numbers.ts';
+import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
-export interface TaskFlags {
+
+export interface TaskFlags extends WalBudgetFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -53,6 +57,7 @@ export interface Task extends Ends {
   readonly limits: CopyLimits;
   readonly protect: SourceLimits;
   readonly chunkBytes?: bigint;
+  readonly walBudget: WalBudget;
 }
 
 export function withEnds(command: Command): Command {
@@ -150,17 +155,6 @@ export function withChunks(command: Command): Command {
   );
 }
 
-function parseRate(text: string): number {
-  const rate = Number(text);
-  if (!(rate > 0) || !Number.isFinite(rate)) throw new InvalidArgumentError('Write a number above 0.');
-  return rate;
-}
-
-function parseCount(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('Write a whole number above 0.');
-  return Number(text);
-}
-
 function resolveProtection(flags: TaskFlags, file: TaskFileSpec): SourceLimits {
   const age = flags.maxSnapshotAge ?? file.protect?.snapshotAge ?? null;
   const gigabytes = flags.maxRetainedWal ?? file.protect?.retainedWal ?? null;
@@ -212,6 +206,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     limits: resolveLimits(flags, file),
     protect: resolveProtection(flags, file),
+    walBudget: resolveWalBudget(flags, file),
     ...(chunk === undefined ? {} : { chunkBytes: BigInt(Math.max(1, Math.round(chunk * 1e6))) }),
   };
 }

@@ -1,0 +1,48 @@
+/** Tables of the migrations into a target that have stopped, and what a person chooses for them. */
+import { AppError } from '../../base/errors/app-error.ts';
+import { displayName } from '../../engine/change/relation.ts';
+import type { Session } from '../../engine/pg/session.ts';
+import { matcher } from '../../engine/selection/selection.ts';
+import { hasBookkeeping } from '../../engine/target/bookkeeping.ts';
+import {
+  chooseForTable,
+  readStoppedTables,
+  type StoppedTable,
+  type TableChoice,
+} from '../../engine/target/stopped-tables.ts';
+import { readTasks } from '../../engine/target/task-row.ts';
+
+export interface StoppedTableOfTask extends StoppedTable {
+  readonly taskId: string;
+}
+
+export async function stoppedTables(target: Session): Promise<StoppedTableOfTask[]> {
+  if (!(await hasBookkeeping(target))) return [];
+  const found: StoppedTableOfTask[] = [];
+  for (const { taskId } of await readTasks(target))
+    for (const table of await readStoppedTables(target, taskId)) found.push({ ...table, taskId });
+  return found;
+}
+
+/**
+ * For every stopped table that one of the patterns names; a running migration sees it within a second or two. Throws NOT_STOPPED naming
+ * the pattern that names none.
+ */
+export async function chooseForTables(
+  target: Session,
+  patterns: readonly string[],
+  choice: TableChoice,
+): Promise<StoppedTableOfTask[]> {
+  const stopped = await stoppedTables(target);
+  const chosen = new Set<StoppedTableOfTask>();
+  for (const pattern of patterns) {
+    const isNamed = matcher(pattern);
+    const named = stopped.filter(({ table }) => isNamed(table));
+    if (named.length === 0) throw new AppError('NOT_STOPPED', { table: pattern });
+    for (const one of named) chosen.add(one);
+  }
+  for (const { taskId, table } of chosen)
+    if (!(await chooseForTable(target, taskId, { table, choice })))
+      throw new AppError('NOT_STOPPED', { table: displayName(table) });
+  return [...chosen].map((one) => ({ ...one, choice }));
+}

@@ -1,0 +1,62 @@
+/** `opendts tables`: which tables of a migration have stopped, and what becomes of them. */
+import { EXIT } from '../../base/errors/exit.ts';
+import { formatLsn } from '../../engine/change/lsn.ts';
+import { displayName } from '../../engine/change/relation.ts';
+import { chooseForTables, stoppedTables, type StoppedTableOfTask } from '../../service/task/stopped.ts';
+import type { CliCommand } from './context.ts';
+import { document } from './json.ts';
+import { openSide } from './sides.ts';
+import { resolveTask, withEnds, withJson, type TaskFlags } from './task-options.ts';
+import { printable, table } from './text.ts';
+
+interface TablesFlags extends TaskFlags {
+  readonly retry?: string[];
+  readonly recopy?: string[];
+}
+
+export const tablesCommand: CliCommand = {
+  define(program) {
+    const command = program
+      .command('tables')
+      .description(
+        'list the tables that have stopped while the others go on, and choose what becomes of them',
+      );
+    return withJson(withEnds(command))
+      .option('--retry <table...>', 'apply its changes again, once the cause is removed')
+      .option('--recopy <table...>', 'empty the table on the target and copy it again');
+  },
+
+  async run(command, context) {
+    const flags = command.opts<TablesFlags>();
+    const ends = resolveTask(flags, context);
+    await using session = await openSide(ends, 'target', 'tables', context.signal);
+    await chooseForTables(session, flags.retry ?? [], 'retry');
+    await chooseForTables(session, flags.recopy ?? [], 'recopy');
+    const stopped = await stoppedTables(session);
+    context.stdout.write(
+      flags.json
+        ? document({ kind: 'StoppedTables', data: stopped.map(described) })
+        : lines(stopped)
+            .map((line) => `${line}\n`)
+            .join(''),
+    );
+    return EXIT.ok;
+  },
+};
+
+function described({ taskId, table, code, reason, endLsn, choice }: StoppedTableOfTask) {
+  return { taskId, table: displayName(table), code, reason, appliedUpTo: formatLsn(endLsn), choice };
+}
+
+const STATES = { retry: 'is tried again', recopy: 'is copied again' } as const;
+
+function lines(stopped: readonly StoppedTableOfTask[]): string[] {
+  if (stopped.length === 0) return ['no table has stopped'];
+  const rows = stopped.map(({ table: name, endLsn, reason, choice }) => [
+    printable(displayName(name)),
+    choice === null ? 'stopped' : STATES[choice],
+    formatLsn(endLsn),
+    printable(reason),
+  ]);
+  return table(['table', 'state', 'applied up to', 'reason'], rows, []);
+}
