@@ -20,6 +20,7 @@ export interface RunOptions {
   readonly conflict?: MigrationRequest['conflict'];
   readonly strict?: boolean;
   readonly limits?: MigrationRequest['limits'];
+  readonly streamLimits?: MigrationRequest['streamLimits'];
   readonly chunkBytes?: bigint;
   readonly walBudget?: MigrationRequest['walBudget'];
   readonly silentMs?: number;
@@ -45,6 +46,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     conflict: options.conflict ?? 'report',
     strict: options.strict ?? false,
     ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.streamLimits ? { streamLimits: options.streamLimits } : {}),
     ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
     ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
     ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),

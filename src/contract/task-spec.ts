@@ -17,6 +17,12 @@ const copyThrottle = z.strictObject({
   megabytes: rate.optional().describe('Megabytes (10^6 bytes)'),
 });
 
+/** Limits of applying changes, a second; none means as fast as it goes. */
+const streamThrottle = z.strictObject({
+  rows: rate.optional().describe('Changed rows'),
+  megabytes: rate.optional().describe('Megabytes (10^6 bytes) of values'),
+});
+
 /** What the full copy may cost the source; none means whatever it takes. */
 const copyProtection = z.strictObject({
   snapshotAge: z.int().positive().optional().describe('Transactions begun since the snapshot was taken'),
@@ -56,6 +62,7 @@ export const taskSpec = z.strictObject({
     ),
   strict: z.boolean().default(false).describe('A table that cannot be migrated stops the whole at once'),
   throttle: copyThrottle.default({}).describe('Limits of the full copy, per second'),
+  streamThrottle: streamThrottle.default({}).describe('Limits of applying changes, per second'),
   protect: copyProtection.default({}).describe('The full copy ends where it costs the source more than this'),
   walBudget: walBudget
     .default({})

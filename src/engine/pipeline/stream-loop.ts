@@ -221,17 +221,22 @@ export class StreamLoop {
   }
 
   private isFull(): boolean {
-    return this.window.size >= MAX_WINDOW_CHANGES || this.window.bytes >= MAX_WINDOW_BYTES;
+    const { size, bytes } = this.window;
+    return size >= MAX_WINDOW_CHANGES || bytes >= MAX_WINDOW_BYTES || this.spec.throttle.isFull(size, bytes);
   }
 
   private async applyWindow(): Promise<void> {
+    const { throttle, lane } = this.spec;
+    const paid = throttle.paid();
+    if (paid !== null) await this.waitFor(paid);
+    throttle.spend(this.window.size, this.window.bytes);
     const { planned, counts } = this.window.drain();
     for (const [table, { applied, folded }] of counts) {
       const account = this.account(displayName(table.relation));
       account.applied += applied;
       account.folded += folded;
     }
-    await this.spec.lane.apply(planned, this.inOrder);
+    await lane.apply(planned, this.inOrder);
   }
 
   /** More transactions join the window while they are here already and it is small; in order, each is one of its own. */

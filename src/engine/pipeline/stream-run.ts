@@ -11,6 +11,7 @@ import { ApplyRefused, explainApply, RowCountDiffers } from '../target/apply-fai
 import type { Lane } from '../target/lane.ts';
 import type { TargetShape } from '../target/target-table.ts';
 import type { Intake } from './intake.ts';
+import type { StreamThrottle } from './stream-throttle.ts';
 import { StreamLoop, TableFails } from './stream-loop.ts';
 import { NeedsRecopy, type TableCopy } from './visibility.ts';
 
@@ -43,6 +44,7 @@ export interface StreamRun {
   readonly copies: ReadonlyMap<string, TableCopy>;
   readonly shapes: ReadonlyMap<string, TargetShape>;
   readonly intake: Intake;
+  readonly throttle: StreamThrottle;
   /** A table that cannot be followed ends the whole. */
   readonly strict: boolean;
   /** True when the run should begin again, between two transactions. */

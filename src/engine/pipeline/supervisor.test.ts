@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { Intake } from './intake.ts';
+import { NO_STREAM_LIMITS, StreamThrottle } from './stream-throttle.ts';
 import { superviseStream, type Supervision } from './supervisor.ts';
 
 const lost = () => new AppError('CONNECTION_LOST', { side: 'target', problem: 'gone' });
@@ -17,6 +18,7 @@ function failing(
     openReader: () => Promise.reject(lost()),
     readTables: () => Promise.reject(lost()),
     intake: new Intake(null),
+    throttle: new StreamThrottle(NO_STREAM_LIMITS),
     strict: false,
     wantsRefresh: () => false,
     until: () => null,

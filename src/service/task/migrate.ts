@@ -14,6 +14,11 @@ import { PgError } from '../../engine/pg/pg-error.ts';
 import { endOfWal } from '../../engine/pg/wal-position.ts';
 import type { SchemaPlan } from '../../engine/schema/plan.ts';
 import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
+import {
+  NO_STREAM_LIMITS,
+  StreamThrottle,
+  type StreamLimits,
+} from '../../engine/pipeline/stream-throttle.ts';
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/account.ts';
 import { readStoppedTables, retryStoppedTables } from '../../engine/target/stopped-tables.ts';
@@ -34,6 +39,8 @@ export interface Migration {
   progress(): MigrationProgress;
   /** Changes the limits of the full copy while it runs. */
   limit(limits: CopyLimits): void;
+  /** Changes the limits of the stream while it runs. */
+  limitStream(limits: StreamLimits): void;
   /** Resolves at the end, also when the signal stopped it; rejects with AppError. Running again resumes in every case. */
   readonly finished: Promise<MigrationSummary>;
 }
@@ -41,15 +48,17 @@ export interface Migration {
 export function startMigration(request: MigrationRequest, hooks: MigrationHooks): Migration {
   const book = new ProgressBook();
   const throttle = new CopyThrottle(request.limits ?? NO_LIMITS);
+  const streamThrottle = new StreamThrottle(request.streamLimits ?? NO_STREAM_LIMITS);
   return {
     progress: () => book.snapshot(),
     limit: (limits) => throttle.set(limits),
-    finished: migrate({ request, hooks, book, throttle }),
+    limitStream: (limits) => streamThrottle.set(limits),
+    finished: migrate({ request, hooks, book, throttle, streamThrottle }),
   };
 }
 
 async function migrate(
-  parts: Pick<TaskRun, 'request' | 'hooks' | 'book' | 'throttle'>,
+  parts: Pick<TaskRun, 'request' | 'hooks' | 'book' | 'throttle' | 'streamThrottle'>,
 ): Promise<MigrationSummary> {
   const { request, hooks } = parts;
   await using ends = new Ends(request.source, request.target, request.silentMs);

@@ -9,6 +9,7 @@ import type { Finding } from '../../engine/precheck/check.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
+import type { StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
@@ -52,6 +53,7 @@ interface Parts {
   readonly ends: Ends;
   readonly book: ProgressBook;
   readonly throttle: CopyThrottle;
+  readonly streamThrottle: StreamThrottle;
 }
 
 /** Nothing is changed on either side before every check has passed. Throws SAME_DATABASE, NOTHING_SELECTED, CHECKS_FAILED. */

@@ -51,6 +51,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
     for (;;) {
       const end = await superviseStream({
         intake: together.intake,
+        throttle: run.streamThrottle,
         strict: run.request.strict,
         until,
         signal: hooks.signal,

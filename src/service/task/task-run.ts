@@ -6,6 +6,7 @@ import type { Lsn } from '../../engine/change/lsn.ts';
 import type { QualifiedName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
+import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
 import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { SourceNames } from '../../engine/source/source-names.ts';
@@ -38,6 +39,8 @@ export interface MigrationRequest {
   readonly until: Until;
   /** Of the full copy; none: as fast as the servers go. */
   readonly limits?: CopyLimits;
+  /** Of the stream; none: as fast as it goes. */
+  readonly streamLimits?: StreamLimits;
   /** What the slot may keep before changes are applied beside the copy. */
   readonly walBudget?: WalBudget;
   /** What the full copy may cost the source; none: whatever it takes. */
@@ -56,6 +59,7 @@ export interface TaskRun {
   readonly ends: Ends;
   readonly book: ProgressBook;
   readonly throttle: CopyThrottle;
+  readonly streamThrottle: StreamThrottle;
   readonly names: SourceNames;
   readonly taskId: string;
   readonly fence: bigint;

@@ -105,9 +105,11 @@ async function followed({ task, until, state, flags }: Run, context: CliContext)
     report.event({ level, phase: migration.progress().phase, message });
   context.onReload(() => {
     try {
-      const limits = resolveTask(flags, context).limits;
+      const { limits, streamLimits } = resolveTask(flags, context);
       migration.limit(limits);
-      say('info', `limits of the copy: ${describeLimits(limits)}`);
+      migration.limitStream(streamLimits);
+      const stream = describeLimits({ ...streamLimits, queriesPerSecond: null });
+      say('info', `limits of the copy: ${describeLimits(limits)}; of changes: ${stream}`);
     } catch (thrown) {
       // The migration goes on under the old limits.
       say('warn', `the limits stay as they are: ${toAppError(thrown).message}`);

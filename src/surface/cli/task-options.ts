@@ -15,6 +15,7 @@ import type { CopyLimits } from '../../engine/source/throttle.ts';
 import { readTaskFile, type TaskFileSpec } from '../../service/task/task-file.ts';
 import type { CliContext } from './context.ts';
 import type { WalBudget } from '../../service/task/copy/wal-budget.ts';
+import type { StreamLimits } from '../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from './numbers.ts';
 import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
@@ -35,6 +36,8 @@ export interface TaskFlags extends WalBudgetFlags {
   readonly maxQueries?: number;
   readonly maxRows?: number;
   readonly maxMegabytes?: number;
+  readonly maxStreamRows?: number;
+  readonly maxStreamMegabytes?: number;
   readonly maxSnapshotAge?: number;
   readonly maxRetainedWal?: number;
   readonly chunkMegabytes?: number;
@@ -55,6 +58,7 @@ export interface Task extends Ends {
   readonly strict: boolean;
   readonly jobs: number;
   readonly limits: CopyLimits;
+  readonly streamLimits: StreamLimits;
   readonly protect: SourceLimits;
   readonly chunkBytes?: bigint;
   readonly walBudget: WalBudget;
@@ -130,7 +134,9 @@ export function withLimits(command: Command): Command {
   return command
     .option('--max-megabytes <n>', 'full copy: at most so many megabytes a second', parseRate)
     .option('--max-rows <n>', 'full copy: at most so many rows a second', parseRate)
-    .option('--max-queries <n>', 'full copy: at most so many statements a second on the source', parseRate);
+    .option('--max-queries <n>', 'full copy: at most so many statements a second on the source', parseRate)
+    .option('--max-stream-rows <n>', 'changes: apply at most so many rows a second', parseRate)
+    .option('--max-stream-megabytes <n>', 'changes: apply at most so many megabytes a second', parseRate);
 }
 
 export function withProtection(command: Command): Command {
@@ -174,6 +180,14 @@ export function resolveLimits(flags: TaskFlags, file: TaskFileSpec): CopyLimits 
   };
 }
 
+function resolveStreamLimits(flags: TaskFlags, file: TaskFileSpec): StreamLimits {
+  const megabytes = flags.maxStreamMegabytes ?? file.streamThrottle?.megabytes ?? null;
+  return {
+    rowsPerSecond: flags.maxStreamRows ?? file.streamThrottle?.rows ?? null,
+    bytesPerSecond: megabytes === null ? null : megabytes * 1e6,
+  };
+}
+
 export function withJson(command: Command): Command {
   return command.option('--json', 'one JSON document on stdout');
 }
@@ -205,6 +219,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     strict: flags.strict ?? file.strict ?? defaults.strict,
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     limits: resolveLimits(flags, file),
+    streamLimits: resolveStreamLimits(flags, file),
     protect: resolveProtection(flags, file),
     walBudget: resolveWalBudget(flags, file),
     ...(chunk === undefined ? {} : { chunkBytes: BigInt(Math.max(1, Math.round(chunk * 1e6))) }),
