@@ -2,6 +2,7 @@
  * One connection to one server: ordinary statements through the driver, raw traffic through a Wire taken from it.
  * Values are PostgreSQL text in both directions; the driver parses nothing.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
 import type { Socket } from 'node:net';
 import { AppError } from '../../base/errors/app-error.ts';
@@ -34,6 +35,18 @@ function fromDriver(thrown: unknown): unknown {
 
 const GOODBYE_MS = 2_000;
 
+/** A transaction of a session that may be shared. */
+interface OpenTransaction {
+  readonly ended: Promise<void>;
+}
+
+/** The transactions that the running code is in the middle of. */
+const inside = new AsyncLocalStorage<readonly OpenTransaction[]>();
+
+function isInside(open: OpenTransaction): boolean {
+  return inside.getStore()?.includes(open) ?? false;
+}
+
 export class Session implements AsyncDisposable {
   readonly side: Side;
   /** `server_version_num`, e.g. 150018. */
@@ -44,6 +57,7 @@ export class Session implements AsyncDisposable {
   private readonly driver: DriverClient;
   private wire: Wire | null = null;
   private answersDue = 0;
+  private open: OpenTransaction | null = null;
   private turn: Promise<void> = Promise.resolve();
   private lost: unknown = null;
   private ended = false;
@@ -101,8 +115,9 @@ export class Session implements AsyncDisposable {
     return (await this.inTurn(() => this.client.query(sql))).rowCount ?? 0;
   }
 
-  /** A session may be shared: who asks while a statement runs waits until it has its answer. */
+  /** A session may be shared: who asks while a statement runs waits until it has its answer, or in another's transaction until its end. */
   private async inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    while (this.open !== null && !isInside(this.open)) await this.open.ended;
     const before = this.turn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.turn = promise;
@@ -126,8 +141,21 @@ export class Session implements AsyncDisposable {
     return rows[0];
   }
 
-  /** Runs `work` in a transaction: commits when it returns, rolls back when it throws. */
+  /** Runs `work` in a transaction: commits when it returns, rolls back when it throws. Statements of others wait until it has ended. */
   async transaction<T>(work: () => Promise<T>, begin = 'BEGIN'): Promise<T> {
+    while (this.open !== null) await this.open.ended;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const open: OpenTransaction = { ended: promise };
+    this.open = open;
+    try {
+      return await inside.run([...(inside.getStore() ?? []), open], () => this.inTransaction(work, begin));
+    } finally {
+      this.open = null;
+      resolve();
+    }
+  }
+
+  private async inTransaction<T>(work: () => Promise<T>, begin: string): Promise<T> {
     await this.query(begin);
     try {
       const result = await work();

@@ -10,7 +10,7 @@ import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import type { Begin, Change, RowChange, Truncate } from '../change/change.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
-import { displayName, nameKey, type Relation } from '../change/relation.ts';
+import { displayName, nameKey, type QualifiedName, type Relation } from '../change/relation.ts';
 import type { StreamItem } from '../source/change-reader.ts';
 import { emptyAccount, type Account } from '../target/account.ts';
 import { joinTable, type TargetTable } from '../target/target-table.ts';
@@ -28,12 +28,12 @@ const KEEP_ALIVE_MS = 30_000;
 /** A table that cannot go on. */
 export class TableFails extends Error {
   override readonly name = 'TableFails';
-  readonly relation: Relation;
+  readonly table: QualifiedName;
   readonly error: AppError;
 
-  constructor(relation: Relation, error: AppError) {
+  constructor(table: QualifiedName, error: AppError) {
     super(error.message, { cause: error });
-    this.relation = relation;
+    this.table = table;
     this.error = error;
   }
 }
@@ -144,7 +144,7 @@ export class StreamLoop {
       await this.waitFor(left.settled());
       left = notInCopy(copy, change, open.begin);
     }
-    const account = this.account(displayName(change.relation));
+    const account = this.account(change.relation);
     if (left === null) {
       account.invisible++;
       return;
@@ -163,7 +163,7 @@ export class StreamLoop {
         await this.waitFor(chunks.settled());
         chunks = chunksNotInCopy(copy, open.begin);
       }
-      if (chunks.length === 0) this.account(displayName(relation)).invisible++;
+      if (chunks.length === 0) this.account(relation).invisible++;
       else if (copy.cut === null || chunks.length === copy.units.length) whole.push(this.join(relation));
       else this.window.emptyRanges(this.join(relation), copy.cut, chunks);
     }
@@ -189,32 +189,39 @@ export class StreamLoop {
    */
   private admit(relation: Relation, open: Open): TableCopy | null {
     const { lane, copies } = this.spec;
-    const copy = copies.get(nameKey(relation));
-    const position = lane.positions.of(relation);
+    const name = this.nameOf(relation);
+    const copy = copies.get(nameKey(name));
+    const position = lane.positions.of(name);
     if (position === null) return null;
-    const account = this.account(displayName(relation));
+    const account = this.account(relation);
     account.received++;
     if (open.begin.finalLsn < position) account.repeated++;
-    else if (!copy) account.filtered++;
-    else return copy;
+    else if (copy) return copy;
+    else account.filtered++;
     return null;
   }
 
   private join(relation: Relation): TargetTable {
     const known = this.joined.get(relation);
     if (known) return known;
-    const shape = this.spec.shapes.get(nameKey(relation));
+    const shape = this.spec.shapes.get(nameKey(this.nameOf(relation)));
     if (!shape) throw toAppError(new Error(`no target table for ${displayName(relation)}`));
     try {
       const table = joinTable(relation, shape);
       this.joined.set(relation, table);
       return table;
     } catch (thrown) {
-      throw thrown instanceof AppError ? new TableFails(relation, thrown) : thrown;
+      throw thrown instanceof AppError ? new TableFails(this.nameOf(relation), thrown) : thrown;
     }
   }
 
-  private account(table: string): Account {
+  /** What the task calls the table, whatever the source calls it by now. */
+  nameOf(relation: Relation): QualifiedName {
+    return this.spec.names.get(relation.oid) ?? relation;
+  }
+
+  private account(relation: Relation): Account {
+    const table = displayName(this.nameOf(relation));
     const account = this.accounts.get(table) ?? emptyAccount();
     this.accounts.set(table, account);
     return account;
@@ -232,7 +239,7 @@ export class StreamLoop {
     throttle.spend(this.window.size, this.window.bytes);
     const { planned, counts } = this.window.drain();
     for (const [table, { applied, folded }] of counts) {
-      const account = this.account(displayName(table.relation));
+      const account = this.account(table.relation);
       account.applied += applied;
       account.folded += folded;
     }

@@ -43,6 +43,8 @@ export interface StreamRun {
   /** By nameKey of the source table. A table that is not in here is not ours: its changes are filtered. */
   readonly copies: ReadonlyMap<string, TableCopy>;
   readonly shapes: ReadonlyMap<string, TargetShape>;
+  /** What the task calls its tables, by their oid on the source, which may call them something else by now. */
+  readonly names: ReadonlyMap<number, QualifiedName>;
   readonly intake: Intake;
   readonly throttle: StreamThrottle;
   /** A table that cannot be followed ends the whole. */
@@ -70,7 +72,9 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
     const isRefusal = thrown instanceof RowCountDiffers || thrown instanceof ApplyRefused;
     if (isRefusal && !loop.inOrder && (thrown instanceof RowCountDiffers || thrown.isForData))
       return { kind: 'replay', orderedUntil: loop.newestFinalLsn, cause: thrown };
-    const fails = isRefusal ? new TableFails(thrown.planned.table.relation, explainApply(thrown)) : thrown;
+    const fails = isRefusal
+      ? new TableFails(loop.nameOf(thrown.planned.table.relation), explainApply(thrown))
+      : thrown;
     if (!(fails instanceof TableFails)) return { kind: 'broken', cause: thrown };
     return run.strict ? { kind: 'broken', cause: fails.error } : await stopTable(run, fails);
   } finally {
@@ -79,8 +83,7 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
   }
 }
 
-async function stopTable({ lane }: StreamRun, { relation, error }: TableFails): Promise<StreamEnd> {
-  const table = { schema: relation.schema, name: relation.name };
+async function stopTable({ lane }: StreamRun, { table, error }: TableFails): Promise<StreamEnd> {
   try {
     await lane.stop(table, error);
     return { kind: 'table-stopped', table, cause: error };

@@ -16,7 +16,7 @@ import type { Lane } from '../target/lane.ts';
 import { runStream, type StreamEnd, type StreamRun } from './stream-run.ts';
 
 /** What is true of the tables when a run begins. */
-export type Tables = Pick<StreamRun, 'copies' | 'shapes'>;
+export type Tables = Pick<StreamRun, 'copies' | 'shapes' | 'names'>;
 
 export interface Supervision extends Omit<StreamRun, 'reader' | 'lane' | 'orderedUntil' | keyof Tables> {
   readonly readTables: (lane: Lane) => Promise<Tables>;

@@ -134,6 +134,23 @@ export async function ensurePublication(
 
 const PUBLISH_BATCH = 500;
 
+/** Adds tables to the publication that are not in it yet. */
+export async function addToPublication(
+  source: Session,
+  publication: string,
+  tables: readonly TableInfo[],
+): Promise<void> {
+  const there = await source.query(
+    'SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $1',
+    [publication],
+  );
+  const known = new Set(there.map((row) => `${row.schemaname}.${row.tablename}`));
+  for (const table of tables.filter((one) => !known.has(displayName(one)))) {
+    const statement = `ALTER PUBLICATION ${ident(publication)} ADD TABLE ONLY ${qname(table)}`;
+    await withLockRetry(source, statement);
+  }
+}
+
 /** Removes what P1 and P2 made; each part that is gone already is passed over. Returns a line per removed thing. */
 export async function releaseSource(
   source: Session,

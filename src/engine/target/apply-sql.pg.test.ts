@@ -79,6 +79,7 @@ async function joined(
     columns: info.columns,
     keys,
     fires: false,
+    isOurs: false,
     leftOut: new Set<string>(),
     isPartitioned: info.kind === 'p',
   });

@@ -22,7 +22,7 @@ const TABLES = `
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now());
   -- the source tables that were selected when the task began
   CREATE TABLE IF NOT EXISTS _opendts.task_table (
-    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL,
+    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, table_oid bigint NOT NULL,
     PRIMARY KEY (task_id, schema_name, table_name));
   -- schema steps, in the transaction of the step
   CREATE TABLE IF NOT EXISTS _opendts.object (

@@ -38,6 +38,8 @@ export interface TargetShape {
   readonly keys: readonly UniqueKey[];
   /** Columns of the source that the user's own table was made without (A4): left out. */
   readonly leftOut: ReadonlySet<string>;
+  /** Made by this task: it has the columns of the source and no others. */
+  readonly isOurs: boolean;
   /** User triggers or foreign keys that fire while we apply: order then matters. */
   readonly fires: boolean;
 }
@@ -55,6 +57,14 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
       });
     return column.generated === '' ? column : null;
   });
+  const sent = new Set(relation.columns.map(({ name }) => name));
+  const dropped =
+    shape.isOurs && shape.columns.find((column) => column.generated === '' && !sent.has(column.name));
+  if (dropped)
+    throw new AppError('RELATION_CHANGED', {
+      table: displayName(relation),
+      difference: `the source has no column "${dropped.name}" any more`,
+    });
   const usable = shape.keys.find((key) => key.columns.every((name) => carries(relation, name)));
   const key = usable
     ? usable.columns.map((name, at) =>

@@ -50,33 +50,62 @@ export async function readTasks(session: Session): Promise<TaskRow[]> {
   );
 }
 
+/** As it was called when the task took it in, and its oid on the source, by which it is known if it is renamed. */
+export interface TaskTable extends QualifiedName {
+  readonly oid: number;
+}
+
 export type NewTask = Pick<TaskRow, 'taskId' | 'sourceSystem' | 'sourceDatabase' | 'options' | 'phase'>;
 
 /** Registers the task with the tables it is about, in one transaction. Of two that begin it at the same moment the first counts. */
 export async function registerTask(
   session: Session,
   task: NewTask,
-  tables: readonly QualifiedName[],
+  tables: readonly TaskTable[],
 ): Promise<void> {
   await session.transaction(async () => {
     await session.query(
       `INSERT INTO _opendts.task (task_id, source_system, source_database, options, phase, fence) VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT DO NOTHING`,
       [task.taskId, task.sourceSystem, task.sourceDatabase, task.options, task.phase],
     );
-    await session.query(
-      `INSERT INTO _opendts.task_table (task_id, schema_name, table_name)
-       SELECT $1, t.value ->> 0, t.value ->> 1 FROM pg_catalog.json_array_elements($2::json) t ON CONFLICT DO NOTHING`,
-      [task.taskId, JSON.stringify(tables.map(({ schema, name }) => [schema, name]))],
-    );
+    await insertTaskTables(session, task.taskId, tables);
   });
 }
 
-export async function readTaskTables(session: Session, taskId: string): Promise<QualifiedName[]> {
+/** Tables that have come into the selection since. */
+export async function addTaskTables(
+  session: Session,
+  { taskId, fence }: { taskId: string; fence: bigint },
+  tables: readonly TaskTable[],
+): Promise<void> {
+  await session.transaction(async () => {
+    await holdFence(session, taskId, fence);
+    await insertTaskTables(session, taskId, tables);
+  });
+}
+
+async function insertTaskTables(
+  session: Session,
+  taskId: string,
+  tables: readonly TaskTable[],
+): Promise<void> {
+  await session.query(
+    `INSERT INTO _opendts.task_table (task_id, schema_name, table_name, table_oid)
+       SELECT $1, t.value ->> 0, t.value ->> 1, (t.value ->> 2)::bigint FROM pg_catalog.json_array_elements($2::json) t ON CONFLICT DO NOTHING`,
+    [taskId, JSON.stringify(tables.map(({ schema, name, oid }) => [schema, name, oid]))],
+  );
+}
+
+export async function readTaskTables(session: Session, taskId: string): Promise<TaskTable[]> {
   const rows = await session.query(
-    'SELECT schema_name, table_name FROM _opendts.task_table WHERE task_id = $1',
+    'SELECT schema_name, table_name, table_oid FROM _opendts.task_table WHERE task_id = $1',
     [taskId],
   );
-  return rows.map((row) => ({ schema: row.schema_name ?? '', name: row.table_name ?? '' }));
+  return rows.map((row) => ({
+    schema: row.schema_name ?? '',
+    name: row.table_name ?? '',
+    oid: Number(row.table_oid),
+  }));
 }
 
 const RAISE_ATTEMPTS = 30;

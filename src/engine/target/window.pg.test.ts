@@ -315,6 +315,7 @@ class Target implements AsyncDisposable {
       columns: info.columns,
       keys: keys.get(nameKey(info)) ?? [],
       fires: false,
+      isOurs: false,
       leftOut: new Set<string>(),
       isPartitioned: false,
     }));

@@ -31,8 +31,16 @@ import { ProgressBook } from './progress-book.ts';
 import { analyze, keysOnly, planFor, runPhases } from './schema-stage.ts';
 import { openTogether, streamUntil } from './stream-stage.ts';
 import { hasRest } from './stream/beside.ts';
+import { NewTables } from './stream/new-tables.ts';
 import { Rest } from './stream/rest.ts';
-import { enter, type MigrationHooks, type MigrationRequest, type TaskRun, type Until } from './task-run.ts';
+import {
+  enter,
+  withSignal,
+  type MigrationHooks,
+  type MigrationRequest,
+  type TaskRun,
+  type Until,
+} from './task-run.ts';
 
 export interface Migration {
   /** Where it is right now; cheap, for a view that asks several times a second. */
@@ -147,26 +155,39 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   enter(run, 'catch-up', 'following changes of the source');
   book.all('streaming');
   const together = await openTogether(run);
-  await using rest = new Rest(run, plan, together);
-  const signal = AbortSignal.any([hooks.signal, rest.failed]);
-  const following = { ...run, hooks: { ...hooks, signal } };
+  let turns = 0;
+  // Reading the model of a large source takes seconds: again only where tables may have come in.
+  const planNow = () => (turns++ === 0 ? Promise.resolve(plan) : planFor(run));
+  await using rest = new Rest(run, planNow, together);
+  await using newTables = new NewTables(run);
+  const following = withSignal(run, AbortSignal.any([hooks.signal, rest.failed]));
   const stream = async (until: () => Lsn | null) => {
-    const end = await streamUntil(following, {
-      together,
-      until: () => (rest.reconciled === null ? null : until()),
-      onRest: () => rest.begin(),
-    });
+    const end = await streamUntil(following, { together, newTables, until, onRest: () => rest.begin() });
     if (rest.failed.aborted) throw toAppError(rest.failed.reason);
     return hooks.signal.aborted ? 'stopped' : end;
   };
   rest.begin();
-  if ((await stream(() => rest.reconciled)) === 'stopped') return 'stopped';
-  const isWhole = rest.leftBehind === null && book.stopped.length === 0;
-  if (run.firesNothing && isWhole) await runPhases(run, plan, ['foreign-key', 'post-data']);
-  enter(run, 'stream', 'all tables are in step; changes are applied as they come');
-  if ((await stream(await goalOf(run, request.until))) === 'stopped') return 'stopped';
+  let goal: (() => Lsn | null) | null = null;
+  for (;;) {
+    if ((await stream(() => rest.reconciled)) === 'stopped') return 'stopped';
+    await completeSchema(run, rest, rest.turn > 1 ? await planFor(run) : plan);
+    goal ??= await goalOf(run, request.until);
+    enter(run, 'stream', 'all tables are in step; changes are applied as they come');
+    const { turn } = rest;
+    const wanted = goal;
+    if ((await stream(() => (rest.turn === turn ? wanted() : rest.reconciled))) === 'stopped')
+      return 'stopped';
+    if (rest.turn === turn) break;
+  }
   await assertNoneLeft(run, rest.leftBehind);
   return 'caught-up';
+}
+
+/** What needs all tables to be of one moment. With tables missing it waits for a later run. */
+async function completeSchema(run: TaskRun, rest: Rest, plan: SchemaPlan): Promise<void> {
+  const stopped = await readStoppedTables(await run.ends.target(), run.taskId);
+  if (!run.firesNothing || rest.leftBehind !== null || stopped.length > 0) return;
+  await runPhases(run, plan, ['foreign-key', 'post-data']);
 }
 
 /** In step with the source is only who has all tables with him. */

@@ -20,6 +20,7 @@ import {
   registerTask,
   takeOver,
   type TaskRow,
+  type TaskTable,
 } from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
@@ -74,8 +75,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     );
   }
   const task = await takeOver(target, taskId);
-  const recorded = membership(await readTaskTables(target, taskId));
-  const selected = found.selected.filter(recorded);
+  const selected = asRecorded(found.all, await readTaskTables(target, taskId));
+  const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
@@ -87,6 +88,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     selected,
     tables,
     followed: tables.filter((table) => table.persistence !== 'unlogged'),
+    notPickedUp: new Set(),
+    saidRenamed: new Set(),
     targetOf: targetNames(selected, request.rename),
     wholeDatabase: request.tables.length === 0,
     warnings: [],
@@ -110,6 +113,15 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   return run;
 }
 
+/** The task's tables as far as they still exist, under the names that the task knows them by. */
+function asRecorded(all: readonly TableInfo[], recorded: readonly TaskTable[]): TableInfo[] {
+  const byOid = new Map(all.map((table) => [table.oid, table]));
+  return recorded.flatMap(({ schema, name, oid }) => {
+    const table = byOid.get(oid);
+    return table ? [{ ...table, schema, name }] : [];
+  });
+}
+
 function sayWhatIsLeftOut(run: TaskRun, late: readonly TableInfo[]): void {
   const list = (tables: readonly TableInfo[]) => tables.map(displayName).join(', ');
   if (late.length > 0)
@@ -130,6 +142,8 @@ interface Found {
   readonly options: string;
   readonly source: { readonly sourceSystem: string; readonly sourceDatabase: string };
   readonly existing: TaskRow | null;
+  /** Every table of the source; those that the request names now. */
+  readonly all: readonly TableInfo[];
   readonly selected: readonly TableInfo[];
 }
 
@@ -139,7 +153,8 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   const [here, there] = [await identify(source), await identify(target)];
   if (isSameDatabase(here, there)) throw new AppError('SAME_DATABASE', { database: here.database });
   book.phase = 'check';
-  const selected = selectTables(await readTables(source), request.tables, request.excludeTables);
+  const all = await readTables(source);
+  const selected = selectTables(all, request.tables, request.excludeTables);
   const options = canonicalOptions(request);
   const taskId = taskIdOf(here, there, options);
   const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
@@ -150,6 +165,7 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
     options,
     source: { sourceSystem: here.systemIdentifier, sourceDatabase: here.database },
     existing,
+    all,
     selected,
   };
 }

@@ -6,21 +6,26 @@ import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
 import { readDoneSteps, recordSteps } from '../../engine/target/task-row.ts';
 import { watchIndexBuilds } from './index-watch.ts';
 import type { TaskRun } from './task-run.ts';
 
-export async function planFor(run: TaskRun): Promise<SchemaPlan> {
+/** Of the whole selection, or of a few tables with what belongs to them and what they need. */
+export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaPlan> {
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [] };
   const [source, target] = [await run.ends.source(), await run.ends.target()];
   const model = await readModel(source);
   const plan = planSchema(
     model,
-    { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase },
+    only
+      ? { includesTable: membership(only), wholeDatabase: false }
+      : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase },
     target.version,
   );
-  run.notMigrated.push(...(await missingExtensions(model, target)), ...plan.notMigrated);
+  for (const object of [...(await missingExtensions(model, target)), ...plan.notMigrated])
+    if (!run.notMigrated.includes(object)) run.notMigrated.push(object);
   return plan;
 }
 

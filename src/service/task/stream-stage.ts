@@ -13,6 +13,7 @@ import { readKeysOfBothEnds } from './copy/range-units.ts';
 import { emptyRanges, emptyTables } from './copy/take-back.ts';
 import type { Together } from './stream/beside.ts';
 import { startMonitor } from './stream/monitor.ts';
+import { NewTables } from './stream/new-tables.ts';
 import { readShapes } from './stream/shapes.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
@@ -31,6 +32,7 @@ export async function openTogether(run: TaskRun): Promise<Together> {
 
 export interface Streaming {
   readonly together: Together;
+  readonly newTables: NewTables;
   /** The position to end at, once it is known. */
   readonly until: () => Lsn | null;
   /** Tables wait for their copy: somebody must see to it. */
@@ -40,14 +42,22 @@ export interface Streaming {
 /** Streams until `until` is known and applied, or the signal. Throws AppError when a person must act. */
 export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'reached' | 'stopped'> {
   const { ends, book, hooks } = run;
-  const { together, until, onRest } = streaming;
+  const { together, newTables, until, onRest } = streaming;
   const started = performance.now();
   let recorded = LSN_ZERO;
-  const monitor = startMonitor(run, { recorded: () => recorded, intake: together.intake });
+  const monitor = startMonitor(run, {
+    recorded: () => recorded,
+    intake: together.intake,
+    lookForTables: (isChanged) => {
+      if (isChanged || newTables.isBehind) void newTables.look();
+    },
+  });
   // A source that has vanished without a word would keep its control session waiting, and us with it.
   const abandon = () => ends.abandon('source');
   hooks.signal.addEventListener('abort', abandon, { once: true });
   try {
+    // What came while nobody followed belongs to what there is to be in step with.
+    await newTables.look();
     for (;;) {
       const end = await superviseStream({
         intake: together.intake,
@@ -56,7 +66,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         until,
         signal: hooks.signal,
         patienceMs: PATIENCE_MS,
-        wantsRefresh: () => monitor.hasChoice,
+        wantsRefresh: () => monitor.hasChoice || newTables.areReady,
         openLane: async () => {
           const lane = await openLane(run);
           recorded = lane.recorded;
@@ -65,8 +75,13 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         readTables: async (lane) => {
           book.stopped = lane.positions.stopped;
           monitor.hasChoice = false;
-          if (await copyAgain(run, together, lane)) onRest();
-          return { copies: together.copies.tables, shapes: await readShapes(run) };
+          const again = await copyAgain(run, together, lane);
+          if ((await newTables.takeIn(together)) || again) onRest();
+          return {
+            copies: together.copies.tables,
+            shapes: await readShapes(run),
+            names: new Map(run.followed.map((table) => [table.oid, table])),
+          };
         },
         openReader: async ({ positions, timeline }) =>
           openChangeReader({

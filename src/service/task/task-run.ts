@@ -66,18 +66,28 @@ export interface TaskRun {
   /** The task's row as it is now; replaced as phases pass. */
   task: TaskRow;
   /** What was selected when the task began, as far as it still exists; partitioned tables and their partitions too. */
-  readonly selected: readonly TableInfo[];
+  selected: readonly TableInfo[];
   /** Of these, the tables with rows of their own. */
-  readonly tables: readonly TableInfo[];
+  tables: readonly TableInfo[];
   /** Those whose changes can be followed. */
-  readonly followed: readonly TableInfo[];
+  followed: readonly TableInfo[];
+  /** Tables, by oid, that came into the selection later and are left out; said once. */
+  readonly notPickedUp: Set<number>;
+  /** By nameKey: new names of followed tables that were told already. */
+  readonly saidRenamed: Set<string>;
   /** The name a source table has on the target. */
-  readonly targetOf: (table: QualifiedName) => QualifiedName;
+  targetOf: (table: QualifiedName) => QualifiedName;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
   readonly notMigrated: string[];
   /** Whether the target account keeps foreign keys and triggers silent while we apply (I8). */
   readonly firesNothing: boolean;
+}
+
+/** The same run, which ends by another signal. What changes of the run changes for both. */
+export function withSignal(run: TaskRun, signal: AbortSignal): TaskRun {
+  const hooks: MigrationHooks = { ...run.hooks, signal };
+  return new Proxy(run, { get: (of, key) => (key === 'hooks' ? hooks : Reflect.get(of, key)) });
 }
 
 export function enter(run: TaskRun, phase: Phase, message: string): void {

@@ -10,6 +10,7 @@ import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import type { Intake } from '../../../engine/pipeline/intake.ts';
 import { hasNewChoice, readStoppedTables } from '../../../engine/target/stopped-tables.ts';
 import type { TaskRun } from '../task-run.ts';
+import { fingerprintTables } from './new-tables.ts';
 
 export interface Monitor {
   /** Somebody has chosen what to do with a stopped table; set back by who attends to it. */
@@ -18,14 +19,23 @@ export interface Monitor {
 }
 
 const MONITOR_MS = 1_000;
+/** Turns between two looks at the tables of the source. */
+const TABLES_EVERY = 3;
 const LAST_POLL_MS = 2_000;
 
-export function startMonitor(
-  run: TaskRun,
-  { recorded, intake }: { recorded: () => Lsn; intake: Intake },
-): Monitor {
+interface Watching {
+  readonly recorded: () => Lsn;
+  readonly intake: Intake;
+  /** Called now and then; `isChanged`: the source has other tables than when it was last asked, or it is asked for the first time. */
+  readonly lookForTables: (isChanged: boolean) => void;
+}
+
+export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: Watching): Monitor {
   const { book, ends, hooks } = run;
   let polling: Promise<void> | null = null;
+  let known: string | null = null;
+  let turn = 0;
+  let isLast = false;
   const poll = async () => {
     try {
       const source = await ends.source();
@@ -33,6 +43,11 @@ export function startMonitor(
       book.lagBytes = end > recorded() ? end - recorded() : 0n;
       const { now } = await source.one(`SELECT ${currentSnapshot(source.version)}::text AS now`);
       intake.forget(parseSnapshot(now ?? ''));
+      if (!isLast && turn++ % TABLES_EVERY === 0) {
+        const tables = await fingerprintTables(source);
+        lookForTables(known !== tables);
+        known = tables;
+      }
     } catch {
       // The stream itself reports a lost source; the monitor only has nothing to say meanwhile.
       book.lagBytes = null;
@@ -48,6 +63,7 @@ export function startMonitor(
     // The last figure is of the end, not of the second before it.
     stop: async () => {
       clearInterval(timer);
+      isLast = true;
       if (!hooks.signal.aborted) await Promise.race([tick(), sleep(LAST_POLL_MS)]);
       // What still waits for an answer now would keep the process from ending.
       if (polling) ends.abandon('source');

@@ -2,23 +2,25 @@
 import { toAppError, type AppError } from '../../../base/errors/app-error.ts';
 import type { Lsn } from '../../../engine/change/lsn.ts';
 import type { SchemaPlan } from '../../../engine/schema/plan.ts';
-import type { TaskRun } from '../task-run.ts';
+import { withSignal, type TaskRun } from '../task-run.ts';
 import { copyBeside, reconciledFrom, type Together } from './beside.ts';
 
 export class Rest implements AsyncDisposable {
   private readonly run: TaskRun;
-  private readonly plan: SchemaPlan;
+  private readonly plan: () => Promise<SchemaPlan>;
   private readonly together: Together;
   private readonly left = new AbortController();
   private readonly broken = new AbortController();
   private work: Promise<void> | null = null;
   private hasMore = false;
+  private turns = 0;
   private position: Lsn | null = null;
   private problem: AppError | null = null;
 
-  constructor(run: TaskRun, plan: SchemaPlan, together: Together) {
+  /** `plan` is asked anew for each turn: tables may have come in. */
+  constructor(run: TaskRun, plan: () => Promise<SchemaPlan>, together: Together) {
     const signal = AbortSignal.any([run.hooks.signal, this.left.signal]);
-    this.run = { ...run, hooks: { ...run.hooks, signal } };
+    this.run = withSignal(run, signal);
     this.plan = plan;
     this.together = together;
   }
@@ -33,6 +35,11 @@ export class Rest implements AsyncDisposable {
     return this.problem;
   }
 
+  /** How often something was found to copy. */
+  get turn(): number {
+    return this.turns;
+  }
+
   /** Aborts when the stream cannot go on either. */
   get failed(): AbortSignal {
     return this.broken.signal;
@@ -41,6 +48,7 @@ export class Rest implements AsyncDisposable {
   /** Something waits for its copy, or may. */
   begin(): void {
     this.position = null;
+    this.turns++;
     this.hasMore = true;
     this.work ??= this.copy().finally(() => (this.work = null));
   }
@@ -49,7 +57,7 @@ export class Rest implements AsyncDisposable {
     try {
       while (this.hasMore) {
         this.hasMore = false;
-        this.problem = await copyBeside(this.run, this.plan, this.together);
+        this.problem = await copyBeside(this.run, await this.plan(), this.together);
       }
       this.position = await reconciledFrom(this.run);
     } catch (thrown) {

@@ -30,6 +30,7 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         columns: table.columns,
         keys: keys.get(nameKey(table)) ?? [],
         leftOut: new Set(leftOut(run, table)),
+        isOurs: run.request.types.has('schema'),
         fires: fires.length > 0,
       },
     ]),

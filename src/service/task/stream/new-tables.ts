@@ -1,0 +1,195 @@
+/**
+ * Tables that come into the selection while the task runs: created, or renamed (or moved to a schema) so that it matches them. Each is published,
+ * created on the target, copied beside the stream and followed (data-plane I1, I2); the others are not stopped for it.
+ */
+import { AppError, toAppError } from '../../../base/errors/app-error.ts';
+import { displayName, nameKey } from '../../../engine/change/relation.ts';
+import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { Session } from '../../../engine/pg/session.ts';
+import { addToPublication, setReplicaIdentities, type Remember } from '../../../engine/source/prepare.ts';
+import { nextXid } from '../../../engine/source/snapshot-holder.ts';
+import { membership, selectTables } from '../../../engine/selection/selection.ts';
+import { targetNames } from '../../../engine/selection/target-names.ts';
+import { addTaskTables, rememberSourceChange } from '../../../engine/target/task-row.ts';
+import { readBooks } from '../copy/copy-books.ts';
+import { readKeysOfBothEnds } from '../copy/range-units.ts';
+import { keysOnly, planFor, runPhases } from '../schema-stage.ts';
+import { warn, type TaskRun } from '../task-run.ts';
+import type { Together } from './beside.ts';
+
+/** One text for the tables of a database: another text, other tables. Cheap enough to be asked every few seconds. */
+export async function fingerprintTables(source: Session): Promise<string> {
+  const { print } = await source.one(
+    `SELECT count(*)::text || ' ' || COALESCE(sum(pg_catalog.hashtext(c.oid::text || ' ' || n.nspname || '.' || c.relname)::bigint), 0)::text AS print
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`,
+  );
+  return print ?? '';
+}
+
+/** Looks for new tables beside the stream, which takes in what is ready between two of its runs. */
+export class NewTables implements AsyncDisposable {
+  private readonly run: TaskRun;
+  private looking: Promise<void> | null = null;
+  private ready: TableInfo[] = [];
+  private hasFailed = false;
+  private session: Session | null = null;
+
+  constructor(run: TaskRun) {
+    this.run = run;
+  }
+
+  /** Tables are published and stand on the target. */
+  get areReady(): boolean {
+    return this.ready.length > 0;
+  }
+
+  /** Something could not be done: it is to be tried again. */
+  get isBehind(): boolean {
+    return this.hasFailed;
+  }
+
+  /** One look at a time. Never rejects: what cannot be done now is tried at the next look. */
+  look(): Promise<void> {
+    this.looking ??= this.find()
+      .catch((thrown: unknown) => this.sayLater(thrown))
+      .finally(() => (this.looking = null));
+    return this.looking;
+  }
+
+  /** Between two runs of the stream. True when something is to be copied now. */
+  async takeIn({ intake, copies }: Together): Promise<boolean> {
+    const fresh = this.ready;
+    if (fresh.length === 0) return false;
+    const { run } = this;
+    const target = await run.ends.target();
+    // Changes from before the publication had them are in no stream: the copy has to see them all.
+    intake.settleFrom(await nextXid(await run.ends.source()));
+    await addTaskTables(target, run, fresh);
+    this.ready = [];
+    take(run, fresh);
+    const books = await readBooks(target, run.taskId, fresh.filter(hasRows));
+    copies.load(books, await readKeysOfBothEnds(run));
+    warn(run, `new on the source, and part of the migration from now on: ${names(fresh)}`);
+    return true;
+  }
+
+  /** Of its own: a lock may have to be waited for, and tried again. */
+  private async openSource(): Promise<Session> {
+    this.session = await this.run.ends.openSource('tables');
+    return this.session;
+  }
+
+  private async find(): Promise<void> {
+    const { run } = this;
+    this.hasFailed = false;
+    await using source = await this.openSource();
+    const all = await readTables(source);
+    sayRenamed(run, all);
+    const known = new Set([...run.selected, ...this.ready].map(({ oid }) => oid));
+    const fresh = select(run, all).filter(({ oid }) => !known.has(oid) && !run.notPickedUp.has(oid));
+    const isTaken = membership(run.selected);
+    const again = fresh.filter(isTaken);
+    if (again.length > 0)
+      leaveOut(run, again, 'the target keeps what it has of the former table of that name');
+    if (again.length === fresh.length) return;
+    if (!run.request.types.has('full') || !run.request.types.has('schema')) {
+      leaveOut(run, fresh, 'they are not picked up, because this task does not create and copy tables');
+      return;
+    }
+    await this.createAll(fresh.filter((table) => !isTaken(table)));
+    for (const table of fresh) if (!run.notPickedUp.has(table.oid)) await this.publish(source, table);
+  }
+
+  /** What cannot be created on the target is not published either. */
+  private async createAll(fresh: readonly TableInfo[]): Promise<void> {
+    const { run } = this;
+    try {
+      await runPhases(run, keysOnly(await planFor(run, fresh)), ['pre-data', 'index']);
+    } catch (thrown) {
+      if (!(thrown instanceof AppError) || thrown.code !== 'SCHEMA_FAILED') throw thrown;
+      leaveOut(run, fresh, `they are not picked up: ${thrown.message} ${thrown.remedy}`);
+    }
+  }
+
+  /** A table that somebody holds a lock on keeps nobody waiting but itself. */
+  private async publish(source: Session, table: TableInfo): Promise<void> {
+    const { run } = this;
+    const target = await run.ends.target();
+    try {
+      if (isFollowed(table)) {
+        const remember: Remember = (change) => rememberSourceChange(target, run.taskId, change);
+        await setReplicaIdentities(source, [table], remember);
+        await addToPublication(source, run.names.publication, [table]);
+      }
+      this.ready.push(table);
+    } catch (thrown) {
+      if (thrown instanceof AppError && thrown.entry.retry !== 'later')
+        leaveOut(run, [table], `it cannot be followed: ${thrown.message} ${thrown.remedy}`);
+      else this.sayLater(thrown);
+    }
+  }
+
+  /** Whoever holds a lock that a look waits for is not waited for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.session?.destroy();
+    await this.looking;
+  }
+
+  private sayLater(thrown: unknown): void {
+    const { hooks, book } = this.run;
+    this.hasFailed = true;
+    if (hooks.signal.aborted) return;
+    const message = `A new table cannot be picked up yet: ${toAppError(thrown).message}`;
+    hooks.onEvent({ level: 'info', phase: book.phase, message });
+  }
+}
+
+/** A table keeps its name on the target, whatever the source calls it by now. */
+function sayRenamed(run: TaskRun, all: readonly TableInfo[]): void {
+  const followed = new Map(run.followed.map((table) => [table.oid, table]));
+  for (const table of all) {
+    const known = followed.get(table.oid);
+    if (!known || nameKey(known) === nameKey(table) || run.saidRenamed.has(nameKey(table))) continue;
+    run.saidRenamed.add(nameKey(table));
+    warn(
+      run,
+      `${displayName(known)} is called ${displayName(table)} on the source now; it is followed, and keeps its name on the target (${displayName(run.targetOf(known))})`,
+    );
+  }
+}
+
+function hasRows(table: TableInfo): boolean {
+  return table.kind === 'r';
+}
+
+function isFollowed(table: TableInfo): boolean {
+  return hasRows(table) && table.persistence !== 'unlogged';
+}
+
+function select(run: TaskRun, tables: readonly TableInfo[]): TableInfo[] {
+  try {
+    return selectTables(tables, run.request.tables, run.request.excludeTables);
+  } catch (thrown) {
+    // A pattern that matched at the start may match nothing any more.
+    if (thrown instanceof AppError && thrown.code === 'NOTHING_SELECTED') return [];
+    throw thrown;
+  }
+}
+
+function leaveOut(run: TaskRun, tables: readonly TableInfo[], reason: string): void {
+  for (const { oid } of tables) run.notPickedUp.add(oid);
+  warn(run, `new on the source: ${names(tables)}; ${reason}`);
+}
+
+function take(run: TaskRun, fresh: readonly TableInfo[]): void {
+  run.selected = [...run.selected, ...fresh];
+  run.tables = [...run.tables, ...fresh.filter(hasRows)];
+  run.followed = [...run.followed, ...fresh.filter(isFollowed)];
+  run.targetOf = targetNames(run.selected, run.request.rename);
+  run.book.register(fresh.filter(hasRows));
+}
+
+function names(tables: readonly TableInfo[]): string {
+  return tables.map(displayName).join(', ');
+}

@@ -1,0 +1,118 @@
+/** Tables that come into the selection while changes are followed: created there, or renamed so that the selection matches them. */
+import { describe, expect, it } from 'vitest';
+import { freshPair, type TestDatabase } from './database.ts';
+import { follow, pause } from './follow.ts';
+import { compare, migrate } from './migration.ts';
+
+async function until(what: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 800; attempt++) {
+    if (await what()) return;
+    await pause(50);
+  }
+  throw new Error('it did not come to that');
+}
+
+async function has(target: TestDatabase, table: string, rows: number): Promise<boolean> {
+  const there = await target.session.query(
+    `SELECT FROM pg_tables WHERE schemaname || '.' || tablename = $1`,
+    [table],
+  );
+  return there.length > 0 && (await target.session.query(`SELECT FROM ${table}`)).length === rows;
+}
+
+describe.each([12, 15, 18] as const)('a table that is new on a source of PostgreSQL %i', (major) => {
+  it('is created, copied and followed, with its key and indexes, while the others go on', async () => {
+    await using pair = await freshPair(
+      major,
+      15,
+      'CREATE SCHEMA s; CREATE TABLE s.old (id int PRIMARY KEY, v text)',
+    );
+    const { source, target } = pair;
+    const running = await follow(source, target);
+    await using open = await source.open();
+    // Begun before the table is known, written to it, and still open when it is published.
+    await source.session.query(
+      "CREATE TYPE s.mood AS ENUM ('good', 'bad'); CREATE TABLE s.fresh (id serial PRIMARY KEY, m s.mood, v text); CREATE INDEX fresh_v ON s.fresh (v); CREATE TABLE s.no_key (n int)",
+    );
+    await open.query(
+      "BEGIN; INSERT INTO s.fresh (m, v) VALUES ('good', 'early'); INSERT INTO s.no_key VALUES (1), (1)",
+    );
+    await source.session.query(
+      "INSERT INTO s.fresh (m, v) SELECT 'bad', i::text FROM generate_series(1, 100) i; INSERT INTO s.no_key VALUES (1), (2); INSERT INTO s.old VALUES (1, 'x')",
+    );
+    await until(() => has(target, 's.old', 1));
+    await pause(2_000);
+    await source.session.query(
+      "UPDATE s.fresh SET v = 'new' WHERE id % 2 = 0; DELETE FROM s.no_key WHERE n = 2",
+    );
+    await open.query('COMMIT');
+    await until(() => has(target, 's.fresh', 101));
+    await source.session.query(
+      "UPDATE s.fresh SET v = v || '!' WHERE id < 10; INSERT INTO s.old VALUES (2, 'y')",
+    );
+    await running.catchUp();
+    expect((await compare(source, target)).differing).toEqual([]);
+    const indexes = "SELECT indexname FROM pg_indexes WHERE schemaname = 's' ORDER BY 1";
+    expect(await target.session.query(indexes)).toEqual(await source.session.query(indexes));
+  });
+});
+
+it('a table that is renamed is followed on, into the table it went to, over runs as well', async () => {
+  await using pair = await freshPair(
+    17,
+    15,
+    'CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY)',
+  );
+  const { source, target } = pair;
+  const running = await follow(source, target);
+  await source.session.query("INSERT INTO a VALUES (1, 'x')");
+  await source.session.query(
+    "ALTER TABLE a RENAME TO c; INSERT INTO c VALUES (2, 'y'); INSERT INTO b VALUES (1)",
+  );
+  await until(() => has(target, 'public.a', 2));
+  await running.catchUp();
+  await source.session.query("UPDATE c SET v = 'z'");
+  const second = await migrate(source, target);
+  expect(await target.session.query('SELECT id, v FROM a ORDER BY id')).toEqual([
+    { id: '1', v: 'z' },
+    { id: '2', v: 'z' },
+  ]);
+  expect(second.warnings.join('\n')).toContain('public.a is called public.c on the source now');
+  expect(await has(target, 'public.c', 0)).toBe(false);
+});
+
+it('a table that comes while no run is there is picked up by the next', async () => {
+  await using pair = await freshPair(17, 17, 'CREATE TABLE a (id int PRIMARY KEY)');
+  const { source, target } = pair;
+  await migrate(source, target);
+  await source.session.query(
+    'CREATE TABLE later (id int PRIMARY KEY REFERENCES a); INSERT INTO a VALUES (1); INSERT INTO later VALUES (1)',
+  );
+  await migrate(source, target);
+  expect((await compare(source, target)).differing).toEqual([]);
+  const keys = "SELECT conname FROM pg_constraint WHERE contype = 'f'";
+  expect(await target.session.query(keys)).toEqual(await source.session.query(keys));
+});
+
+it('a table that the selection does not match is left alone, until it is moved into a selected schema', async () => {
+  await using pair = await freshPair(
+    17,
+    15,
+    'CREATE SCHEMA s; CREATE SCHEMA x; CREATE TABLE s.a (id int PRIMARY KEY); CREATE TABLE x.b (id int PRIMARY KEY); INSERT INTO x.b VALUES (1)',
+  );
+  const { source, target } = pair;
+  const running = await follow(source, target, { tables: ['s.*'] });
+  await source.session.query('CREATE TABLE x.other (id int); INSERT INTO s.a VALUES (1)');
+  await until(() => has(target, 's.a', 1));
+  await source.session.query('ALTER TABLE x.b SET SCHEMA s; INSERT INTO s.b VALUES (2)');
+  await until(() => has(target, 's.b', 2));
+  await running.catchUp();
+  expect(
+    await target.session.query(
+      "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('s', 'x') ORDER BY 1, 2",
+    ),
+  ).toEqual([
+    { schemaname: 's', tablename: 'a' },
+    { schemaname: 's', tablename: 'b' },
+  ]);
+});
