@@ -25,8 +25,10 @@ export interface CopyRun {
   readonly enough?: AbortSignal;
   /** Asked before a chunk is begun: false leaves it for another snapshot. */
   readonly claim?: (chunk: CopyChunk) => boolean;
-  /** Part of what must be of one moment with this chunk is copied already. */
+  /** What must be of one moment with this chunk is copied already in part, or the chunk itself has been promised: it comes first. */
   readonly isBegun?: (chunk: CopyChunk) => boolean;
+  /** The chunk is set aside with its table, and it is certain that nothing of it can still commit. */
+  readonly onLeft?: (chunk: CopyChunk) => void;
   readonly onStart: (chunk: CopyChunk) => void;
   readonly onPass: (chunk: CopyChunk, bytes: number, rows: number) => void;
   readonly onDone: (chunk: CopyChunk, done: DoneChunk) => void;
@@ -73,6 +75,8 @@ class Crew {
   private readonly run: CopyRun;
   private readonly waiting: Batch[];
   private workers = 0;
+  /** Chunks of which an attempt may have committed without our hearing of it. */
+  private readonly unsure = new Set<string>();
   readonly failed = new Map<string, AppError>();
   /** Ends the run. */
   failure: AppError | null = null;
@@ -83,7 +87,11 @@ class Crew {
 
   constructor(run: CopyRun) {
     this.run = run;
-    this.waiting = planBatches(run.chunks);
+    const isBegun = (batch: Batch) => batch.some((chunk) => run.isBegun?.(chunk) ?? false);
+    const { begun = [], others = [] } = Object.groupBy(planBatches(run.chunks), (batch) =>
+      isBegun(batch) ? 'begun' : 'others',
+    );
+    this.waiting = [...begun, ...others];
   }
 
   async work(): Promise<void> {
@@ -151,6 +159,8 @@ class Crew {
           this.setAside(batch, error, fate);
           return null;
         }
+        // Its commit may be what got lost.
+        if (!isOpening) for (const { id } of batch) this.unsure.add(id);
         if (
           fate === 'run' ||
           attempt >= ATTEMPTS ||
@@ -180,13 +190,16 @@ class Crew {
     const [chunk] = batch;
     if (batch.length > 1 || !chunk) {
       this.waiting.unshift(...batch.map((one) => [one]));
-    } else if (fate === 'later') {
+      return;
+    }
+    if (fate === 'later') {
       this.later = error;
     } else {
       this.failed.set(tableOf(chunk), error);
       this.run.onTableFailed(tableOf(chunk), error);
       if (this.run.strict) throw error;
     }
+    if (!this.unsure.has(chunk.id)) this.run.onLeft?.(chunk);
   }
 }
 

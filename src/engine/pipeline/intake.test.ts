@@ -33,6 +33,17 @@ describe('the intake of a stream', () => {
     expect(intake.isSeenBy(parseSnapshot('100:210:'))).toBe(false);
   });
 
+  it('forgets nothing while a snapshot is being taken, which may be older than what is seen meanwhile', () => {
+    const intake = new Intake(null);
+    intake.received(150);
+    intake.shut();
+    intake.forget(parseSnapshot('160:160:'));
+    expect(intake.isSeenBy(parseSnapshot('150:160:150'))).toBe(false);
+    intake.open();
+    intake.forget(parseSnapshot('160:160:'));
+    expect(intake.isSeenBy(parseSnapshot('150:160:150'))).toBe(true);
+  });
+
   it('lets nothing pass while it is shut', async () => {
     const intake = new Intake(null);
     expect(intake.opening).toBeNull();

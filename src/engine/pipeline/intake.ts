@@ -49,8 +49,12 @@ export class Intake {
     return true;
   }
 
-  /** What a snapshot of the primary sees, all later ones see: it need not be remembered. Keeps the memory bounded. */
+  /**
+   * What a snapshot of the primary sees, all later ones see: it need not be remembered. Keeps the memory bounded. Not while one is being
+   * taken: that may be the earlier of the two, although it is judged later.
+   */
   forget(snapshot: Snapshot): void {
+    if (this.gate !== null) return;
     if (this.settled !== null && snapshot.xmin >= this.settled) this.settled = null;
     for (const xid of this.unseen) if (sees(snapshot, extendXid(xid, snapshot))) this.unseen.delete(xid);
   }

@@ -69,9 +69,10 @@ export class StreamLoop {
   async run(): Promise<StreamEnd> {
     const { reader, signal, wantsRefresh } = this.spec;
     for (;;) {
+      // First: whoever wants a refresh has something to add that the goal does not know of yet.
+      if (this.isBetween && wantsRefresh()) return { kind: 'refresh' };
       const end = this.reached();
       if (end) return end;
-      if (this.isBetween && wantsRefresh()) return { kind: 'refresh' };
       const item = await reader.next(signal);
       await this.take(item);
     }

@@ -49,6 +49,10 @@ export class Unit {
     return this.state === 'done';
   }
 
+  get isWaiting(): boolean {
+    return this.state === 'waiting';
+  }
+
   get isCopying(): boolean {
     return this.state === 'copying';
   }

@@ -165,7 +165,7 @@ async function takeSnapshot(holder: Session) {
   };
 }
 
-export function neverCovered(): AppError {
+function neverCovered(): AppError {
   return new AppError('TIMED_OUT', {
     what: 'A snapshot that is safe to read',
     seconds: COVER_TIMEOUT_MS / 1000,

@@ -7,14 +7,17 @@ import type { NeedsRecopy } from '../../engine/pipeline/visibility.ts';
 import { openChangeReader } from '../../engine/source/change-reader.ts';
 import { nextXid } from '../../engine/source/snapshot-holder.ts';
 import { Lane } from '../../engine/target/lane.ts';
+import { recordedEnd } from '../../engine/target/task-row.ts';
 import { Copies } from './copy/copies.ts';
-import { readBooks } from './copy/copy-books.ts';
+import { readBooks, type CopiedTable } from './copy/copy-books.ts';
+import { patiently } from './copy/copy-pass.ts';
 import { readKeysOfBothEnds } from './copy/range-units.ts';
 import { emptyRanges, emptyTables } from './copy/take-back.ts';
 import type { Together } from './stream/beside.ts';
 import { startMonitor } from './stream/monitor.ts';
 import { NewTables } from './stream/new-tables.ts';
 import { readShapes } from './stream/shapes.ts';
+import { Turns } from './stream/turns.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
 const PATIENCE_MS = 10 * 60_000;
@@ -27,7 +30,10 @@ export async function openTogether(run: TaskRun): Promise<Together> {
     const books = await readBooks(target, run.taskId, run.followed);
     copies.load(books, await readKeysOfBothEnds(run));
   } else for (const table of run.followed) copies.follow(table);
-  return { intake: new Intake(await nextXid(source)), copies };
+  const { slot } = run.task;
+  // What a run before has received and not recorded, this one receives again.
+  const hasStreamed = slot === null || (await recordedEnd(target, run.taskId)) > slot.lsn;
+  return { intake: new Intake(hasStreamed ? await nextXid(source) : null), copies, turns: new Turns() };
 }
 
 export interface Streaming {
@@ -45,6 +51,8 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
   const { together, newTables, until, onRest } = streaming;
   const started = performance.now();
   let recorded = LSN_ZERO;
+  /** Tables are to be copied again as soon as the copy beside the stream lets us. */
+  let waitsForTurn = false;
   const monitor = startMonitor(run, {
     recorded: () => recorded,
     intake: together.intake,
@@ -66,7 +74,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         until,
         signal: hooks.signal,
         patienceMs: PATIENCE_MS,
-        wantsRefresh: () => monitor.hasChoice || newTables.areReady,
+        wantsRefresh: () => monitor.hasChoice || newTables.areReady || (waitsForTurn && together.turns.ask()),
         openLane: async () => {
           const lane = await openLane(run);
           recorded = lane.recorded;
@@ -76,7 +84,8 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
           book.stopped = lane.positions.stopped;
           monitor.hasChoice = false;
           const again = await copyAgain(run, together, lane);
-          if ((await newTables.takeIn(together)) || again) onRest();
+          waitsForTurn = again === 'later';
+          if ((await newTables.takeIn(together)) || again === 'begun') onRest();
           return {
             copies: together.copies.tables,
             shapes: await readShapes(run),
@@ -141,43 +150,56 @@ async function openLane(run: TaskRun): Promise<Lane> {
 /** Their changes are in the copy that follows. */
 async function takeRangesBack(
   run: TaskRun,
-  { copies }: Together,
+  { copies, turns }: Together,
   { relation, chunks }: NeedsRecopy,
 ): Promise<void> {
-  const books = await readBooks(await run.ends.target(), run.taskId, run.followed);
-  const one = books.find(({ table }) => nameKey(table) === nameKey(relation));
-  if (one?.cut.kind !== 'key') throw new Error(`${displayName(relation)} is not cut by a key`);
-  warn(
-    run,
-    `a row of ${displayName(relation)} moved between ranges that were copied at different moments: both are copied again`,
+  const names = new Set([nameKey(relation)]);
+  await turns.between(() =>
+    patiently(run, async () => {
+      const [one] = await booksOf(run, names);
+      if (one?.cut.kind !== 'key') throw new Error(`${displayName(relation)} is not cut by a key`);
+      warn(
+        run,
+        `a row of ${displayName(relation)} moved between ranges that were copied at different moments: both are copied again`,
+      );
+      await emptyRanges(run, { table: one.table, cut: one.cut, chunks });
+      await reload(run, copies, names);
+    }),
   );
-  await emptyRanges(run, { table: one.table, cut: one.cut, chunks });
-  await reload(run, copies, new Set([nameKey(relation)]));
 }
 
-/** Empties the stopped tables that a person wants to have copied again. False when there is none. */
-async function copyAgain(run: TaskRun, { copies }: Together, lane: Lane): Promise<boolean> {
-  const wanted = lane.positions.stopped.filter(({ choice }) => choice === 'recopy');
-  if (wanted.length === 0) return false;
-  const names = new Set(wanted.map(({ table }) => nameKey(table)));
-  const books = await readBooks(await run.ends.target(), run.taskId, run.followed);
-  await emptyTables(
-    run,
-    books.filter(({ table }) => names.has(nameKey(table))),
-  );
-  for (const { table } of wanted) {
-    lane.positions.forget(table);
-    copies.tryAgain(displayName(table));
-    warn(run, `${displayName(table)} is copied again`);
+/** Empties the stopped tables that a person wants to have copied again; `later`: the copy beside the stream is in the middle of a pass. */
+async function copyAgain(
+  run: TaskRun,
+  { copies, turns }: Together,
+  lane: Lane,
+): Promise<'begun' | 'later' | null> {
+  const wanted = lane.positions.stopped.filter(({ choice }) => choice === 'recopy').map(({ table }) => table);
+  const names = new Set([...wanted.map(nameKey), ...copies.notSettled]);
+  if (names.size === 0) {
+    turns.leave();
+    return null;
   }
-  await reload(run, copies, names);
-  return true;
+  if (!turns.ask()) return 'later';
+  await turns.between(async () => {
+    copies.unsettle(wanted);
+    const books = await booksOf(run, new Set(wanted.map(nameKey)));
+    await emptyTables(run, books);
+    for (const table of wanted) {
+      lane.positions.forget(table);
+      copies.tryAgain(displayName(table));
+      warn(run, `${displayName(table)} is copied again`);
+    }
+    await reload(run, copies, names);
+  });
+  return 'begun';
 }
 
 async function reload(run: TaskRun, copies: Copies, names: ReadonlySet<string>): Promise<void> {
-  const books = await readBooks(await run.ends.target(), run.taskId, run.followed);
-  copies.load(
-    books.filter(({ table }) => names.has(nameKey(table))),
-    await readKeysOfBothEnds(run),
-  );
+  copies.load(await booksOf(run, names), await readKeysOfBothEnds(run));
+}
+
+async function booksOf(run: TaskRun, names: ReadonlySet<string>): Promise<CopiedTable[]> {
+  const tables = run.followed.filter((table) => names.has(nameKey(table)));
+  return readBooks(await run.ends.target(), run.taskId, tables);
 }

@@ -1,9 +1,13 @@
 /** How the units of a task's tables follow from the books. */
 import { describe, expect, it } from 'vitest';
+import { AppError } from '../../../base/errors/app-error.ts';
 import { chunkId, WHOLE, type Cut, type KeyCut } from '../../../engine/change/cut.ts';
+import type { Begin } from '../../../engine/change/change.ts';
 import { lsnFrom } from '../../../engine/change/lsn.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
+import { parseSnapshot } from '../../../engine/change/snapshot.ts';
+import type { Later } from '../../../engine/pipeline/unit.ts';
 import { Copies } from './copies.ts';
 
 const table: TableInfo = {
@@ -17,7 +21,7 @@ const table: TableInfo = {
   replicaIdentity: 'default',
   identityColumns: ['id'],
   estimatedRows: 0,
-  bytes: 0n,
+  bytes: 1n << 40n,
   columns: [],
 };
 const key: KeyCut = { kind: 'key', column: 'id', order: 'integer', bounds: ['100'] };
@@ -34,6 +38,9 @@ function load(cut: Cut, chunks: readonly (DoneChunk | null)[], inEveryKey = true
   return copies;
 }
 
+const later: Later = { text: '10:10:', snapshot: parseSnapshot('10:10:'), readUntil: lsnFrom(100n) };
+const unseen: Begin = { kind: 'begin', xid: 11, finalLsn: lsnFrom(50n), commitTime: 0n };
+const failure = new AppError('TABLE_CHANGED', { table: 's.t' });
 const unitsOf = (copies: Copies) => copies.tables.get('s\0t')?.units ?? [];
 
 describe('the units of a table', () => {
@@ -67,9 +74,46 @@ describe('the units of a table', () => {
 
   it('of a table that is given up are not copied in this run', () => {
     const copies = load(WHOLE, [null]);
-    copies.giveUp('s.t');
+    copies.giveUp('s.t', failure);
     copies.bindAll(null);
     expect(copies.claim(chunkId(table, WHOLE, 0))).toBe(false);
     expect(copies.isComplete).toBe(true);
+  });
+
+  it('that changes keep sending back are begun together with the next snapshot', () => {
+    const [first, second] = [chunkId(table, key, 0), chunkId(table, key, 1)];
+    const copies = load(key, [null, null]);
+    copies.bindAll(later);
+    unitsOf(copies)[1]?.judge(unseen);
+    expect(copies.claim(second)).toBe(false);
+    copies.release();
+    copies.bindAll(later, { units: 1, bytes: 0n });
+    expect([copies.isBegun(first), copies.isBegun(second)]).toEqual([false, true]);
+    expect(unitsOf(copies)[1]?.judge(unseen)).toBe('wait');
+    expect(copies.claim(second)).toBe(true);
+  });
+
+  it('of a table that fails keep nobody waiting, once none of their chunks can commit any more', () => {
+    const [first, second] = [chunkId(table, place, 0), chunkId(table, place, 1)];
+    const copies = load(place, [null, null]);
+    copies.bindAll(later);
+    copies.claim(first);
+    copies.claim(second);
+    copies.giveUp('s.t', failure);
+    copies.leave(first);
+    expect(unitsOf(copies)[0]?.judge(unseen)).toBe('wait');
+    copies.leave(second);
+    expect(unitsOf(copies)[0]?.judge(unseen)).toBe('in-copy');
+  });
+
+  it('of a table that is about to be emptied wait for what the books will say', () => {
+    const copies = load(WHOLE, [done(WHOLE, 0, null)]);
+    expect(unitsOf(copies)[0]?.judge(unseen)).toBe('apply');
+    copies.unsettle([table]);
+    expect(unitsOf(copies)[0]?.judge(unseen)).toBe('in-copy');
+    expect([...copies.notSettled]).toEqual(['s\0t']);
+    copies.load([{ table, cut: WHOLE, isCut: false, chunks: [done(WHOLE, 0, null)] }], () => true);
+    expect(unitsOf(copies)[0]?.judge(unseen)).toBe('apply');
+    expect([...copies.notSettled]).toEqual([]);
   });
 });

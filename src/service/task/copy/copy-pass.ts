@@ -77,6 +77,7 @@ export async function copyPass(run: TaskRun, pass: Pass): Promise<PassEnd> {
         if (!isFirst) await recheckCopies(run, books, { held, openReader, signal });
         const plan = await planCopy(run);
         copies?.keep(plan.done);
+        for (const [table, error] of plan.failed) copies?.giveUp(table, error);
         return plan;
       },
       signal,
@@ -123,7 +124,7 @@ async function copyPlanned(
   };
   await using threads = openThreads(run, held, hand);
   const end = await runCopy({
-    chunks: plan.chunks,
+    chunks: plan.chunks.filter(({ id }) => !copies?.isGivenUp(id)),
     jobs: run.request.jobs,
     strict: run.request.strict,
     ...(run.request.patienceMs === undefined ? {} : { patienceMs: run.request.patienceMs }),
@@ -135,6 +136,7 @@ async function copyPlanned(
       : {
           claim: ({ id }: CopyChunk) => copies.claim(id),
           isBegun: ({ id }: CopyChunk) => copies.isBegun(id),
+          onLeft: ({ id }: CopyChunk) => copies.leave(id),
         }),
     onStart: (chunk) => book.copying(chunkLabel(chunk)),
     onPass: (chunk, bytes, rows) => book.passing(chunkLabel(chunk), { bytes, rows }),
@@ -145,6 +147,7 @@ async function copyPlanned(
     onVoid: (chunk) => book.voided(chunkLabel(chunk)),
     onTableFailed: (table, error) => {
       book.failed(table);
+      copies?.giveUp(table, error);
       warn(run, `${error.message} ${error.remedy} The other tables go on.`);
     },
     onFewerWorkers: (left, error) =>

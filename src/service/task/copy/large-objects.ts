@@ -20,8 +20,8 @@ import {
 import { openLargeObjectWriter, type WrittenObjects } from '../../../engine/target/large-object-writer.ts';
 import { enter, warn, type TaskRun } from '../task-run.ts';
 
-/** Their line in the progress. */
-const LINE = 'large objects';
+/** Their line in the progress, and what they are called where they could not be copied. */
+export const LARGE_OBJECTS = 'large objects';
 
 interface Under {
   readonly held: HeldSnapshot;
@@ -108,11 +108,11 @@ async function register(
     "SELECT pg_catalog.pg_relation_size('pg_catalog.pg_largeobject')::text AS bytes",
   );
   const isBegun = made + skipped > 0n;
-  run.book.registerOther(LINE, {
+  run.book.registerOther(LARGE_OBJECTS, {
     estimatedRows: Number(made + skipped + objects),
     bytes: BigInt(size.bytes ?? '0'),
   });
-  run.book.planned(LINE, [
+  run.book.planned(LARGE_OBJECTS, [
     ...(isBegun ? [doneChunk('earlier', { rows: made, skipped, bytes })] : []),
     ...Array.from({ length: batches }, () => null),
   ]);
@@ -130,10 +130,10 @@ export async function copyLargeObjects(
   const errors = await runPlanned(run, under, { plan, ownerless });
   run.book.copyMs += performance.now() - started;
   sayOwnerless(run, ownerless);
-  if (errors.length > 0) run.book.failed(LINE);
+  if (errors.length > 0) run.book.failed(LARGE_OBJECTS);
   for (const error of errors) warn(run, `${error.message} ${error.remedy} The others are copied.`);
   const failed = errors.map((error, at): [string, AppError] => [
-    at === 0 ? LINE : `${LINE} ${at + 1}`,
+    at === 0 ? LARGE_OBJECTS : `${LARGE_OBJECTS} ${at + 1}`,
     error,
   ]);
   return { ...tables, failed: new Map([...tables.failed, ...failed]) };
@@ -179,7 +179,7 @@ function sayOwnerless(run: TaskRun, ownerless: ReadonlyMap<string, number>): voi
 }
 
 function label({ first, last }: OidRange): { table: string; id: string } {
-  return { table: LINE, id: `${first}-${last}` };
+  return { table: LARGE_OBJECTS, id: `${first}-${last}` };
 }
 
 function doneOf(batch: LargeObjectBatch, { made, skipped, bytes }: WrittenObjects): DoneChunk {

@@ -4,34 +4,41 @@
  * still missing are built.
  */
 import type { AppError } from '../../../base/errors/app-error.ts';
+import { backoffMs } from '../../../base/runtime/backoff.ts';
 import { sleep } from '../../../base/runtime/sleep.ts';
 import { LSN_ZERO, type Lsn } from '../../../engine/change/lsn.ts';
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
+import { currentSnapshot } from '../../../engine/pg/slot/create.ts';
 import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import type { Intake } from '../../../engine/pipeline/intake.ts';
 import type { SchemaPlan } from '../../../engine/schema/plan.ts';
-import { neverCovered, tryFreshSnapshot, type HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
+import { tryFreshSnapshot, type HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
 import { raiseCopyFence } from '../../../engine/target/task-row.ts';
-import type { Copies } from '../copy/copies.ts';
+import type { Copies, Firm } from '../copy/copies.ts';
 import { isComplete, readBooks } from '../copy/copy-books.ts';
-import { copyPass, patiently } from '../copy/copy-pass.ts';
+import { copyPass, patiently, type PassEnd } from '../copy/copy-pass.ts';
 import { cutAll } from '../copy/copy-plan.ts';
 import { tablesFailed } from '../copy/copy-stage.ts';
 import { endForSource } from '../copy/guard-source.ts';
-import { areLargeObjectsCopied } from '../copy/large-objects.ts';
+import { areLargeObjectsCopied, LARGE_OBJECTS } from '../copy/large-objects.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
 import { analyze, runPhases } from '../schema-stage.ts';
 import { warn, type TaskRun } from '../task-run.ts';
+import type { Turns } from './turns.ts';
 
 export interface Together {
   readonly intake: Intake;
   readonly copies: Copies;
+  readonly turns: Turns;
 }
 
 /** A snapshot is let go after so long, so that the source's vacuum can go on. */
 const PASS_MS = 5 * 60_000;
-const RETRY_MS = 50;
-const COVER_MS = 600_000;
+/** The stream stands still for so long at once, for commits to become visible that it has brought already. */
+const SHUT_MS = 1_000;
+const POLL_MS = 20;
+const WARN_MS = 60_000;
+const SMALL_BYTES = 16n * 1024n * 1024n;
 const MAX_LOSSES = 10;
 
 /** True when something of a followed table is not copied, or a large object. */
@@ -57,42 +64,45 @@ export async function copyBeside(
   plan: SchemaPlan,
   together: Together,
 ): Promise<AppError | null> {
-  if (!(await hasRest(run))) {
-    await runPhases(run, plan, ['index']);
-    return null;
-  }
-  const failed = await copyRest(run, together);
+  const hasCopied = run.request.types.has('full') && (await copyRest(run, together));
   await runPhases(run, plan, ['index']);
-  await analyze(run);
-  return failed.size > 0 ? tablesFailed(failed) : null;
+  if (hasCopied) await analyze(run);
+  const { leftBehind } = together.copies;
+  return leftBehind.size > 0 ? tablesFailed(leftBehind) : null;
 }
 
-async function copyRest(run: TaskRun, { intake, copies }: Together): Promise<Map<string, AppError>> {
-  const failed = new Map<string, AppError>();
-  for (let losses = 0; ;) {
-    run.hooks.signal.throwIfAborted();
-    await patiently(run, () => loadRest(run, copies));
-    if (copies.isComplete && (failed.size > 0 || !(await patiently(run, () => hasRest(run))))) return failed;
-    await using held = await patiently(run, () => holdWithStream(run, { intake, copies }));
-    try {
-      const enough = AbortSignal.timeout(PASS_MS);
-      const end = await copyPass(run, { held, isFirst: false, copies, isBeside: true, enough });
-      if (end.kind === 'stopped') run.hooks.signal.throwIfAborted();
-      if (end.kind === 'failed') throw end.cause;
-      if (end.kind === 'over') throw await endForSource(run, end.over);
-      if (end.kind === 'snapshot-lost') {
-        if (++losses >= MAX_LOSSES) throw end.cause;
-        warn(run, `${end.cause.message} What is not copied yet is copied under a new snapshot.`);
-      }
-      if ('failed' in end)
-        for (const [table, error] of end.failed) {
-          failed.set(table, error);
-          copies.giveUp(table);
-        }
-    } finally {
-      // Of a run that ends nobody asks what has become of its units.
-      if (!run.hooks.signal.aborted) await patiently(run, () => endPass(run, copies));
-    }
+/** False when there was nothing to copy. */
+async function copyRest(run: TaskRun, together: Together): Promise<boolean> {
+  const { signal } = run.hooks;
+  const { copies } = together;
+  for (let passes = 0, losses = 0, left = 0; ; passes++) {
+    const end = await together.turns.copy(signal, (enough) => copyOnce(run, together, enough));
+    if (end === null) return passes > 0;
+    if (end.kind === 'stopped') signal.throwIfAborted();
+    if (end.kind === 'failed') throw end.cause;
+    if (end.kind === 'over') throw await endForSource(run, end.over);
+    if (end.kind !== 'snapshot-lost') continue;
+    if (copies.chunksLeft < left) losses = 0;
+    left = copies.chunksLeft;
+    if (++losses >= MAX_LOSSES) throw end.cause;
+    warn(run, `${end.cause.message} What is not copied yet is copied under a new snapshot.`);
+  }
+}
+
+/** One pass; null when nothing is left that could be copied. */
+async function copyOnce(run: TaskRun, together: Together, enough: AbortSignal): Promise<PassEnd | null> {
+  const { copies } = together;
+  await patiently(run, () => loadRest(run, copies));
+  if (copies.isComplete && (await patiently(run, () => areOthersDone(run, copies)))) return null;
+  await using held = await patiently(run, () => holdWithStream(run, together));
+  try {
+    const soon = AbortSignal.any([enough, AbortSignal.timeout(PASS_MS)]);
+    const end = await copyPass(run, { held, isFirst: false, copies, isBeside: true, enough: soon });
+    if ('failed' in end) for (const [name, error] of end.failed) copies.giveUp(name, error);
+    return end;
+  } finally {
+    // Of a run that ends nobody asks what has become of its units.
+    if (!run.hooks.signal.aborted) await patiently(run, () => endPass(run, copies, held));
   }
 }
 
@@ -100,6 +110,10 @@ async function copyRest(run: TaskRun, { intake, copies }: Together): Promise<Map
 async function loadRest(run: TaskRun, copies: Copies): Promise<void> {
   const books = (await cutAll(run)).filter((one) => !isComplete(one));
   copies.load(books, await readKeysOfBothEnds(run));
+}
+
+async function areOthersDone(run: TaskRun, { leftBehind }: Copies): Promise<boolean> {
+  return leftBehind.has(LARGE_OBJECTS) || areLargeObjectsCopied(run, await run.ends.target());
 }
 
 /** I2. While a snapshot is taken the stream takes nothing in, so what it has brought is all there is to be seen. */
@@ -110,30 +124,59 @@ async function holdWithStream(run: TaskRun, { intake, copies }: Together): Promi
     settled: null,
     received: intake.isSeenBy.bind(intake),
   };
-  const deadline = performance.now() + COVER_MS;
-  for (;;) {
+  const started = performance.now();
+  let hasWarned = false;
+  for (let attempt = 1; ; attempt++) {
     intake.shut();
     try {
-      const held = await tryFreshSnapshot(() => run.ends.openSource('holder'), needed);
+      const held = (await isReceivedSeen(run, intake))
+        ? await tryFreshSnapshot(() => run.ends.openSource('holder'), needed)
+        : null;
       if (held !== null) {
-        copies.bindAll(held);
-        return await flushed(run, held);
+        copies.bindAll(held, firmOf(run.request));
+        return await flushed(run, held, copies);
       }
     } finally {
       intake.open();
     }
-    if (performance.now() > deadline) throw neverCovered();
-    await sleep(RETRY_MS, run.hooks.signal);
+    if (!hasWarned && performance.now() - started > WARN_MS) {
+      hasWarned = true;
+      warn(run, NOT_SEEN);
+    }
+    await sleep(backoffMs(attempt, { firstMs: 50, maxMs: 2_000 }), run.hooks.signal);
+    run.hooks.signal.throwIfAborted();
+  }
+}
+
+/** However often they are written to: a unit for each worker, and small ones that take no longer. */
+function firmOf({ jobs, chunkBytes = SMALL_BYTES }: TaskRun['request']): Firm {
+  const small = chunkBytes < SMALL_BYTES ? chunkBytes : SMALL_BYTES;
+  return { units: jobs, bytes: BigInt(jobs) * small };
+}
+
+const NOT_SEEN =
+  'The copy waits: a commit on the source is not visible yet, perhaps because it waits for a synchronous standby, or a transaction that was open when this run began still is. Changes are applied meanwhile.';
+
+/** What was received becomes visible within moments, where commits wait for a standby that answers. */
+async function isReceivedSeen(run: TaskRun, intake: Intake): Promise<boolean> {
+  const source = await run.ends.source();
+  const deadline = performance.now() + SHUT_MS;
+  for (;;) {
+    const { now } = await source.one(`SELECT ${currentSnapshot(source.version)}::text AS now`);
+    if (intake.isSeenBy(parseSnapshot(now ?? ''))) return true;
+    if (performance.now() > deadline) return false;
+    await sleep(POLL_MS, run.hooks.signal);
     run.hooks.signal.throwIfAborted();
   }
 }
 
 /** The stream will have to get to its R: on an idle source what lies before that is flushed only when somebody asks. */
-async function flushed(run: TaskRun, held: HeldSnapshot): Promise<HeldSnapshot> {
+async function flushed(run: TaskRun, held: HeldSnapshot, copies: Copies): Promise<HeldSnapshot> {
   try {
     await endOfWal(await run.ends.source());
     return held;
   } catch (thrown) {
+    copies.release();
     await held[Symbol.asyncDispose]();
     throw thrown;
   }
@@ -143,12 +186,12 @@ async function flushed(run: TaskRun, held: HeldSnapshot): Promise<HeldSnapshot> 
  * What the pass has committed is done, what it has not waits for another snapshot. A commit whose answer was lost is found in the books,
  * and none can come later: until that is certain the units stay as they are, and the stream waits for them.
  */
-async function endPass(run: TaskRun, copies: Copies): Promise<void> {
+async function endPass(run: TaskRun, copies: Copies, { text }: HeldSnapshot): Promise<void> {
   if (copies.isCopying) {
     const target = await run.ends.target();
     run.task = { ...run.task, copyFence: await raiseCopyFence(target, run) };
     for (const { chunks } of await readBooks(target, run.taskId, run.tables))
-      for (const chunk of chunks) if (chunk !== null) copies.finish(chunk.id);
+      for (const chunk of chunks) if (chunk?.snapshot === text) copies.finish(chunk.id);
   }
   copies.release();
 }

@@ -50,18 +50,22 @@ export class Rest implements AsyncDisposable {
     this.position = null;
     this.turns++;
     this.hasMore = true;
-    this.work ??= this.copy().finally(() => (this.work = null));
+    this.work ??= this.copy();
   }
 
   private async copy(): Promise<void> {
     try {
+      // Asked last: more may turn up at any moment before.
       while (this.hasMore) {
         this.hasMore = false;
         this.problem = await copyBeside(this.run, await this.plan(), this.together);
+        const position = await reconciledFrom(this.run);
+        if (!this.hasMore) this.position = position;
       }
-      this.position = await reconciledFrom(this.run);
     } catch (thrown) {
       if (!this.run.hooks.signal.aborted) this.broken.abort(toAppError(thrown));
+    } finally {
+      this.work = null;
     }
   }
 
