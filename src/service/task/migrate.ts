@@ -7,6 +7,7 @@
  * on the target, so `kill -9` at any moment costs at most the work in flight.
  */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import { sleep } from '../../base/runtime/sleep.ts';
 import type { MigrationProgress, MigrationSummary } from '../../contract/progress.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
 import { displayName } from '../../engine/change/relation.ts';
@@ -147,6 +148,8 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   return pass(run, 'done');
 }
 
+const FIRST_LOOK_MS = 5_000;
+
 async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 'caught-up'> {
   const { request, book, hooks } = run;
   const target = await run.ends.target();
@@ -166,6 +169,8 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
     if (rest.failed.aborted) throw toAppError(rest.failed.reason);
     return hooks.signal.aborted ? 'stopped' : end;
   };
+  // What came while nobody followed belongs to what there is to be in step with; a table that somebody locks comes later.
+  await Promise.race([newTables.look(), sleep(FIRST_LOOK_MS, hooks.signal)]);
   rest.begin();
   let goal: (() => Lsn | null) | null = null;
   for (;;) {

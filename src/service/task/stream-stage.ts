@@ -64,8 +64,6 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
   const abandon = () => ends.abandon('source');
   hooks.signal.addEventListener('abort', abandon, { once: true });
   try {
-    // What came while nobody followed belongs to what there is to be in step with.
-    await newTables.look();
     for (;;) {
       const end = await superviseStream({
         intake: together.intake,
