@@ -7,6 +7,7 @@ import type { NeedsRecopy } from '../../engine/pipeline/visibility.ts';
 import { openChangeReader } from '../../engine/source/change-reader.ts';
 import { nextXid } from '../../engine/source/snapshot-holder.ts';
 import { Lane } from '../../engine/target/lane.ts';
+import { recordedHistory } from '../../engine/target/recorded-history.ts';
 import { Copies } from './copy/copies.ts';
 import { readBooks } from './copy/copy-books.ts';
 import { readKeysOfBothEnds } from './copy/range-units.ts';
@@ -15,6 +16,8 @@ import type { Together } from './stream/beside.ts';
 import { startMonitor } from './stream/monitor.ts';
 import { NewTables } from './stream/new-tables.ts';
 import { readShapes } from './stream/shapes.ts';
+import { watchSlot } from './slot-watch.ts';
+import { recordFailover } from './source-history.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
 const PATIENCE_MS = 10 * 60_000;
@@ -52,6 +55,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
       if (isChanged || newTables.isBehind) void newTables.look();
     },
   });
+  using _ = watchSlot(run);
   // A source that has vanished without a word would keep its control session waiting, and us with it.
   const abandon = () => ends.abandon('source');
   hooks.signal.addEventListener('abort', abandon, { once: true });
@@ -83,15 +87,15 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
             names: new Map(run.followed.map((table) => [table.oid, table])),
           };
         },
-        openReader: async ({ positions, timeline }) =>
+        openReader: async ({ positions }) =>
           openChangeReader({
             control: await ends.source(),
             openReplication: () => ends.openReplication('stream'),
             names: run.names,
             from: positions.start,
             safe: positions.safe,
-            recorded: positions.recorded,
-            timeline,
+            recorded: await recordedHistory(await ends.target(), run.taskId),
+            onTimeline: (timeline) => recordFailover(run, timeline),
             signal: hooks.signal,
           }),
         onDurable: (durable) => {

@@ -21,6 +21,7 @@ import { endForSource } from '../copy/guard-source.ts';
 import { areLargeObjectsCopied } from '../copy/large-objects.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
 import { analyze, runPhases } from '../schema-stage.ts';
+import { followSource } from '../source-history.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
 export interface Together {
@@ -117,7 +118,7 @@ async function holdWithStream(run: TaskRun, { intake, copies }: Together): Promi
       const held = await tryFreshSnapshot(() => run.ends.openSource('holder'), needed);
       if (held !== null) {
         copies.bindAll(held);
-        return await flushed(run, held);
+        return await ready(run, held);
       }
     } finally {
       intake.open();
@@ -128,9 +129,11 @@ async function holdWithStream(run: TaskRun, { intake, copies }: Together): Promi
   }
 }
 
-/** The stream will have to get to its R: on an idle source what lies before that is flushed only when somebody asks. */
-async function flushed(run: TaskRun, held: HeldSnapshot): Promise<HeldSnapshot> {
+/** The server it is held on must have in its history what was copied before; and the stream will have to get to its R. */
+async function ready(run: TaskRun, held: HeldSnapshot): Promise<HeldSnapshot> {
   try {
+    await followSource(run);
+    // On an idle source what lies before R is flushed only when somebody asks.
     await endOfWal(await run.ends.source());
     return held;
   } catch (thrown) {
