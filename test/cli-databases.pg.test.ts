@@ -83,7 +83,14 @@ describe('opendts inspect', () => {
           { table: 'shop.Odd "name"', replicaIdentity: 'full', key: [] },
           { table: 'shop.item', kind: 'table', rowsEstimate: '50', key: ['id'] },
         ],
-        slots: [{ name: `dts_sync_left_${db.name}`, active: false }],
+        slots: [
+          {
+            name: `dts_sync_left_${db.name}`,
+            active: false,
+            walStatus: major === 12 ? null : 'reserved',
+            inactiveSince: major === 12 ? null : expect.stringMatching(/^20.* UTC$/),
+          },
+        ],
         publications: ['dts_sync_left'],
       },
       warnings: [],

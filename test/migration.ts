@@ -25,6 +25,7 @@ export interface RunOptions {
   readonly walBudget?: MigrationRequest['walBudget'];
   readonly silentMs?: number;
   readonly patienceMs?: number;
+  readonly slotWaitMs?: number;
   /** Instead of the databases' own, to reach them some other way. */
   readonly sourceInfo?: ConnInfo;
   readonly targetInfo?: ConnInfo;
@@ -48,6 +49,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.streamLimits ? { streamLimits: options.streamLimits } : {}),
     ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
+    ...(options.slotWaitMs === undefined ? {} : { slotWaitMs: options.slotWaitMs }),
     ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
     ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
     ...(options.walBudget ? { walBudget: options.walBudget } : {}),

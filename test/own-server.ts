@@ -1,4 +1,5 @@
 /** A server of a test's own, which may be stopped, crashed and started again; its one database goes with it. */
+import { join } from 'node:path';
 import { startEmbedded, type EmbeddedOptions, type EmbeddedServer } from '../src/base/embedded/server.ts';
 import { parseConninfo } from '../src/engine/pg/conninfo/parse.ts';
 import { connect } from '../src/engine/pg/connect.ts';
@@ -9,17 +10,25 @@ import type { Major } from './global-setup.ts';
 export interface OwnServer extends AsyncDisposable {
   /** Its `session` is another one after a restart. */
   readonly database: TestDatabase;
+  readonly port: number;
+  readonly password: string;
+  /** Where its data is. */
+  readonly data: string;
   /** Stops as in a crash, and starts again on the same port. `before` runs while it is down. */
   crash(before?: () => Promise<void>): Promise<void>;
+  /** Stops as in a crash, for good. */
+  die(): Promise<void>;
 }
 
 export async function ownServer(
   major: Major,
   settings: EmbeddedOptions['settings'] = {},
+  begin: Pick<EmbeddedOptions, 'files' | 'from'> = {},
 ): Promise<OwnServer> {
   let server: EmbeddedServer = await startEmbedded({
     major,
     settings: { wal_level: 'logical', max_wal_senders: 20, max_replication_slots: 20, ...settings },
+    ...begin,
   });
   const uri = server.uri('postgres');
   const info = parseConninfo(uri, 'source');
@@ -44,6 +53,10 @@ export async function ownServer(
   };
   return {
     database,
+    port: server.port,
+    password: server.password,
+    data: join(server.folder, 'data'),
+    die: () => server.stop('immediate'),
     crash: async (before) => {
       await server.stop('immediate');
       await before?.();

@@ -76,6 +76,15 @@ export interface IndexBuild {
   readonly share: number | null;
 }
 
+/** What the source keeps for the task's slot. */
+export interface SlotProgress {
+  readonly retainedBytes: bigint;
+  /** `reserved`, `extended`, `unreserved` or `lost`; null before PostgreSQL 13. */
+  readonly walStatus: string | null;
+  /** How much more may be written before the server drops it; null where the server has no limit. */
+  readonly safeBytes: bigint | null;
+}
+
 export interface MigrationProgress {
   readonly taskId: string;
   readonly phase: Phase;
@@ -95,6 +104,8 @@ export interface MigrationProgress {
   readonly lagBytes: bigint | null;
   /** Age of the newest applied source transaction while behind; 0 when in step; null when unknown. */
   readonly lagSeconds: number | null;
+  /** Null while there is none, or nothing is known of it. */
+  readonly slot: SlotProgress | null;
   readonly elapsedMs: number;
 }
 

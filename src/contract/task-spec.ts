@@ -70,6 +70,11 @@ export const taskSpec = z.strictObject({
   chunkMegabytes: rate
     .optional()
     .describe('Largest part of a table that is copied in one transaction, in megabytes (10^6 bytes)'),
+  slotWait: z
+    .int()
+    .positive()
+    .default(60)
+    .describe('How long the creation of the replication slot may wait for open transactions, in seconds'),
   jobs: z.int().min(1).max(64).default(2).describe('Tables copied and indexes built at the same time'),
 });
 

@@ -46,11 +46,13 @@ export interface EmbeddedOptions {
   readonly settings?: Readonly<Record<string, string | number>>;
   /** Written into the data folder before the start, private to the server: name → content. */
   readonly files?: Readonly<Record<string, string>>;
+  /** A data folder of the same major to begin with, instead of an empty cluster; it is copied. */
+  readonly from?: string;
 }
 
 const START_SECONDS = 60;
 
-/** A new, empty cluster in a folder of its own, running. */
+/** A new cluster in a folder of its own, running. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   const binaries = findBinaries(options.major);
   removeOrphans();
@@ -58,8 +60,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   giveTo(folder, binaries.runAs);
   markMaker(folder);
   const template = clusterTemplate(binaries);
-  const copied = spawnSync('cp', ['-a', join(template, 'data'), join(folder, 'data')]);
-  if (copied.status !== 0) cpSync(join(template, 'data'), join(folder, 'data'), { recursive: true });
+  const from = options.from ?? join(template, 'data');
+  const copied = spawnSync('cp', ['-a', from, join(folder, 'data')]);
+  if (copied.status !== 0) cpSync(from, join(folder, 'data'), { recursive: true });
   const password = readFileSync(join(template, 'password'), 'utf8').trim();
   for (const [name, content] of Object.entries(options.files ?? {})) {
     const path = join(folder, 'data', name);

@@ -87,8 +87,23 @@ export const ERRORS = {
   ),
   SLOT_IN_USE: connection.later(
     409,
-    'Replication slot {slot} is in use by backend {pid} of the source.',
-    'Stop the other consumer, or wait until the server notices that it is gone.',
+    'Replication slot {slot} is in use by {user}.',
+    'What it reads and confirms is lost for this migration. End it, on the source: SELECT pg_catalog.pg_terminate_backend({pid}); then see that it does not come back.',
+  ),
+  SLOT_LEFT: connection.later(
+    503,
+    'The source has failed over, and a replication slot may have stayed on {servers}: {problem}',
+    'All else on the source was removed. Run there: {command} Then run cleanup again; a server that is gone for good is to be left out of --source.',
+  ),
+  SOURCE_IS_STANDBY: connection.later(
+    503,
+    'The source is a standby: changes can be read from a primary only. Slot {slot} {state}.',
+    'Promote it, or give all hosts of the source with target_session_attrs=read-write, so that the primary is found.',
+  ),
+  SOURCE_FORMER: connection.later(
+    409,
+    'The source is on timeline {current}, but changes of timeline {recorded} have been applied already: it is the primary of before a failover.',
+    'Stop that server, or take its address out of --source, so that the new primary is reached.',
   ),
   SOURCE_SILENT: connection.later(
     503,
@@ -139,12 +154,12 @@ export const ERRORS = {
   SLOT_LOST: data(
     410,
     'Replication slot {slot} is {state}: changes since {lsn} can no longer be read.',
-    'Nothing was skipped in silence. Run "opendts verify" to see what differs, then "opendts cleanup" and migrate again.',
+    '{why}Nothing was skipped in silence. Run "opendts verify" to see what differs, then "opendts cleanup" and migrate again.',
   ),
   TIMELINE_LEFT: data(
     409,
     'The source is on timeline {to}, which left timeline {from} at {left}, before the recorded position {recorded}: it has lost changes that the target has.',
-    'Run "opendts verify" to see what differs, then "opendts cleanup" and migrate again.',
+    'Run "opendts verify" to see what differs: rows that only the target has may be the lost ones. Then "opendts cleanup" and migrate again. On PostgreSQL 17 and newer synchronized_standby_slots keeps this from happening (docs/failover.md).',
   ),
   PROGRESS_AHEAD: data(
     409,
@@ -217,7 +232,7 @@ export const ERRORS = {
   SLOT_BLOCKED: timeout.later(
     409,
     'The replication slot could not be created in {seconds} s: the source waits for {blockers}.',
-    'End those transactions and run again.',
+    'End those transactions (precheck: opendts check shows how), or wait longer with --slot-wait, and run again. No slot was left behind.',
   ),
   SOURCE_PROTECTED: timeout(409, 'The copy was ended to spare the source: {limit}. {done}', '{remedy}'),
   TIMED_OUT: timeout.later(504, '{what} was not reached in {seconds} s.', '{remedy}'),

@@ -44,13 +44,21 @@ export function isSameDatabase(a: DatabaseIdentity, b: DatabaseIdentity): boolea
   return a.startedAt === b.startedAt || a.isStandby || b.isStandby;
 }
 
-/** Asks every backend of a task on this server to end (I7), our own session apart. Returns how many were asked; rights that are missing are not an error. */
-export async function endBackends(session: Session, applicationPrefix: string): Promise<number> {
+/**
+ * Asks every backend of a task on this server, or in this database only, to end (I7), our own session apart. Returns how many were asked;
+ * rights that are missing are not an error.
+ */
+export async function endBackends(
+  session: Session,
+  applicationPrefix: string,
+  where: 'server' | 'database' = 'server',
+): Promise<number> {
   const rows = await session.query(
     `SELECT pg_catalog.pg_terminate_backend(pid) AS ended FROM pg_catalog.pg_stat_activity
       WHERE pg_catalog.left(application_name, pg_catalog.length($1)) = $1 AND pid <> pg_catalog.pg_backend_pid()
+        AND ($2 = 'server' OR datname = pg_catalog.current_database())
         AND (usename = current_user OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))`,
-    [applicationPrefix],
+    [applicationPrefix, where],
   );
   return rows.length;
 }

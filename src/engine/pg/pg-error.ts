@@ -52,6 +52,7 @@ export const SQLSTATE = {
   lockNotAvailable: '55P03',
   objectInUse: '55006',
   deadlock: '40P01',
+  undefinedFile: '58P01',
   divisionByZero: '22012',
   queryCanceled: '57014',
 } as const;

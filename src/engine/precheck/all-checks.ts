@@ -5,6 +5,7 @@ import { connections } from './checks/connections.ts';
 import { direction } from './checks/direction.ts';
 import { encoding } from './checks/encoding.ts';
 import { extensions } from './checks/extensions.ts';
+import { failover } from './checks/failover.ts';
 import { foreignTables } from './checks/foreign-tables.ts';
 import { largeObjects } from './checks/large-objects.ts';
 import { oneServer } from './checks/one-server.ts';
@@ -52,6 +53,7 @@ export const ALL_CHECKS: readonly Check[] = [
   sessionReplicationRole,
   connections,
   slotWalLimit,
+  failover,
   partitionedTables,
   largeObjects,
   foreignTables,

@@ -9,6 +9,7 @@ import type { TableInfo } from '../pg/catalog/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
+import { readSlot, readSlotUser } from '../pg/slot/health.ts';
 
 export interface SourceChange {
   readonly id: string;
@@ -182,7 +183,14 @@ export async function releaseSource(
 
 const DROP_ATTEMPTS = 50;
 
-/** Drops the slot, ending its reader first; false when there was none. */
+async function slotInUse(source: Session, slot: string, cause: unknown): Promise<unknown> {
+  const row = await readSlot(source, slot);
+  if (!row?.activePid) return cause;
+  const user = await readSlotUser(source, row.activePid);
+  return new AppError('SLOT_IN_USE', { slot, user: user.shown, pid: user.pid }, cause);
+}
+
+/** Drops the slot, ending its reader first; false when there was none. Throws SLOT_IN_USE when he does not end. */
 export async function dropSlot(source: Session, slot: string): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     const [row] = await source.query(
@@ -190,15 +198,22 @@ export async function dropSlot(source: Session, slot: string): Promise<boolean> 
       [slot],
     );
     if (!row) return attempt > 1;
-    if (row.active_pid)
-      await source.query('SELECT pg_catalog.pg_terminate_backend($1::int)', [row.active_pid]);
+    if (row.active_pid) {
+      // Where it may not be ended it is named below.
+      await source
+        .query('SELECT pg_catalog.pg_terminate_backend($1::int)', [row.active_pid])
+        .catch((thrown: unknown) => {
+          if (sqlstateOf(thrown) !== SQLSTATE.insufficientPrivilege) throw thrown;
+        });
+    }
     try {
       await source.query('SELECT pg_catalog.pg_drop_replication_slot($1)', [slot]);
       return true;
     } catch (thrown) {
       const state = sqlstateOf(thrown);
       if (state === SQLSTATE.undefinedObject) return true;
-      if (state !== SQLSTATE.objectInUse || attempt >= DROP_ATTEMPTS) throw thrown;
+      if (state !== SQLSTATE.objectInUse) throw thrown;
+      if (attempt >= DROP_ATTEMPTS) throw await slotInUse(source, slot, thrown);
       await sleep(100);
     }
   }

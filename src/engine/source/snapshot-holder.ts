@@ -8,7 +8,7 @@ import type { Lsn } from '../change/lsn.ts';
 import { coversAllOf, parseSnapshot, type Snapshot } from '../change/snapshot.ts';
 import { otherServer, readServerFacts, relationOf, type ServerFacts } from '../pg/server-facts.ts';
 import type { Session } from '../pg/session.ts';
-import { createSlot, currentSnapshot } from '../pg/slot/create.ts';
+import { createSlot, currentSnapshot, type SlotWait } from '../pg/slot/create.ts';
 import { insertedWal } from '../pg/wal-position.ts';
 
 export interface HeldSnapshot extends AsyncDisposable {
@@ -35,18 +35,14 @@ const COVER_TIMEOUT_MS = 600_000;
 
 /**
  * Creates the slot and holds its snapshot on `holder`, a replication session that belongs to the result. Throws OTHER_SERVER when that
- * has reached another server than `control`: the publication would be on one, the slot on the other.
+ * has reached another server than the control session: the publication would be on one, the slot on the other; and what createSlot throws.
  */
-export async function holdSlotSnapshot(
-  holder: Session,
-  slot: string,
-  control: Session,
-  waitMs: number,
-): Promise<SlotSnapshot> {
+export async function holdSlotSnapshot(holder: Session, slot: string, wait: SlotWait): Promise<SlotSnapshot> {
+  const { control } = wait;
   const server = await readServerFacts(holder);
   const here = await readServerFacts(control);
   if (relationOf(server, here) !== 'same') throw otherServer('source', here, server);
-  const created = await createSlot(holder, slot, control, waitMs);
+  const created = await createSlot(holder, slot, wait);
   await waitUntilCovered(control, created.snapshot);
   return {
     text: created.snapshotText,

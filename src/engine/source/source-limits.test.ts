@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { judgeSource, NO_PROTECTION, type SourceState } from './source-limits.ts';
 
 const GB = 1_000_000_000n;
-const QUIET: SourceState = { snapshotAge: 5n, slot: 'none', waiters: [] };
+const QUIET: SourceState = { snapshotAge: 5n, slot: 'none', waiters: [], longTransactions: [] };
 const slot = (
   retainedBytes: bigint,
   walStatus: string | null = 'reserved',
   safeBytes: bigint | null = null,
 ) => ({
   ...QUIET,
-  slot: { slot: 's', retainedBytes, walStatus, safeBytes },
+  slot: { slot: 's', retainedBytes, walStatus, safeBytes, invalidation: null },
 });
 const limits = { snapshotAge: 1000n, retainedWal: 10n * GB };
 
@@ -60,16 +60,40 @@ describe('what the copy costs the source', () => {
     expect(warnings(slot(2n * GB, 'extended'), NO_PROTECTION)).toEqual([
       'The source keeps 2.0 GB of WAL for slot s, more than its max_wal_size: watch its disk.',
     ]);
-    const soon = [expect.stringContaining('will soon drop it (max_slot_wal_keep_size)')];
-    expect(warnings(slot(2n * GB, 'unreserved'), NO_PROTECTION)).toEqual(soon);
-    expect(warnings(slot(8n * GB, 'reserved', 2n * GB), NO_PROTECTION)).toEqual(soon);
-    expect(warnings(slot(8n * GB, 'reserved', -1n), NO_PROTECTION)).toEqual(soon);
-    expect(warnings(slot(7n * GB, 'reserved', 3n * GB), NO_PROTECTION)).toEqual(['ok']);
+    expect(warnings(slot(2n * GB, 'unreserved', 0n), NO_PROTECTION)).toEqual([
+      expect.stringMatching(
+        /2\.0 GB of WAL for slot s, .* drops it at its next checkpoint\. Raise the limit now/,
+      ),
+    ]);
+    const soon = (left: string) => [
+      expect.stringContaining(`will drop it after ${left} more (max_slot_wal_keep_size)`),
+    ];
+    expect(warnings(slot(8n * GB, 'reserved', (19n * GB) / 10n), NO_PROTECTION)).toEqual(soon('1.9 GB'));
+    expect(warnings(slot(8n * GB, 'reserved', 2n * GB), NO_PROTECTION)).toEqual(['ok']);
+    expect(warnings(slot(8n * GB, 'reserved', -1n), NO_PROTECTION)).toEqual(soon('0.000 GB'));
+    // A small limit: 1 GB is early, but what is half of it is not.
+    expect(warnings(slot((3n * GB) / 2n, 'reserved', GB - 1n), NO_PROTECTION)).toEqual(soon('1.0 GB'));
+    expect(warnings(slot(GB / 10n, 'reserved', GB / 10n), NO_PROTECTION)).toEqual(['ok']);
+  });
+
+  it('is warned of for each transaction that is open for long, with what it keeps', () => {
+    const longTransactions = [
+      { who: 'backend 1 (user u)', seconds: 400, writes: true },
+      { who: 'backend 2 (user u)', seconds: 90, writes: false },
+    ];
+    expect(warnings({ ...slot(2n * GB), longTransactions }, NO_PROTECTION)).toEqual([
+      expect.stringMatching(/open for 6 min: backend 1 .* keeps all WAL since it began, now 2\.0 GB/),
+      expect.stringMatching(/open for 90 s: backend 2 .* VACUUM cannot remove/),
+    ]);
   });
 
   it('ends the copy without any limit when the slot is lost: the copy would be in vain', () => {
     const lost = judgeSource(slot(GB, 'lost'), NO_PROTECTION);
     expect(lost).toMatchObject({ kind: 'abort', over: { kind: 'slot-lost' } });
+    const given = { ...slot(GB).slot, invalidation: 'idle_timeout' };
+    expect(judgeSource({ ...QUIET, slot: given }, NO_PROTECTION)).toMatchObject({
+      over: { state: 'invalidated by the server (idle_timeout)' },
+    });
     expect(judgeSource({ ...QUIET, slot: 'gone' }, NO_PROTECTION)).toMatchObject({ over: { state: 'gone' } });
   });
 

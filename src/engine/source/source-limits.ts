@@ -2,7 +2,7 @@
  * What a full copy may cost the source, and when that is too much. While the snapshot is held, VACUUM cannot remove what was deleted
  * since; while the slot stands, WAL cannot be removed. Pure: source-watch.ts asks the source.
  */
-import type { SlotRow } from '../pg/slot/health.ts';
+import { lossOf, type SlotRow } from '../pg/slot/health.ts';
 
 /** Null: no limit. */
 export interface SourceLimits {
@@ -20,12 +20,26 @@ export interface LockWaiter {
   readonly table: string;
 }
 
+/** A transaction of the source, running or prepared, that has been open for long. */
+export interface LongTransaction {
+  /** `backend 12 (user …)`, never its statements. */
+  readonly who: string;
+  readonly seconds: number;
+  /** It has written: what it wrote, and all WAL since, is kept for our slot until it ends. */
+  readonly writes: boolean;
+}
+
 export interface SourceState {
   /** Of the oldest session of ours that sees by the snapshot; null when there is none. */
   readonly snapshotAge: bigint | null;
   /** `none`: the migration has none; `gone`: it should be there and is not. */
-  readonly slot: Pick<SlotRow, 'slot' | 'walStatus' | 'retainedBytes' | 'safeBytes'> | 'none' | 'gone';
+  readonly slot:
+    | Pick<SlotRow, 'slot' | 'walStatus' | 'retainedBytes' | 'safeBytes' | 'invalidation'>
+    | 'none'
+    | 'gone';
   readonly waiters: readonly LockWaiter[];
+  /** Empty where they are not asked for. */
+  readonly longTransactions: readonly LongTransaction[];
 }
 
 /** Why the copy must end. */
@@ -53,6 +67,7 @@ export function judgeSource(state: SourceState, limits: SourceLimits): SourceVer
     ...ageWarnings(state, limits),
     ...slotWarnings(state, limits),
     ...state.waiters.map(waiterWarning),
+    ...state.longTransactions.map((one) => longWarning(one, state)),
   ];
   return warnings.length === 0 ? { kind: 'ok' } : { kind: 'warn', warnings };
 }
@@ -61,7 +76,8 @@ export function judgeSource(state: SourceState, limits: SourceLimits): SourceVer
 function overrun({ slot, snapshotAge }: SourceState, limits: SourceLimits): Overrun | null {
   if (slot === 'gone') return { kind: 'slot-lost', state: 'gone' };
   if (slot !== 'none') {
-    if (slot.walStatus === 'lost') return { kind: 'slot-lost', state: 'lost (its WAL was removed)' };
+    const loss = lossOf(slot);
+    if (loss !== null) return { kind: 'slot-lost', state: loss };
     if (limits.retainedWal !== null && slot.retainedBytes > limits.retainedWal)
       return { kind: 'retained-wal', bytes: slot.retainedBytes, limit: limits.retainedWal };
   }
@@ -97,14 +113,45 @@ function slotWarnings({ slot }: SourceState, { retainedWal: limit }: SourceLimit
     });
   if (walStatus === 'extended')
     warnings.push({ key: 'extended', message: `${keeps}, more than its max_wal_size: watch its disk.` });
-  const isNearEnd =
-    safeBytes !== null && (safeBytes <= 0n || isNear(retainedBytes, retainedBytes + safeBytes));
-  if (walStatus === 'unreserved' || isNearEnd)
+  const raise =
+    'on the source: ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf(); else the migration must begin anew';
+  if (walStatus === 'unreserved')
     warnings.push({
       key: 'unreserved',
-      message: `${keeps} and will soon drop it (max_slot_wal_keep_size): raise that limit, or the migration must begin anew.`,
+      message: `${keeps}, which is over its max_slot_wal_keep_size, and drops it at its next checkpoint. Raise the limit now, ${raise}.`,
+    });
+  else if (safeBytes !== null && isShort(safeBytes, retainedBytes))
+    warnings.push({
+      key: 'short',
+      message: `${keeps} and will drop it after ${gigabytes(safeBytes > 0n ? safeBytes : 0n)} more (max_slot_wal_keep_size). Raise that limit, ${raise}.`,
     });
   return warnings;
+}
+
+const SHORT = 1_000_000_000n;
+
+/** A fifth of the server's limit is left, or 1 GB where the limit is small; half of it is never short. */
+function isShort(safe: bigint, retained: bigint): boolean {
+  const limit = retained + safe;
+  const least = limit / 5n;
+  const half = limit / 2n;
+  const absolute = SHORT < half ? SHORT : half;
+  return safe < (absolute > least ? absolute : least);
+}
+
+function longWarning({ who, seconds, writes }: LongTransaction, { slot }: SourceState): SourceWarning {
+  const kept = typeof slot === 'string' ? '' : `, now ${gigabytes(slot.retainedBytes)}`;
+  const cost = writes
+    ? `until it ends, the source keeps all WAL since it began${kept}, and its changes do not come`
+    : 'until it ends, VACUUM cannot remove on the source what was deleted since it began';
+  return {
+    key: `long ${who}`,
+    message: `A transaction of the source has been open for ${duration(seconds)}: ${who}. ${cost[0]?.toUpperCase()}${cost.slice(1)}.`,
+  };
+}
+
+function duration(seconds: number): string {
+  return seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
 }
 
 function waiterWarning({ pid, table }: LockWaiter): SourceWarning {

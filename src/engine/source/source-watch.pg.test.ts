@@ -52,8 +52,11 @@ describe.each(MAJORS)('on PostgreSQL %i the watch', (major) => {
     await using db = await freshDatabase(major);
     const slot = `s_${db.name}`;
     const read = () => readSourceState(db.session, { taskId: db.name, limits: LIMITS, slot });
-    expect(await read()).toEqual({ snapshotAge: null, slot: 'gone', waiters: [] });
-    const held = await holdSlotSnapshot(await as(db, 'holder', true), slot, db.session, 10_000);
+    expect(await read()).toEqual({ snapshotAge: null, slot: 'gone', waiters: [], longTransactions: [] });
+    const held = await holdSlotSnapshot(await as(db, 'holder', true), slot, {
+      control: db.session,
+      waitMs: 10_000,
+    });
     await using worker = await as(db, 'copy');
     await importSnapshot(worker, held);
     await spendXids(db, 50);
@@ -70,6 +73,41 @@ describe.each(MAJORS)('on PostgreSQL %i the watch', (major) => {
     expect(kept(after)).toBeGreaterThan(kept(before) + 3_000_000n);
     await worker.end();
     await expect.poll(async () => (await read()).snapshotAge).toBeNull();
+  });
+
+  it('sees transactions that are open for long, those that write and those that only read, and none of ours', async () => {
+    await using db = await freshDatabase(major);
+    await db.session.query('CREATE TABLE t (id int)');
+    const begin = async (role: string, sql: string) => {
+      const session = await as(db, role);
+      await session.query(
+        `SET application_name = ${role === 'copy' ? `'opendts:x:copy'` : `'app_${db.name}'`}`,
+      );
+      await session.query(`BEGIN ISOLATION LEVEL REPEATABLE READ; ${sql}`);
+      return session;
+    };
+    await using writer = await begin('a', 'INSERT INTO public.t VALUES (1)');
+    await using reader = await begin('b', 'SELECT FROM public.t');
+    await using ours = await begin('copy', 'SELECT FROM public.t');
+    const read = async (longSeconds: number) =>
+      (
+        await readSourceState(db.session, { taskId: db.name, limits: LIMITS, slot: null, longSeconds })
+      ).longTransactions.filter(({ who }) => who.includes(db.name) || who.includes(`backend ${ours.pid} `));
+    expect(await read(60)).toEqual([]);
+    await sleep(1_100);
+    const found = await read(1);
+    expect(found).toHaveLength(2);
+    expect(found).toContainEqual({
+      who: expect.stringContaining(`backend ${writer.pid} (user postgres, application app_`),
+      seconds: expect.any(Number),
+      writes: true,
+    });
+    expect(found).toContainEqual({
+      who: expect.stringContaining(`backend ${reader.pid} `),
+      seconds: expect.any(Number),
+      writes: false,
+    });
+    await ours.query('ROLLBACK');
   });
 
   it('sees who waits behind a copy, and nobody else', async () => {
@@ -97,6 +135,7 @@ describe.each(MAJORS)('on PostgreSQL %i the watch', (major) => {
       snapshotAge: null,
       slot: 'none',
       waiters: [{ pid: String(alter.pid), table: 'public.t' }],
+      longTransactions: [],
     });
     await worker.query('COMMIT');
     await other.query('COMMIT');

@@ -1,5 +1,5 @@
 /**
- * Asks the source now and then, while a copy runs, what the copy costs it. A watch that fails or gets no answer changes nothing: it
+ * Asks the source now and then, while a migration runs, what it costs there. A watch that fails or gets no answer changes nothing: it
  * tries again later, on a new session, and neither the copy nor the process waits for it.
  */
 import { displayName } from '../change/relation.ts';
@@ -8,6 +8,7 @@ import type { Session } from '../pg/session.ts';
 import {
   judgeSource,
   type LockWaiter,
+  type LongTransaction,
   type Overrun,
   type SourceLimits,
   type SourceState,
@@ -21,9 +22,13 @@ export interface SourceWatch {
   readonly slot: string | null;
   /** A session of the watch's own; must not try for ever. */
   readonly open: () => Promise<Session>;
+  /** Transactions open for longer are warned of; none: they are not looked at. */
+  readonly longSeconds?: number;
+  /** When what was told was last so, for watches that must not say the same twice. */
+  readonly told?: Map<string, number>;
   /** What was found, each time. */
   readonly onState?: (state: SourceState) => void;
-  /** Each warning once. */
+  /** Each warning once, and again when it comes back after a while. */
   readonly onWarning: (message: string) => void;
   /** The last call. The session may still be used until the result resolves. */
   readonly onOverrun: (over: Overrun, session: Session) => Promise<void>;
@@ -38,6 +43,7 @@ const ANSWER_MS = 15_000;
 /** After failures the watch asks less often, up to so many intervals apart. */
 const SLOWEST = 16;
 const FAILURES_TO_TELL = 3;
+const AGAIN_MS = 10 * 60_000;
 
 /** Runs until it is disposed of. */
 export function watchSource(watch: SourceWatch): Disposable {
@@ -47,7 +53,7 @@ export function watchSource(watch: SourceWatch): Disposable {
 
 class Watch {
   private readonly watch: SourceWatch;
-  private readonly told = new Set<string>();
+  private readonly told: Map<string, number>;
   private session: Session | null = null;
   private timer: NodeJS.Timeout;
   private failures = 0;
@@ -55,6 +61,7 @@ class Watch {
 
   constructor(watch: SourceWatch) {
     this.watch = watch;
+    this.told = watch.told ?? new Map();
     this.timer = this.schedule();
   }
 
@@ -117,22 +124,53 @@ class Watch {
   }
 
   private tell(key: string, message: string): void {
-    if (this.told.has(key)) return;
-    this.told.add(key);
-    this.watch.onWarning(message);
+    const last = this.told.get(key) ?? -Infinity;
+    const now = performance.now();
+    this.told.set(key, now);
+    if (now - last > AGAIN_MS) this.watch.onWarning(message);
   }
 }
 
 /** Reads only what there is a limit for, and who waits. */
 export async function readSourceState(
   session: Session,
-  { taskId, limits, slot }: Pick<SourceWatch, 'taskId' | 'limits' | 'slot'>,
+  { taskId, limits, slot, longSeconds }: Pick<SourceWatch, 'taskId' | 'limits' | 'slot' | 'longSeconds'>,
 ): Promise<SourceState> {
   return {
     snapshotAge: limits.snapshotAge === null ? null : await readSnapshotAge(session, taskId),
     slot: slot === null ? 'none' : ((await readSlot(session, slot)) ?? 'gone'),
     waiters: await readWaiters(session, taskId),
+    longTransactions: longSeconds === undefined ? [] : await readLongTransactions(session, longSeconds),
   };
+}
+
+/**
+ * Of all databases: those that have written keep the slot's WAL, wherever they did. Our own are left out. Without pg_read_all_stats only
+ * those of our account are seen, and the prepared ones.
+ */
+async function readLongTransactions(session: Session, seconds: number): Promise<LongTransaction[]> {
+  const rows = await session.query(
+    `SELECT 'backend ' || a.pid || ' (user ' || coalesce(a.usename, '?') || ', application ' ||
+            coalesce(nullif(a.application_name, ''), 'unknown') || ', database ' || coalesce(a.datname, '?') || ')' AS who,
+            extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.int8 AS seconds,
+            (a.backend_xid IS NOT NULL)::pg_catalog.text AS writes
+       FROM pg_catalog.pg_stat_activity a
+      WHERE a.backend_type = 'client backend' AND a.application_name NOT LIKE 'opendts:%'
+        AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL)
+        AND a.xact_start < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1::pg_catalog.float8)
+     UNION ALL
+     SELECT 'prepared transaction ' || pg_catalog.quote_literal(p.gid) || ' (user ' || p.owner || ', database ' || p.database || ')',
+            extract(epoch FROM pg_catalog.clock_timestamp() - p.prepared)::pg_catalog.int8, 'true'
+       FROM pg_catalog.pg_prepared_xacts p
+      WHERE p.prepared < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1::pg_catalog.float8)
+      ORDER BY 2 DESC LIMIT 10`,
+    [String(seconds)],
+  );
+  return rows.map(({ who, seconds: age, writes }) => ({
+    who: who ?? '',
+    seconds: Number(age),
+    writes: writes === 'true',
+  }));
 }
 
 /** Workers keep the snapshot alive even when its holder is gone. */

@@ -39,14 +39,11 @@ const IDLE_LIMIT = '5min';
 
 interface LaneState {
   readonly recorded: Lsn;
-  readonly timeline: number;
   readonly writes: bigint;
   readonly stopped: readonly StoppedTable[];
 }
 
 export class Lane implements AsyncDisposable {
-  /** Timeline of the source on which the recorded position lies. */
-  readonly timeline: number;
   private readonly session: Session;
   private readonly pipeline: Pipeline;
   private readonly options: LaneOptions;
@@ -62,7 +59,6 @@ export class Lane implements AsyncDisposable {
     this.options = options;
     this.positions = new Positions(state.recorded, state.stopped);
     this.writes = state.writes;
-    this.timeline = state.timeline;
     this.pipeline = new Pipeline(session);
   }
 
@@ -72,7 +68,7 @@ export class Lane implements AsyncDisposable {
       await session.query(`SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'`);
       await silenceTriggers(session);
       const [row] = await session.query(
-        'SELECT end_lsn, timeline, fence, writes FROM _opendts.lane WHERE task_id = $1 AND lane = $2',
+        'SELECT end_lsn, fence, writes FROM _opendts.lane WHERE task_id = $1 AND lane = $2',
         [options.taskId, String(options.lane)],
       );
       if (!row || row.fence !== String(options.fence)) {
@@ -80,7 +76,6 @@ export class Lane implements AsyncDisposable {
       }
       return new Lane(session, options, {
         recorded: parseLsn(row.end_lsn ?? ''),
-        timeline: Number(row.timeline),
         writes: BigInt(row.writes ?? '0'),
         stopped: await readStoppedTables(session, options.taskId),
       });

@@ -224,6 +224,14 @@ export async function recordSlot(
   });
 }
 
+export async function isSlotRecorded(session: Session, taskId: string): Promise<boolean> {
+  const { yes } = await session.one(
+    'SELECT (slot_lsn IS NOT NULL)::text AS yes FROM _opendts.task WHERE task_id = $1',
+    [taskId],
+  );
+  return yes === 'true';
+}
+
 /** How far the stream has been applied: the slot's start before its first commit. */
 export async function recordedEnd(session: Session, taskId: string): Promise<Lsn> {
   const { end } = await session.one(

@@ -7,6 +7,7 @@ import { applicationName, sourceNames } from '../../engine/source/source-names.t
 import { dropBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
 import { readSourceChanges, readTasks, type TaskRow } from '../../engine/target/task-row.ts';
 import { Ends } from './ends.ts';
+import { releaseFormerPrimaries, slotsLeftBehind } from './former-primaries.ts';
 
 export interface CleanupRequest {
   readonly source: ConnInfo;
@@ -19,7 +20,8 @@ export async function cleanup(request: CleanupRequest): Promise<readonly string[
   await using ends = new Ends(request.source, request.target);
   const [source, target] = [await ends.source(), await ends.target()];
   if (!(await hasBookkeeping(target))) return [];
-  const { systemIdentifier, database } = await identify(source);
+  const reached = await identify(source);
+  const { systemIdentifier, database } = reached;
   const tasks = await readTasks(target);
   const others = tasks.filter(
     (task) => task.sourceSystem !== systemIdentifier || task.sourceDatabase !== database,
@@ -31,7 +33,10 @@ export async function cleanup(request: CleanupRequest): Promise<readonly string[
     });
   }
   const removed: string[] = [];
+  const behind = reached.isStandby ? [] : await slotsLeftBehind(source, tasks);
   for (const task of tasks) removed.push(...(await release(ends, task, request.dryRun)));
+  const hosts = { info: request.source, reached };
+  removed.push(...(await releaseFormerPrimaries(hosts, behind, request.dryRun)));
   if (!request.dryRun) await dropBookkeeping(target);
   removed.push('schema _opendts on the target');
   return removed;

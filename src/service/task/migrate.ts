@@ -24,6 +24,7 @@ import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/th
 import { readAccounts } from '../../engine/target/account.ts';
 import { readStoppedTables, retryStoppedTables } from '../../engine/target/stopped-tables.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/task-row.ts';
+import { patiently } from './copy/copy-pass.ts';
 import { copyTables, createSlotAndHold } from './copy/copy-stage.ts';
 import { Ends } from './ends.ts';
 import { setSequences, summarize } from './finish-stage.ts';
@@ -157,7 +158,7 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   await retryStoppedTables(target, run.taskId);
   enter(run, 'catch-up', 'following changes of the source');
   book.all('streaming');
-  const together = await openTogether(run);
+  const together = await patiently(run, () => openTogether(run));
   let turns = 0;
   // Reading the model of a large source takes seconds: again only where tables may have come in.
   const planNow = () => (turns++ === 0 ? Promise.resolve(plan) : planFor(run));
@@ -176,7 +177,7 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   for (;;) {
     if ((await stream(() => rest.reconciled)) === 'stopped') return 'stopped';
     await completeSchema(run, rest, rest.turn > 1 ? await planFor(run) : plan);
-    goal ??= await goalOf(run, request.until);
+    goal ??= await patiently(run, () => goalOf(run, request.until));
     enter(run, 'stream', 'all tables are in step; changes are applied as they come');
     const { turn } = rest;
     const wanted = goal;

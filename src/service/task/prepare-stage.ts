@@ -75,6 +75,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     );
   }
   const task = await takeOver(target, taskId);
+  // What a former owner began on the source under his fence, before it was raised, must be over before we begin there.
+  await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
   const selected = asRecorded(found.all, await readTaskTables(target, taskId));
   const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');
@@ -93,6 +95,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     targetOf: targetNames(selected, request.rename),
     wholeDatabase: request.tables.length === 0,
     warnings: [],
+    told: new Map(),
     notMigrated: [],
     firesNothing: await silenceTriggers(probe),
   };

@@ -4,6 +4,7 @@ import type {
   MigrationProgress,
   MigrationSummary,
   Phase,
+  SlotProgress,
   TableStage,
 } from '../../contract/progress.ts';
 import { displayName } from '../../engine/change/relation.ts';
@@ -26,6 +27,7 @@ export class ProgressBook {
   copyMs = 0;
   streamMs = 0;
   lagBytes: bigint | null = null;
+  slot: SlotProgress | null = null;
   /** Tables that stand still while the others go on. */
   stopped: readonly StoppedTable[] = [];
   private changes = 0n;
@@ -184,6 +186,7 @@ export class ProgressBook {
       transactionsApplied: this.transactions,
       lagBytes: this.lagBytes,
       lagSeconds: this.lagSeconds,
+      slot: this.slot,
       elapsedMs: this.elapsedMs,
     };
   }

@@ -8,6 +8,7 @@ import { openChangeReader } from '../../engine/source/change-reader.ts';
 import { nextXid } from '../../engine/source/snapshot-holder.ts';
 import { Lane } from '../../engine/target/lane.ts';
 import { recordedEnd } from '../../engine/target/task-row.ts';
+import { recordedHistory } from '../../engine/target/recorded-history.ts';
 import { Copies } from './copy/copies.ts';
 import { readBooks, type CopiedTable } from './copy/copy-books.ts';
 import { patiently } from './copy/copy-pass.ts';
@@ -18,6 +19,8 @@ import { startMonitor } from './stream/monitor.ts';
 import { NewTables } from './stream/new-tables.ts';
 import { readShapes } from './stream/shapes.ts';
 import { Turns } from './stream/turns.ts';
+import { watchSlot } from './slot-watch.ts';
+import { recordFailover } from './source-history.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
 const PATIENCE_MS = 10 * 60_000;
@@ -60,6 +63,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
       if (isChanged || newTables.isBehind) void newTables.look();
     },
   });
+  using _ = watchSlot(run);
   // A source that has vanished without a word would keep its control session waiting, and us with it.
   const abandon = () => ends.abandon('source');
   hooks.signal.addEventListener('abort', abandon, { once: true });
@@ -90,15 +94,15 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
             names: new Map(run.followed.map((table) => [table.oid, table])),
           };
         },
-        openReader: async ({ positions, timeline }) =>
+        openReader: async ({ positions }) =>
           openChangeReader({
             control: await ends.source(),
             openReplication: () => ends.openReplication('stream'),
             names: run.names,
             from: positions.start,
             safe: positions.safe,
-            recorded: positions.recorded,
-            timeline,
+            recorded: await recordedHistory(await ends.target(), run.taskId),
+            onTimeline: (timeline) => recordFailover(run, timeline),
             signal: hooks.signal,
           }),
         onDurable: (durable) => {

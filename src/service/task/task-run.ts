@@ -36,6 +36,8 @@ export interface MigrationRequest {
   readonly silentMs?: number;
   /** How long the copy tries again where a server cannot be reached; by default as long as a restart may take. */
   readonly patienceMs?: number;
+  /** How long the creation of the slot may wait for open transactions of the source; 60 s by default. */
+  readonly slotWaitMs?: number;
   readonly until: Until;
   /** Of the full copy; none: as fast as the servers go. */
   readonly limits?: CopyLimits;
@@ -79,6 +81,8 @@ export interface TaskRun {
   targetOf: (table: QualifiedName) => QualifiedName;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
+  /** What of the source was warned of, and when it was last so. */
+  readonly told: Map<string, number>;
   readonly notMigrated: string[];
   /** Whether the target account keeps foreign keys and triggers silent while we apply (I8). */
   readonly firesNothing: boolean;

@@ -4,6 +4,7 @@ import { displayName } from '../../engine/change/relation.ts';
 import { describeEndpoint } from '../../engine/pg/conninfo/conninfo.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
+import { slotFate } from '../../engine/pg/slot/health.ts';
 import type { CliCommand } from './context.ts';
 import { document } from './json.ts';
 import { count, many, size } from './quantities.ts';
@@ -21,6 +22,12 @@ interface Inspection {
     readonly name: string;
     readonly active: boolean;
     readonly retainedBytes: bigint | null;
+    /** `reserved`, `extended`, `unreserved` or `lost` (13+). */
+    readonly walStatus: string | null;
+    /** Why the server has given it up (16+). */
+    readonly invalidation: string | null;
+    /** Since when nobody reads it (17+). */
+    readonly inactiveSince: string | null;
   }[];
   readonly publications: readonly string[];
 }
@@ -62,7 +69,7 @@ export const inspectCommand: CliCommand = {
 async function inspect(session: Session, endpoint: string): Promise<Inspection> {
   const tables = await readTables(session);
   const slots = await session.query(
-    `SELECT s.slot_name AS name, s.active::pg_catalog.text AS active,
+    `SELECT s.slot_name AS name, s.active::pg_catalog.text AS active, ${slotFate(session.version)},
             CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
                  ELSE pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn) END AS retained
        FROM pg_catalog.pg_replication_slots s
@@ -77,10 +84,13 @@ async function inspect(session: Session, endpoint: string): Promise<Inspection> 
     server: serverVersion(session.version),
     bytes: await databaseSize(session),
     tables: tables.map(inspectedTable),
-    slots: slots.map(({ name, active, retained }) => ({
+    slots: slots.map(({ name, active, retained, wal_status, invalidation, inactive_since }) => ({
       name: name ?? '',
       active: active === 'true',
       retainedBytes: retained == null ? null : BigInt(retained),
+      walStatus: wal_status ?? null,
+      invalidation: invalidation ?? null,
+      inactiveSince: inactive_since ?? null,
     })),
     publications: publications.map(({ name }) => name ?? ''),
   };
@@ -115,10 +125,18 @@ function inspectionLines(inspection: Inspection): string[] {
   return [
     `${server}   ${printable(endpoint)}   ${size(bytes)}   ${many(tables.length, 'table')}`,
     ...(tables.length > 0 ? table(['table', 'kind', 'rows', 'size', 'key'], rows, ['rows', 'size']) : []),
-    ...slots.map(
-      ({ name, active, retainedBytes }) =>
-        `slot ${name}: ${active ? 'in use' : 'not in use'}, keeps ${retainedBytes === null ? 'unknown' : size(retainedBytes)} of log`,
-    ),
+    ...slots.map(slotText),
     ...publications.map((name) => `publication ${printable(name)}`),
   ];
+}
+
+function slotText(slot: Inspection['slots'][number]): string {
+  const { name, active, retainedBytes, walStatus, invalidation, inactiveSince } = slot;
+  const unused = inactiveSince === null ? 'not in use' : `not in use since ${inactiveSince}`;
+  return [
+    `slot ${name}: ${active ? 'in use' : unused}`,
+    `keeps ${retainedBytes === null ? 'unknown' : size(retainedBytes)} of log`,
+    ...(walStatus === null || walStatus === 'reserved' ? [] : [walStatus]),
+    ...(invalidation === null ? [] : [`given up by the server (${invalidation})`]),
+  ].join(', ');
 }

@@ -30,6 +30,7 @@ import {
   type Task,
   type TaskFlags,
 } from './task-options.ts';
+import { withSlotWait } from './slot-wait-option.ts';
 import { withWalBudget } from './wal-budget-options.ts';
 
 interface MigrateFlags extends TaskFlags {
@@ -47,7 +48,8 @@ export const migrateCommand: CliCommand = {
     withJson(
       withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
     );
-    return withWalBudget(withChunks(withProtection(withLimits(withConflict(withRename(command))))))
+    withChunks(withProtection(withLimits(withConflict(withRename(command)))));
+    return withSlotWait(withWalBudget(command))
       .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
       .option(
         '--until <point>',

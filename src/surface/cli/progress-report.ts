@@ -101,6 +101,9 @@ export function progressWords(progress: MigrationProgress, rates: Rates): Words 
     changes_per_s: Math.round(rates.changes),
     lag_bytes: lagBytes,
     lag_s: lagSeconds,
+    slot_retained_bytes: progress.slot?.retainedBytes ?? null,
+    slot_wal_status: progress.slot?.walStatus ?? null,
+    slot_safe_bytes: progress.slot?.safeBytes ?? null,
     elapsed_ms: Math.round(progress.elapsedMs),
   };
 }

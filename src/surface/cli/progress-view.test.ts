@@ -29,6 +29,7 @@ function progress(change: Partial<MigrationProgress> = {}): MigrationProgress {
     transactionsApplied: 0n,
     lagBytes: null,
     lagSeconds: null,
+    slot: null,
     elapsedMs: 0,
     ...change,
   };
@@ -190,6 +191,24 @@ describe('speeds', () => {
 
   it('are zero at the first look', () => {
     expect(rateMeter()(progress({ elapsedMs: 0, rowsCopied: 5n }))).toEqual(still);
+  });
+});
+
+describe('what the source keeps for the slot', () => {
+  const slot = { retainedBytes: 2n * GB, walStatus: 'extended', safeBytes: 3n * GB };
+
+  it('has a line of its own in the view, and words in the lines', () => {
+    const view = (now: typeof slot | { retainedBytes: bigint; walStatus: null; safeBytes: null }) =>
+      progressView(progress({ slot: now }), still, { columns: 120, rows: 10 });
+    expect(view(slot)).toContain(
+      'slot keeps 2.0 GB of log on the source   3.0 GB until it is dropped   extended',
+    );
+    expect(view({ retainedBytes: 5n, walStatus: null, safeBytes: null })).toContain(
+      'slot keeps 5 B of log on the source',
+    );
+    expect(wordLine(progressWords(progress({ slot }), still))).toContain(
+      ` slot_retained_bytes=${2n * GB} slot_wal_status=extended slot_safe_bytes=${3n * GB} `,
+    );
   });
 });
 

@@ -19,7 +19,7 @@ export function progressView(
   extent: Extent,
   paint: Paint = (_, text) => text,
 ): string[] {
-  const head = [phaseLine(progress), totalsLine(progress, rates), ''].map(plain);
+  const head = [phaseLine(progress), totalsLine(progress, rates), ...slotLine(progress), ''].map(plain);
   // One line stays for "and more", one for the cursor.
   const space = Math.max(0, extent.rows - head.length - 2);
   const builds = indexLines(progress).slice(0, space).map(plain);
@@ -65,6 +65,18 @@ function totalsLine(progress: MigrationProgress, rates: Rates): string {
       : []),
     ...(progress.lagBytes === null ? [] : [`lag ${lag(progress)}`]),
   ].join('   ');
+}
+
+/** What the source keeps for us, and how much more it may. */
+function slotLine({ slot }: MigrationProgress): string[] {
+  if (slot === null) return [];
+  const { retainedBytes, walStatus, safeBytes } = slot;
+  const parts = [
+    `slot keeps ${size(retainedBytes)} of log on the source`,
+    ...(safeBytes === null ? [] : [`${size(safeBytes > 0n ? safeBytes : 0n)} until it is dropped`]),
+    ...(walStatus === null || walStatus === 'reserved' ? [] : [walStatus]),
+  ];
+  return [parts.join('   ')];
 }
 
 /** What matters most first: a narrow terminal cuts the end. */

@@ -17,11 +17,12 @@ import type { CliContext } from './context.ts';
 import type { WalBudget } from '../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from './numbers.ts';
+import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
 import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
 
-export interface TaskFlags extends WalBudgetFlags {
+export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -62,6 +63,7 @@ export interface Task extends Ends {
   readonly protect: SourceLimits;
   readonly chunkBytes?: bigint;
   readonly walBudget: WalBudget;
+  readonly slotWaitMs: number;
 }
 
 export function withEnds(command: Command): Command {
@@ -222,6 +224,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     streamLimits: resolveStreamLimits(flags, file),
     protect: resolveProtection(flags, file),
     walBudget: resolveWalBudget(flags, file),
+    slotWaitMs: resolveSlotWait(flags, file),
     ...(chunk === undefined ? {} : { chunkBytes: BigInt(Math.max(1, Math.round(chunk * 1e6))) }),
   };
 }

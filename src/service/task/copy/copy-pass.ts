@@ -32,7 +32,8 @@ export async function patiently<T>(
       return await ask();
     } catch (thrown) {
       const passes =
-        thrown instanceof AppError && (thrown.code === 'CONNECTION_LOST' || thrown.code === 'CONNECT_FAILED');
+        thrown instanceof AppError &&
+        ['CONNECTION_LOST', 'CONNECT_FAILED', 'SOURCE_IS_STANDBY', 'SOURCE_FORMER'].includes(thrown.code);
       if (!passes || signal.aborted || performance.now() - started > patience) throw thrown;
       await sleep(backoffMs(attempt, { firstMs: 200, maxMs: 5_000 }), signal);
     }

@@ -2,21 +2,15 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
 import { endOfWal } from '../../../engine/pg/wal-position.ts';
-import { assertSlotUsable, readSlot } from '../../../engine/pg/slot/health.ts';
-import { dropSlot, ensurePublication, setReplicaIdentities } from '../../../engine/source/prepare.ts';
+import { ensurePublication, setReplicaIdentities } from '../../../engine/source/prepare.ts';
 import {
   holdFreshSnapshot,
   holdSlotSnapshot,
   nextXid,
   type HeldSnapshot,
 } from '../../../engine/source/snapshot-holder.ts';
-import {
-  holdFence,
-  recordedEnd,
-  recordSlot,
-  rememberSourceChange,
-  setPhase,
-} from '../../../engine/target/task-row.ts';
+import { holdFence, recordSlot, rememberSourceChange, setPhase } from '../../../engine/target/task-row.ts';
+import { followSource } from '../source-history.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import { Copies } from './copies.ts';
 import { isComplete, readBooks } from './copy-books.ts';
@@ -25,9 +19,9 @@ import { cutAll } from './copy-plan.ts';
 import { endForSource } from './guard-source.ts';
 import { areLargeObjectsCopied } from './large-objects.ts';
 import { readKeysOfBothEnds } from './range-units.ts';
+import { dropOrphanSlot, leaveNoSlot, slotWait } from './slot-creation.ts';
 import { watchBudget } from './wal-budget.ts';
 
-const SLOT_WAIT_MS = 60_000;
 const SNAPSHOT_ATTEMPTS = 10;
 
 /** P1 and P2. The result holds S1; it is recorded before anything is read under it. */
@@ -39,13 +33,12 @@ export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
   if (changed.length > 0)
     warn(run, `REPLICA IDENTITY FULL was set on tables without a key, until cleanup: ${changed.join(', ')}`);
   await ensurePublication(source, run.names.publication, run.followed);
-  // A slot of our name that no row speaks of is from a run that died before it could write it down.
-  await dropSlot(source, run.names.slot);
+  await dropOrphanSlot(run);
   const holder = await run.ends.openReplication('holder');
   try {
     // The control file would still name the old timeline for a while after a promotion.
     const { timeline } = await holder.one('IDENTIFY_SYSTEM');
-    const held = await holdSlotSnapshot(holder, run.names.slot, source, SLOT_WAIT_MS);
+    const held = await holdSlotSnapshot(holder, run.names.slot, slotWait(run, source));
     run.hooks.failpoints.pass('slot.after-create');
     const slot = { lsn: held.consistentPoint, snapshot: held.text, timeline: Number(timeline) };
     await recordSlot(target, run, slot);
@@ -53,6 +46,7 @@ export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
     return held;
   } catch (thrown) {
     await holder.end();
+    await leaveNoSlot(run);
     throw thrown;
   }
 }
@@ -74,7 +68,7 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
   using budget = watchBudget(run);
   try {
     while (!(await patiently(run, () => passCopy(run)))) {
-      held ??= await holdLater(run);
+      held ??= await patiently(run, () => holdLater(run));
       const later = held === first ? null : held;
       const end = await copyPass(run, {
         held,
@@ -119,9 +113,8 @@ async function holdLater(run: TaskRun): Promise<HeldSnapshot> {
   const { slot } = run.task;
   let hasStreamed = false;
   if (slot !== null) {
-    const recorded = await recordedEnd(await run.ends.target(), run.taskId);
     // What is copied now is of use only with the changes since.
-    assertSlotUsable(await readSlot(await run.ends.source(), run.names.slot), run.names.slot, recorded);
+    const recorded = await followSource(run);
     hasStreamed = recorded > slot.lsn;
   }
   const held = await holdFreshSnapshot(() => run.ends.openSource('holder'), {

@@ -1,7 +1,8 @@
 /** Spares the source while tables are copied: the copy ends, and lets go of what it holds there, where a limit of the task is passed. */
 import { AppError } from '../../../base/errors/app-error.ts';
 import { sleep } from '../../../base/runtime/sleep.ts';
-import { formatLsn } from '../../../engine/change/lsn.ts';
+import { LSN_ZERO } from '../../../engine/change/lsn.ts';
+import { slotLost } from '../../../engine/pg/slot/health.ts';
 import { endBackends } from '../../../engine/pg/identity.ts';
 import { dropSlot } from '../../../engine/source/prepare.ts';
 import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
@@ -12,7 +13,9 @@ import {
   type SourceState,
 } from '../../../engine/source/source-limits.ts';
 import { applicationName } from '../../../engine/source/source-names.ts';
+import { explainGoneSlot } from '../../../engine/source/timeline.ts';
 import { watchSource } from '../../../engine/source/source-watch.ts';
+import { LONG_TRANSACTION_S, showSlot } from '../slot-watch.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
 export interface SourceGuard extends Disposable {
@@ -36,8 +39,13 @@ export function guardSource(
     limits: run.request.protect ?? NO_PROTECTION,
     slot: run.task.slot === null ? null : run.names.slot,
     open: () => run.ends.openWatch(),
+    longSeconds: LONG_TRANSACTION_S,
     onWarning: (message) => warn(run, message),
-    onState: ({ slot }) => onSlot?.(slot),
+    told: run.told,
+    onState: ({ slot }) => {
+      showSlot(run.book, slot);
+      onSlot?.(slot);
+    },
     onOverrun: async (found, session) => {
       over = found;
       ended.abort(new Error('the copy ends for the sake of the source'));
@@ -63,6 +71,13 @@ export function guardSource(
   };
 }
 
+/** The changes since the slot was made are gone: nothing was streamed yet. */
+async function explainLoss({ task, ends, names }: TaskRun, state: string): Promise<AppError> {
+  const explain = async (timeline: number) => explainGoneSlot(await ends.source(), timeline);
+  const failover = state === 'gone' && task.slot ? await explain(task.slot.timeline).catch(() => '') : '';
+  return slotLost(names.slot, state, task.slot?.lsn ?? LSN_ZERO, failover);
+}
+
 const DROP_PATIENCE_MS = 30_000;
 const SLOWER_LOAD = 'raise the limit, copy faster (more --jobs, a higher throttle) or at a calmer time';
 
@@ -71,11 +86,7 @@ export async function endForSource(run: TaskRun, over: Overrun): Promise<AppErro
   const { slot } = run.names;
   switch (over.kind) {
     case 'slot-lost':
-      return new AppError('SLOT_LOST', {
-        slot,
-        state: over.state,
-        lsn: run.task.slot === null ? '0/0' : formatLsn(run.task.slot.lsn),
-      });
+      return explainLoss(run, over.state);
     case 'snapshot-age':
       return new AppError('SOURCE_PROTECTED', {
         limit: `the snapshot became ${over.age} transactions old, allowed are ${over.limit} (--max-snapshot-age)`,

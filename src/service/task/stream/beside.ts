@@ -23,6 +23,7 @@ import { endForSource } from '../copy/guard-source.ts';
 import { areLargeObjectsCopied, LARGE_OBJECTS } from '../copy/large-objects.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
 import { analyze, runPhases } from '../schema-stage.ts';
+import { followSource } from '../source-history.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import type { Turns } from './turns.ts';
 
@@ -134,7 +135,7 @@ async function holdWithStream(run: TaskRun, { intake, copies }: Together): Promi
         : null;
       if (held !== null) {
         copies.bindAll(held, firmOf(run.request));
-        return await flushed(run, held, copies);
+        return await ready(run, held, copies);
       }
     } finally {
       intake.open();
@@ -170,9 +171,11 @@ async function isReceivedSeen(run: TaskRun, intake: Intake): Promise<boolean> {
   }
 }
 
-/** The stream will have to get to its R: on an idle source what lies before that is flushed only when somebody asks. */
-async function flushed(run: TaskRun, held: HeldSnapshot, copies: Copies): Promise<HeldSnapshot> {
+/** The server it is held on must have in its history what was copied before; and the stream will have to get to its R. */
+async function ready(run: TaskRun, held: HeldSnapshot, copies: Copies): Promise<HeldSnapshot> {
   try {
+    await followSource(run);
+    // On an idle source what lies before R is flushed only when somebody asks.
     await endOfWal(await run.ends.source());
     return held;
   } catch (thrown) {

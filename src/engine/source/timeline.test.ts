@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { branchPoint } from './change-reader.ts';
+import { branchPoint } from './timeline.ts';
 
 const HISTORY = '1\t0/3000148\tno recovery target specified\n\n2\t0/5000060\tno recovery target specified\n';
 
