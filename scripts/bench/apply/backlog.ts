@@ -35,7 +35,7 @@ export interface Backlog {
 const summaryDocument = z.object({ data: z.object({ slot: z.string() }) });
 
 /** Never read: where the others start. */
-const FIRST_SLOT = 'bench_first';
+const firstSlot = (database: string) => `bench_first_${database}`;
 const template = (database: string) => `${database}_start`;
 
 /** Sets the migration up and follows it to the end of what is there. Returns the name of its slot, which is that of its publication too. */
@@ -64,7 +64,7 @@ export async function makeBacklog(
   const data = await load(pair, set);
   const slot = await setUp(bench, data);
   await using source = await openDatabase(pair.source, name);
-  await copySlot(pair, name, { from: slot, to: FIRST_SLOT });
+  await copySlot(pair, name, { from: slot, to: firstSlot(name) });
   await keepTemplate(pair, name);
   if (prepare !== '') await source.query(prepare);
   const started = performance.now();
@@ -98,7 +98,7 @@ export function resetTarget(pair: ClusterPair, database: string): Promise<void> 
 
 /** `name` stands where all began, whatever it was before. */
 export function resetSlot({ pair, data }: Backlog, name: string): Promise<void> {
-  return copySlot(pair, data.database, { from: FIRST_SLOT, to: name });
+  return copySlot(pair, data.database, { from: firstSlot(data.database), to: name });
 }
 
 /** A slot at the same position; whatever had its name is dropped. */
@@ -123,6 +123,6 @@ export async function dropSlot({ source }: ClusterPair, name: string): Promise<v
 
 /** Removes databases and slots, so that the next backlog's source keeps no WAL of this one. */
 export async function dropBacklog({ pair, data, slot }: Backlog): Promise<void> {
-  for (const name of [FIRST_SLOT, slot]) await dropSlot(pair, name);
+  for (const name of [firstSlot(data.database), slot]) await dropSlot(pair, name);
   await dropDatabases(pair, [data.database, template(data.database)]);
 }

@@ -3,19 +3,21 @@
  *
  *   Begin            told to the intake, for whoever takes a snapshot meanwhile (I2)
  *   change           skip it iff Begin.final_lsn < the position of its table (P10); is its unit's copy past it already (I1)? else into the window
- *   Commit           the window is complete: apply it when nothing more waits or it is large (P7)
+ *   Commit           the window is complete: hand it over when the target is free and nothing more waits, or it is large (P7)
  *   keepalive        nothing in flight: record the position, then report it (P9)
  */
-import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import { toAppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import type { Begin, Change, RowChange, Truncate } from '../change/change.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
-import { displayName, nameKey, type QualifiedName, type Relation } from '../change/relation.ts';
+import type { Relation } from '../change/relation.ts';
 import type { StreamItem } from '../source/change-reader.ts';
-import { emptyAccount, type Account } from '../target/account.ts';
-import { joinTable, type TargetTable } from '../target/target-table.ts';
+import type { Planned } from '../target/apply-sql.ts';
+import type { TargetTable } from '../target/target-table.ts';
 import { Window } from '../target/window.ts';
-import type { Durable, StreamEnd, StreamRun } from './stream-run.ts';
+import { FollowedTables } from './followed-tables.ts';
+import { HandOver } from './hand-over.ts';
+import type { StreamEnd, StreamRun } from './stream-run.ts';
 import { Unit } from './unit.ts';
 import { chunksNotInCopy, notInCopy, type TableCopy } from './visibility.ts';
 
@@ -25,19 +27,6 @@ const IDLE_RECORD_MS = 2_000;
 /** Well within the limit after which a lane's idle transaction is ended. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** A table that cannot go on. */
-export class TableFails extends Error {
-  override readonly name = 'TableFails';
-  readonly table: QualifiedName;
-  readonly error: AppError;
-
-  constructor(table: QualifiedName, error: AppError) {
-    super(error.message, { cause: error });
-    this.table = table;
-    this.error = error;
-  }
-}
-
 /** A transaction being received. `repeated`: applied in an earlier run, but perhaps not to tables that have stopped since. */
 interface Open {
   readonly begin: Begin;
@@ -46,18 +35,21 @@ interface Open {
 
 export class StreamLoop {
   private readonly spec: StreamRun;
+  readonly target = new HandOver();
   private window: Window;
-  private accounts = new Map<string, Account>();
   private transactions = 0;
   private open: Open | null = null;
   private pendingEnd: Lsn | null = null;
   private commitTime: bigint | null = null;
   private lastIdle = 0;
-  private readonly joined = new WeakMap<Relation, TargetTable>();
+  readonly tables: FollowedTables;
   newestFinalLsn: Lsn = LSN_ZERO;
+  /** Of the newest transaction that the target has been given something of. */
+  handedFinalLsn: Lsn = LSN_ZERO;
 
   constructor(spec: StreamRun) {
     this.spec = spec;
+    this.tables = new FollowedTables(spec);
     this.window = new Window(this.inOrder);
   }
 
@@ -67,20 +59,36 @@ export class StreamLoop {
   }
 
   async run(): Promise<StreamEnd> {
-    const { reader, signal, wantsRefresh } = this.spec;
+    const { reader, signal, intake, wantsRefresh } = this.spec;
     for (;;) {
       // First: whoever wants a refresh has something to add that the goal does not know of yet.
       if (this.isBetween && wantsRefresh()) return { kind: 'refresh' };
       const end = this.reached();
       if (end) return end;
-      const item = await reader.next(signal);
-      await this.take(item);
+      const item = reader.takeQueued();
+      if (item === null) {
+        await this.pause();
+        continue;
+      }
+      for (let opening = intake.opening; opening !== null; opening = intake.opening)
+        await this.waitFor(opening);
+      signal.throwIfAborted();
+      const waits = this.take(item);
+      if (waits !== null) await waits;
     }
+  }
+
+  /** Nothing more is here. What is complete goes to the target as soon as that is free. */
+  private async pause(): Promise<void> {
+    const { reader, signal } = this.spec;
+    if (this.open === null && this.pendingEnd !== null && !this.target.isBusy) return this.finish();
+    const ready = reader.ready(signal);
+    await (this.target.isBusy ? Promise.race([ready, this.target.settled()]) : ready);
   }
 
   /** No transaction is open, and nothing waits to be applied. */
   private get isBetween(): boolean {
-    return this.open === null && this.pendingEnd === null;
+    return this.open === null && this.pendingEnd === null && !this.target.isBusy;
   }
 
   private reached(): StreamEnd | null {
@@ -91,11 +99,9 @@ export class StreamLoop {
     return { kind: 'reached', lsn: lane.recorded };
   }
 
-  private async take(item: StreamItem): Promise<void> {
-    const { lane, intake, signal } = this.spec;
-    for (let opening = intake.opening; opening !== null; opening = intake.opening)
-      await this.waitFor(opening);
-    signal.throwIfAborted();
+  /** Null where nothing is to be waited for: most items are such, and a promise for each would cost more than taking it. */
+  private take(item: StreamItem): Promise<void> | null {
+    const { lane, intake } = this.spec;
     switch (item.kind) {
       case 'begin':
         intake.received(item.xid);
@@ -103,7 +109,7 @@ export class StreamLoop {
         this.newestFinalLsn = item.finalLsn;
         // A window folds or keeps order as a whole; it changes its way only between transactions.
         if (this.window.size === 0 && this.pendingEnd === null) this.window = new Window(this.inOrder);
-        return;
+        return null;
       case 'insert':
       case 'update':
       case 'delete':
@@ -112,46 +118,61 @@ export class StreamLoop {
       case 'commit': {
         const repeated = this.open?.repeated ?? false;
         this.open = null;
-        if (repeated && lane.positions.behind.length === 0) return;
+        if (repeated && lane.positions.behind.length === 0) return null;
         if (!repeated) {
           this.transactions++;
           this.commitTime = item.commitTime;
         }
         this.pendingEnd = item.endLsn;
-        return this.finishIfDue();
+        // More transactions join a window while it is small; in order, each is one of its own.
+        return this.inOrder || this.isFull() ? this.finish() : null;
       }
       case 'keepalive':
         return this.idle(item.walEnd);
       case 'relation':
       case 'other':
-        return;
+        return null;
     }
   }
 
-  private async takeChange(change: Change): Promise<void> {
+  private takeChange(change: Change): Promise<void> | null {
     const { open } = this;
     if (!open) throw toAppError(new Error('a change outside a transaction'));
-    if (change.kind === 'truncate') await this.takeTruncate(change, open);
-    else await this.takeRow(change, open);
+    const waits = change.kind === 'truncate' ? this.takeTruncate(change, open) : this.takeRow(change, open);
     // A transaction larger than a window goes into the open target transaction in parts.
-    if (this.isFull()) await this.applyWindow();
+    if (waits !== null) return waits.then(() => (this.isFull() ? this.applyPart() : undefined));
+    return this.isFull() ? this.applyPart() : null;
   }
 
-  private async takeRow(change: RowChange, open: Open): Promise<void> {
+  private takeRow(change: RowChange, open: Open): Promise<void> | null {
     const copy = this.admit(change.relation, open);
-    if (!copy) return;
-    let left = notInCopy(copy, change, open.begin);
+    if (!copy) return null;
+    const left = notInCopy(copy, change, open.begin);
+    if (left instanceof Unit) return this.takeLater(left, { copy, change, open });
+    this.add(change.relation, left);
+    return null;
+  }
+
+  private async takeLater(
+    unit: Unit,
+    { copy, change, open }: { copy: TableCopy; change: RowChange; open: Open },
+  ): Promise<void> {
+    let left: RowChange | Unit | null = unit;
     while (left instanceof Unit) {
       await this.waitFor(left.settled());
       left = notInCopy(copy, change, open.begin);
     }
-    const account = this.account(change.relation);
-    if (left === null) {
-      account.invisible++;
-      return;
+    this.add(change.relation, left);
+  }
+
+  /** What of a change is not in the copy. */
+  private add(relation: Relation, left: RowChange | null): void {
+    const account = this.tables.account(relation);
+    if (left === null) account.invisible++;
+    else {
+      this.window.add(this.tables.join(relation), left);
+      account[COUNTER[left.kind]]++;
     }
-    this.window.add(this.join(change.relation), left);
-    account[COUNTER[left.kind]]++;
   }
 
   private async takeTruncate(change: Truncate, open: Open): Promise<void> {
@@ -164,9 +185,10 @@ export class StreamLoop {
         await this.waitFor(chunks.settled());
         chunks = chunksNotInCopy(copy, open.begin);
       }
-      if (chunks.length === 0) this.account(relation).invisible++;
-      else if (copy.cut === null || chunks.length === copy.units.length) whole.push(this.join(relation));
-      else this.window.emptyRanges(this.join(relation), copy.cut, chunks);
+      if (chunks.length === 0) this.tables.account(relation).invisible++;
+      else if (copy.cut === null || chunks.length === copy.units.length)
+        whole.push(this.tables.join(relation));
+      else this.window.emptyRanges(this.tables.join(relation), copy.cut, chunks);
     }
     if (whole.length > 0) this.window.truncate(whole, change);
   }
@@ -179,7 +201,7 @@ export class StreamLoop {
     const paused = AbortSignal.any([signal, over.signal]);
     while (!paused.aborted) {
       await Promise.race([done, sleep(KEEP_ALIVE_MS, paused)]);
-      if (!paused.aborted) await lane.keepAlive();
+      if (!paused.aborted && !this.target.isBusy) await lane.keepAlive();
     }
     signal.throwIfAborted();
   }
@@ -190,11 +212,10 @@ export class StreamLoop {
    */
   private admit(relation: Relation, open: Open): TableCopy | null {
     const { lane, copies } = this.spec;
-    const name = this.nameOf(relation);
-    const copy = copies.get(nameKey(name));
-    const position = lane.positions.of(name);
+    const copy = copies.get(this.tables.key(relation));
+    const position = lane.positions.of(this.tables.name(relation));
     if (position === null) return null;
-    const account = this.account(relation);
+    const account = this.tables.account(relation);
     account.received++;
     if (open.begin.finalLsn < position) account.repeated++;
     else if (copy) return copy;
@@ -202,82 +223,59 @@ export class StreamLoop {
     return null;
   }
 
-  private join(relation: Relation): TargetTable {
-    const known = this.joined.get(relation);
-    if (known) return known;
-    const shape = this.spec.shapes.get(nameKey(this.nameOf(relation)));
-    if (!shape) throw toAppError(new Error(`no target table for ${displayName(relation)}`));
-    try {
-      const table = joinTable(relation, shape);
-      this.joined.set(relation, table);
-      return table;
-    } catch (thrown) {
-      throw thrown instanceof AppError ? new TableFails(this.nameOf(relation), thrown) : thrown;
-    }
-  }
-
-  /** What the task calls the table, whatever the source calls it by now. */
-  nameOf(relation: Relation): QualifiedName {
-    return this.spec.names.get(relation.oid) ?? relation;
-  }
-
-  private account(relation: Relation): Account {
-    const table = displayName(this.nameOf(relation));
-    const account = this.accounts.get(table) ?? emptyAccount();
-    this.accounts.set(table, account);
-    return account;
-  }
-
   private isFull(): boolean {
     const { size, bytes } = this.window;
     return size >= MAX_WINDOW_CHANGES || bytes >= MAX_WINDOW_BYTES || this.spec.throttle.isFull(size, bytes);
   }
 
-  private async applyWindow(): Promise<void> {
-    const { throttle, lane } = this.spec;
+  /** Takes out of the window what is to be applied. */
+  private async collect(): Promise<readonly Planned[]> {
+    const { throttle } = this.spec;
     const paid = throttle.paid();
     if (paid !== null) await this.waitFor(paid);
     throttle.spend(this.window.size, this.window.bytes);
     const { planned, counts } = this.window.drain();
-    for (const [table, { applied, folded }] of counts) {
-      const account = this.account(table.relation);
-      account.applied += applied;
-      account.folded += folded;
-    }
-    await lane.apply(planned, this.inOrder);
+    this.tables.tally(counts);
+    return planned;
   }
 
-  /** More transactions join the window while they are here already and it is small; in order, each is one of its own. */
-  private async finishIfDue(): Promise<void> {
-    if (this.inOrder || this.isFull()) return this.finish();
-    const next = this.spec.reader.takeQueued();
-    if (next === null) return this.finish();
-    // A keepalive behind the commit must not overtake it.
-    if (next.kind === 'keepalive') await this.finish();
-    return this.take(next);
+  private async hand(work: () => Promise<void>): Promise<void> {
+    const { inOrder, newestFinalLsn } = this;
+    await this.target.settled();
+    this.handedFinalLsn = newestFinalLsn;
+    await this.target.give(work);
+    if (inOrder) await this.target.settled();
+  }
+
+  private async applyPart(): Promise<void> {
+    const { inOrder } = this;
+    const planned = await this.collect();
+    await this.hand(() => this.spec.lane.apply(planned, inOrder));
   }
 
   private async finish(): Promise<void> {
     const { lane, reader, onDurable } = this.spec;
-    if (this.pendingEnd === null) return;
-    await this.applyWindow();
-    await lane.commit({ endLsn: this.pendingEnd, commits: this.transactions, accounts: this.accounts });
-    const durable: Durable = {
-      transactions: this.transactions,
-      accounts: this.accounts,
-      endLsn: lane.recorded,
-      commitTime: this.commitTime,
-    };
+    const { inOrder, pendingEnd: endLsn, commitTime, transactions } = this;
+    if (endLsn === null) return;
+    const planned = await this.collect();
+    const accounts = this.tables.takeAccounts();
     this.pendingEnd = null;
     this.transactions = 0;
-    this.accounts = new Map();
-    reader.confirm(lane.positions.safe);
-    onDurable(durable);
+    await this.hand(async () => {
+      await lane.apply(planned, inOrder);
+      await lane.commit({ endLsn, commits: transactions, accounts });
+      reader.confirm(lane.positions.safe);
+      onDurable({ transactions, accounts, endLsn: lane.recorded, commitTime });
+    });
   }
 
   /** Nothing is in flight: the position is recorded now and then, and at once where it is the one we wait for. */
   private async idle(walEnd: Lsn): Promise<void> {
     const { lane, reader, until, onDurable } = this.spec;
+    if (this.open !== null) return;
+    // A keepalive must not overtake the commit before it.
+    await this.finish();
+    await this.target.settled();
     const isBehind = lane.positions.behind.length > 0 && walEnd >= lane.recorded;
     if (!this.isBetween || (walEnd <= lane.recorded && !isBehind)) return;
     const goal = until();

@@ -12,7 +12,8 @@ import type { Lane } from '../target/lane.ts';
 import type { TargetShape } from '../target/target-table.ts';
 import type { Intake } from './intake.ts';
 import type { StreamThrottle } from './stream-throttle.ts';
-import { StreamLoop, TableFails } from './stream-loop.ts';
+import { TableFails } from './followed-tables.ts';
+import { StreamLoop } from './stream-loop.ts';
 import { NeedsRecopy, type TableCopy } from './visibility.ts';
 
 export type StreamEnd =
@@ -66,19 +67,25 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
   }, NUDGE_MS);
   try {
     return await loop.run();
-  } catch (thrown) {
+  } catch (failure) {
+    // What the target has been given comes first in the stream, and so does its failure.
+    const thrown = (await loop.target.end()) ?? failure;
     if (run.signal.aborted) return { kind: 'stopped' };
     if (thrown instanceof NeedsRecopy) return { kind: 'recopy', cause: thrown };
     const isRefusal = thrown instanceof RowCountDiffers || thrown instanceof ApplyRefused;
     if (isRefusal && !loop.inOrder && (thrown instanceof RowCountDiffers || thrown.isForData))
-      return { kind: 'replay', orderedUntil: loop.newestFinalLsn, cause: thrown };
+      return { kind: 'replay', orderedUntil: loop.handedFinalLsn, cause: thrown };
     const fails = isRefusal
-      ? new TableFails(loop.nameOf(thrown.planned.table.relation), explainApply(thrown))
+      ? new TableFails(loop.tables.name(thrown.planned.table.relation), explainApply(thrown))
       : thrown;
     if (!(fails instanceof TableFails)) return { kind: 'broken', cause: thrown };
+    // In order the table stops exactly before the transaction that it cannot take.
+    if (!isRefusal && !loop.inOrder)
+      return { kind: 'replay', orderedUntil: loop.newestFinalLsn, cause: thrown };
     return run.strict ? { kind: 'broken', cause: fails.error } : await stopTable(run, fails);
   } finally {
     clearInterval(nudge);
+    await loop.target.end();
     await run.lane.rollback().catch(() => {});
   }
 }

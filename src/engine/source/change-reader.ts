@@ -12,8 +12,10 @@ import { explainGoneSlot, followTimeline, type Recorded } from './timeline.ts';
 
 /** In commit order; what is read twice after a restart begins at a transaction's Begin. */
 export interface ChangeReader extends AsyncDisposable {
-  next(signal: AbortSignal): Promise<StreamItem>;
+  /** The next item if one is here already. */
   takeQueued(): StreamItem | null;
+  /** Resolves once something may be taken; throws when nothing more will come, or AbortError. */
+  ready(signal: AbortSignal): Promise<void>;
   /** Only what is durable in the target (P9). */
   confirm(lsn: Lsn): void;
   askForPosition(): void;

@@ -5,7 +5,8 @@ import { describeKey, describeTable, type Planned } from './apply-sql.ts';
 
 /** Errors travel into logs: the key may be named there, values may not. */
 function withoutValues(planned: Planned): Planned {
-  return { ...planned, values: [] };
+  const { copyData: _, ...rest } = planned;
+  return { ...rest, values: [] };
 }
 
 /** A statement that touched another number of rows than it carries (P11). */

@@ -7,7 +7,8 @@ import { nameKey, type Relation } from '../change/relation.ts';
 import { readTables } from '../pg/catalog/tables.ts';
 import { readUniqueKeys } from '../pg/catalog/unique-keys.ts';
 import { Pipeline } from '../pg/wire/pipeline.ts';
-import { arrayLiteral, deleteOne, describeKey, truncateAll, updateOne } from './apply-sql.ts';
+import { deleteOne, describeKey, truncateAll, updateOne } from './apply-sql.ts';
+import { arrayLiteral } from './set-sql.ts';
 import { joinTable, type TargetTable } from './target-table.ts';
 
 const NASTY = [

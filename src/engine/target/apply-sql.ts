@@ -1,6 +1,6 @@
 /**
- * The statements of the applier, pure: rows in, SQL and values out. Sets go as one array per column (`unnest`), ordered changes one
- * row a statement. Values are ByteText and reach the server as they left the source.
+ * The statements of the applier that change one row, or empty tables; pure. Sets are in set-sql.ts. Values are ByteText and reach the
+ * server as they left the source.
  */
 import { UNCHANGED, type ByteText, type Cell, type Tuple } from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
@@ -20,16 +20,14 @@ export interface Planned extends Statement {
   readonly key: readonly Cell[] | null;
 }
 
-/** A set element: the key's cells, then the other cells the statement needs. */
-type Rows = readonly Tuple[];
-
-interface Slot {
+/** A column that a statement writes or compares. */
+export interface Slot {
   readonly at: number;
   readonly column: ColumnInfo;
 }
 
 /** The table where rows are found or changed. */
-function rowsOf(table: TargetTable): string {
+export function rowsOf(table: TargetTable): string {
   return `${table.only ? 'ONLY ' : ''}${qname(table.name)}`;
 }
 
@@ -45,91 +43,9 @@ export function settable(table: TargetTable, tuple: Tuple, key: readonly KeyColu
   );
 }
 
-function value(cell: Cell | undefined): ByteText | null {
+export function value(cell: Cell | undefined): ByteText | null {
   if (cell === UNCHANGED || cell === undefined) throw new Error('an unchanged TOAST value cannot be written');
   return cell;
-}
-
-/** `{"a",NULL,"b\"c"}`: the text form of a one-dimensional array. */
-export function arrayLiteral(cells: readonly (ByteText | null)[]): ByteText {
-  const parts = cells.map((cell) =>
-    cell === null ? 'NULL' : `"${/["\\]/.test(cell) ? cell.replace(/["\\]/g, '\\$&') : cell}"`,
-  );
-  return `{${parts.join(',')}}` as ByteText;
-}
-
-/** What unnest would take apart (arrays, composites, and domains, which may be either) travels as text and is read by the type's own input. */
-function arrayParameter(
-  { column }: Slot,
-  position: number,
-): { readonly type: string; readonly read: string } {
-  return column.isArray || column.typeKind === 'c' || column.typeKind === 'd' || hasOwnDelimiter(column)
-    ? { type: 'text', read: `u.c${position}::${column.bareType}` }
-    : { type: column.bareType, read: `u.c${position}` };
-}
-
-/** The elements of an array of it may be parted by something else than a comma: box has ';', PostGIS's geometry ':'. */
-function hasOwnDelimiter({ typeOid, typeKind, isBuiltinType }: ColumnInfo): boolean {
-  return typeOid === 603 || (typeKind === 'b' && !isBuiltinType);
-}
-
-/** `unnest($1::int4[], …) u(c0, …)` over these columns, with how to read each. Several arrays are understood only under the bare name. */
-function unnest(slots: readonly Slot[]): { readonly from: string; readonly reads: readonly string[] } {
-  const parameters = slots.map(arrayParameter);
-  const arrays = parameters.map(({ type }, at) => `$${at + 1}::${type}[]`).join(', ');
-  return {
-    from: `unnest(${arrays}) u(${slots.map((_, at) => `c${at}`).join(', ')})`,
-    reads: parameters.map(({ read }) => read),
-  };
-}
-
-function columnArrays(slots: readonly Slot[], rows: Rows): ByteText[] {
-  return slots.map(({ at }) => arrayLiteral(rows.map((row) => value(row[at]))));
-}
-
-function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
-  return key.map(({ column, equals }, at) => `t.${ident(column.name)} ${equals} ${reads[at]}`).join(' AND ');
-}
-
-export function insertSet(table: TargetTable, rows: Rows): Planned {
-  const slots = writable(table);
-  const { from, reads } = unnest(slots);
-  const sql = `INSERT INTO ${qname(table.name)} (${slots.map(({ column }) => ident(column.name)).join(', ')}) OVERRIDING SYSTEM VALUE SELECT ${reads.join(', ')} FROM ${from}`;
-  return {
-    sql,
-    values: columnArrays(slots, rows),
-    expect: rows.length,
-    table,
-    operation: 'insert',
-    key: null,
-  };
-}
-
-export function deleteSet(table: TargetTable, key: readonly KeyColumn[], rows: Rows): Planned {
-  const { from, reads } = unnest(key);
-  const sql = `DELETE FROM ${rowsOf(table)} t USING ${from} WHERE ${keyMatch(key, reads)}`;
-  return { sql, values: columnArrays(key, rows), expect: rows.length, table, operation: 'delete', key: null };
-}
-
-/** All rows set the same columns. */
-export function updateSet(
-  table: TargetTable,
-  key: readonly KeyColumn[],
-  sets: readonly Slot[],
-  rows: Rows,
-): Planned {
-  const slots = [...key, ...sets];
-  const { from, reads } = unnest(slots);
-  const assignments = sets.map(({ column }, at) => `${ident(column.name)} = ${reads[key.length + at]}`);
-  const sql = `UPDATE ${rowsOf(table)} t SET ${assignments.join(', ')} FROM ${from} WHERE ${keyMatch(key, reads)}`;
-  return {
-    sql,
-    values: columnArrays(slots, rows),
-    expect: rows.length,
-    table,
-    operation: 'update',
-    key: null,
-  };
 }
 
 export function insertOne(table: TargetTable, row: Tuple): Planned {

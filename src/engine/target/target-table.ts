@@ -24,6 +24,8 @@ export interface TargetTable {
   readonly key: readonly KeyColumn[] | null;
   /** Changes of one row may be merged and applied as sets (P8). */
   readonly folds: boolean;
+  /** Where nothing folds: new rows that follow one another may at least go together. */
+  readonly gathers: boolean;
 }
 
 /** Types whose equal values have one text, so that a key's text can stand for the key (P8). */
@@ -80,7 +82,15 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
     !shape.fires &&
     !loneIdentity &&
     usable.columns.every((name) => isCanonical(relation, byName.get(name)));
-  return { relation, name: shape.name, only: !shape.isPartitioned, columns, key, folds };
+  return {
+    relation,
+    name: shape.name,
+    only: !shape.isPartitioned,
+    columns,
+    key,
+    folds,
+    gathers: !shape.fires,
+  };
 }
 
 /** The old row of an UPDATE or DELETE has this column. */

@@ -2,23 +2,22 @@
  * A window (data-plane P7, P8): the changes of whole source transactions on their way into one target transaction. Changes of one row
  * are folded, column by column, into its net change where the table allows it; everything else keeps its place in order. Pure.
  *
- * Per table the order is: folded changes collected so far, then an ordered one, then new folded ones. Tables do not wait for one
- * another, because foreign keys and triggers do not fire for us (a table where they would does not fold, and TRUNCATE closes all).
+ * Per table the order is: folded changes collected so far, then an ordered one, then new folded ones. Where nothing folds, new rows are
+ * gathered until another change of their table comes. Tables do not wait for one another, because foreign keys and triggers do not fire for us (a table where they would does not fold, and TRUNCATE closes all).
  */
 import { UNCHANGED, type Cell, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
 import {
   deleteOne,
   deleteRanges,
-  deleteSet,
   insertOne,
-  insertSet,
   settable,
   truncateAll,
   updateOne,
-  updateSet,
+  writable,
   type Planned,
 } from './apply-sql.ts';
+import { copyIn, deleteSet, updateSet } from './set-sql.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 /** What has become of one row inside the window. `row` of an update holds UNCHANGED where the value is not known to have changed. */
@@ -42,6 +41,7 @@ export interface Folded {
 
 export class Window {
   private readonly foldings = new Map<TargetTable, Folding>();
+  private readonly gathered = new Map<TargetTable, Tuple[]>();
   /** By oid of the relation: how it was described last. */
   private readonly described = new Map<number, TargetTable>();
   private planned: Planned[] = [];
@@ -72,12 +72,16 @@ export class Window {
     // Under FULL the old row is as large as the new one, and held as long.
     if (change.kind !== 'insert' && change.old !== null) this.cells += sizeOf(change.old);
     if (!this.ordered && table.folds && table.key && this.fold(table, table.key, change)) return;
+    if (!this.ordered && !table.folds && table.gathers && change.kind === 'insert') {
+      this.gather(table, change.new);
+      return;
+    }
     this.close(table);
     this.order(table, change);
   }
 
   truncate(tables: readonly TargetTable[], change: Truncate): void {
-    for (const table of this.foldings.keys()) this.close(table);
+    this.closeAll();
     this.count += tables.length;
     for (const table of tables) this.tally(table, 1, 0);
     this.planned.push(truncateAll(tables, change.restartIdentity));
@@ -94,7 +98,7 @@ export class Window {
 
   /** Takes out what is to be executed, in order, and what was counted since the last call. */
   drain(): { planned: readonly Planned[]; counts: ReadonlyMap<TargetTable, Folded> } {
-    for (const table of this.foldings.keys()) this.close(table);
+    this.closeAll();
     const result = { planned: this.planned, counts: new Map(this.counts) };
     this.planned = [];
     this.counts.clear();
@@ -135,8 +139,24 @@ export class Window {
     return true;
   }
 
-  /** Turns the table's folded changes into statements: deletes, then updates, then inserts. */
+  private gather(table: TargetTable, row: Tuple): void {
+    const rows = this.gathered.get(table);
+    if (rows) rows.push(row);
+    else this.gathered.set(table, [row]);
+  }
+
+  private closeAll(): void {
+    for (const table of [...this.foldings.keys(), ...this.gathered.keys()]) this.close(table);
+  }
+
+  /** Turns what is held of the table into statements: deletes, then updates, then inserts. */
   private close(table: TargetTable): void {
+    const rows = this.gathered.get(table);
+    if (rows) {
+      this.gathered.delete(table);
+      this.planned.push(...insertAll(table, rows));
+      this.tally(table, rows.length, 0);
+    }
     const folding = this.foldings.get(table);
     if (!folding) return;
     this.foldings.delete(table);
@@ -160,7 +180,7 @@ export class Window {
     if (deletes.length > 0) this.planned.push(deleteSet(table, key, deletes));
     for (const rows of updates.values())
       this.planned.push(updateSet(table, key, settable(table, rows[0] ?? [], key), rows));
-    if (inserts.length > 0) this.planned.push(insertSet(table, inserts));
+    this.planned.push(...insertAll(table, inserts));
     this.tally(table, applied, folding.changes - applied);
   }
 
@@ -169,6 +189,11 @@ export class Window {
     if (statement) this.planned.push(statement);
     this.tally(table, statement ? 1 : 0, statement ? 0 : 1);
   }
+}
+
+function insertAll(table: TargetTable, rows: readonly Tuple[]): Planned[] {
+  if (rows.length > 1 && writable(table).length > 0) return [copyIn(table, rows)];
+  return rows.map((row) => insertOne(table, row));
 }
 
 /** One change as it stands; null for an update that sets nothing. */

@@ -18,54 +18,67 @@ const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {
   i: 'index',
 };
 
+const SMALL = 8 * 1024;
+
 /** Reads fields in order; running over the end throws, as does an unknown tag. */
 class Cursor {
   private readonly bytes: Buffer;
+  private readonly begin: number;
+  private readonly end: number;
   private at: number;
+  /** The whole of a small message, one character per byte, made when the first value is read: one call for all of them. */
+  private text: string | null = null;
 
-  constructor(bytes: Buffer, at: number) {
+  constructor(bytes: Buffer, begin: number, end: number) {
     this.bytes = bytes;
-    this.at = at;
+    this.begin = begin;
+    this.at = begin;
+    this.end = end;
+  }
+
+  /** Where the next `length` bytes begin. */
+  private take(length: number): number {
+    const { at } = this;
+    if (at + length > this.end) throw new RangeError('beyond the end of the message');
+    this.at = at + length;
+    return at;
   }
 
   byte(): number {
-    return this.bytes.readUInt8(this.at++);
+    return this.bytes[this.take(1)] ?? 0;
   }
 
   int16(): number {
-    this.at += 2;
-    return this.bytes.readUInt16BE(this.at - 2);
+    return this.bytes.readUInt16BE(this.take(2));
   }
 
   int32(): number {
-    this.at += 4;
-    return this.bytes.readUInt32BE(this.at - 4);
+    return this.bytes.readUInt32BE(this.take(4));
   }
 
   int64(): bigint {
-    this.at += 8;
-    return this.bytes.readBigUInt64BE(this.at - 8);
+    return this.bytes.readBigUInt64BE(this.take(8));
   }
 
   string(): string {
     const end = this.bytes.indexOf(0, this.at);
-    if (end < 0) throw new RangeError('unterminated string');
+    if (end < 0 || end >= this.end) throw new RangeError('unterminated string');
     const text = this.bytes.toString('utf8', this.at, end);
     this.at = end + 1;
     return text;
   }
 
-  cell(): Cell {
+  private cell(): Cell {
     const tag = this.byte();
     if (tag === 0x6e) return null; // n
     if (tag === 0x75) return UNCHANGED; // u
     if (tag !== 0x74) throw new RangeError(`column tag ${tag}`); // t
     const length = this.int32();
-    const end = this.at + length;
-    if (end > this.bytes.length) throw new RangeError('column beyond the message');
-    const text = this.bytes.toString('latin1', this.at, end) as ByteText;
-    this.at = end;
-    return text;
+    const from = this.take(length);
+    // A value keeps the text alive that it is part of.
+    if (this.end - this.begin > SMALL) return this.bytes.toString('latin1', from, from + length) as ByteText;
+    this.text ??= this.bytes.toString('latin1', this.begin, this.end);
+    return this.text.substring(from - this.begin, from - this.begin + length) as ByteText;
   }
 
   tuple(): Tuple {
@@ -75,23 +88,31 @@ class Cursor {
   }
 }
 
-/** Decodes one message; Relation messages are added to the cache. Throws STREAM_BROKEN on anything that cannot be understood. */
-export function decode(bytes: Buffer, relations: RelationCache): StreamMessage {
+/**
+ * Decodes the message that lies in `bytes` from `begin` to `end`; Relation messages are added to the cache. Throws STREAM_BROKEN on
+ * anything that cannot be understood.
+ */
+export function decode(
+  bytes: Buffer,
+  relations: RelationCache,
+  begin = 0,
+  end = bytes.length,
+): StreamMessage {
   try {
-    return decodeMessage(new Cursor(bytes, 1), String.fromCharCode(bytes[0] ?? 0), relations);
+    return decodeMessage(new Cursor(bytes, begin, end), relations);
   } catch (thrown) {
     if (thrown instanceof AppError) throw thrown;
+    const type = JSON.stringify(String.fromCharCode(bytes[begin] ?? 0));
     throw new AppError(
       'STREAM_BROKEN',
-      {
-        problem: `message ${JSON.stringify(String.fromCharCode(bytes[0] ?? 0))} of ${bytes.length} bytes: ${String(thrown)}`,
-      },
+      { problem: `message ${type} of ${end - begin} bytes: ${String(thrown)}` },
       thrown,
     );
   }
 }
 
-function decodeMessage(cursor: Cursor, type: string, relations: RelationCache): StreamMessage {
+function decodeMessage(cursor: Cursor, relations: RelationCache): StreamMessage {
+  const type = String.fromCharCode(cursor.byte());
   switch (type) {
     case 'B':
       return {

@@ -3,7 +3,7 @@
  *
  * Invariants: (S1) what is reported as flushed is only what `confirm()` was given (I5, P9); (S2) status goes out from a timer that
  * waits for nobody, also while our consumer is slow; (S3) a full queue pauses the socket, so memory is bounded by the
- * queue plus one message.
+ * queue plus one message. What waits is bytes; it is decoded as it is taken.
  * https://www.postgresql.org/docs/current/protocol-replication.html
  */
 import { AppError } from '../../../base/errors/app-error.ts';
@@ -12,7 +12,6 @@ import { formatLsn, lsnFrom, type Lsn } from '../../change/lsn.ts';
 import { ident, literal } from '../ident.ts';
 import { decode, type RelationCache } from '../pgoutput/decode.ts';
 import type { Session } from '../session.ts';
-import { FrameReader } from '../wire/frames.ts';
 import {
   copyDataMessage,
   copyDoneMessage,
@@ -22,6 +21,8 @@ import {
 } from '../wire/messages.ts';
 import type { Wire } from '../wire/wire.ts';
 import { judgeLiveness } from './liveness.ts';
+import { MessageQueue } from './message-queue.ts';
+import { ReadPace } from './read-pace.ts';
 
 export interface StreamOptions {
   readonly slot: string;
@@ -39,6 +40,10 @@ export type StreamItem = StreamMessage | { readonly kind: 'keepalive'; readonly 
 const TICK_MS = 100;
 const LEAVE_MS = 1_000;
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
+/** Kinds of CopyData: XLogData, with start, end and clock before the message itself, and keepalive. */
+const WAL_DATA = 0x77;
+const WAL_DATA_HEADER = 25;
+const KEEPALIVE = 0x6b;
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
 export class SlotStream implements AsyncDisposable {
@@ -46,14 +51,11 @@ export class SlotStream implements AsyncDisposable {
   private readonly wire: Wire;
   private readonly options: StreamOptions;
   private readonly relations: RelationCache = new Map();
-  private readonly frames = new FrameReader();
+  private readonly queue = new MessageQueue();
+  private readonly pace: ReadPace;
   private readonly timer: NodeJS.Timeout;
-  /** What was taken is null at once: a thousand large rows must not wait for the next compaction. */
-  private queue: ({ readonly item: StreamItem; readonly bytes: number } | null)[] = [];
-  private head = 0;
-  private queuedBytes = 0;
   private paused = false;
-  private wake: (() => void) | null = null;
+  private arrival: PromiseWithResolvers<void> | null = null;
   private failure: unknown = null;
   private ended = false;
   private confirmed: Lsn;
@@ -70,6 +72,7 @@ export class SlotStream implements AsyncDisposable {
     this.confirmed = options.safe;
     this.reported = options.safe;
     this.received = options.from;
+    this.pace = new ReadPace(wire);
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 
@@ -92,31 +95,60 @@ export class SlotStream implements AsyncDisposable {
   /** The next item; waits for one. Throws when the stream is broken, AbortError when the signal aborts. */
   async next(signal: AbortSignal): Promise<StreamItem> {
     for (;;) {
-      signal.throwIfAborted();
       const item = this.takeQueued();
       if (item) return item;
-      if (this.failure !== null) throw this.failure;
-      await this.arrival(signal);
+      await this.ready(signal);
     }
+  }
+
+  /** Resolves once something may be taken. Throws what `next` throws; what came before a failure is to be taken first. */
+  async ready(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (!this.queue.isEmpty) return;
+    if (this.failure !== null) throw this.failure;
+    this.arrival ??= Promise.withResolvers();
+    const { promise } = this.arrival;
+    const aborted = () => this.wake();
+    signal.addEventListener('abort', aborted, { once: true });
+    await promise.finally(() => signal.removeEventListener('abort', aborted));
+    signal.throwIfAborted();
+  }
+
+  private wake(): void {
+    this.arrival?.resolve();
+    this.arrival = null;
   }
 
   /** The next item if one is here already. */
   takeQueued(): StreamItem | null {
-    const entry = this.queue[this.head];
-    if (!entry) return null;
-    this.queue[this.head] = null;
-    this.head++;
-    this.queuedBytes -= entry.bytes;
-    if (this.head > 1024 && this.head * 2 > this.queue.length) {
-      this.queue = this.queue.slice(this.head);
-      this.head = 0;
+    const { queue } = this;
+    while (queue.next()) {
+      if (this.paused && queue.size < MAX_QUEUED_BYTES / 2) this.goOn();
+      try {
+        const item = this.read();
+        if (item !== null) return item;
+      } catch (thrown) {
+        // Behind a message that was not understood there is a gap: nothing after it may reach the consumer.
+        queue.clear();
+        this.fail(thrown);
+      }
     }
-    if (this.paused && this.queuedBytes < MAX_QUEUED_BYTES / 2) {
-      this.paused = false;
-      this.lastReceived = performance.now();
-      this.wire.resume();
-    }
-    return entry.item;
+    return null;
+  }
+
+  /** The item in the message taken last; null where there is none for the consumer. */
+  private read(): StreamItem | null {
+    const { queue } = this;
+    const { bytes, start } = queue;
+    if (queue.type === TYPE.error)
+      throw this.session.explain(parseErrorResponse(bytes.subarray(start, queue.end)));
+    if (queue.type !== TYPE.copyData) return null;
+    if (bytes[start] === WAL_DATA) return decode(bytes, this.relations, start + WAL_DATA_HEADER, queue.end);
+    if (bytes[start] !== KEEPALIVE) return null;
+    const next = queue.peek();
+    // On an idle stream one replaces the other.
+    if (next.type === TYPE.copyData && next.kind === KEEPALIVE) return null;
+    return { kind: 'keepalive', walEnd: lsnFrom(bytes.readBigUInt64BE(start + 1)) };
   }
 
   /** Reports `lsn` as flushed from now on: everything before it is durable in the target (P9). */
@@ -129,60 +161,29 @@ export class SlotStream implements AsyncDisposable {
     if (!this.ended) this.sendStatus(true);
   }
 
-  private arrival(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const aborted = () => resolve();
-    this.wake = resolve;
-    signal.addEventListener('abort', aborted, { once: true });
-    return promise.finally(() => {
-      this.wake = null;
-      signal.removeEventListener('abort', aborted);
-    });
-  }
-
   private onChunk(bytes: Buffer): void {
-    // Behind a message that was not understood there is a gap: nothing after it may reach the consumer.
     if (this.failure !== null) return;
     this.lastReceived = performance.now();
-    try {
-      this.frames.feed(bytes, (type, payload) => this.onFrame(type, payload));
-    } catch (thrown) {
-      this.fail(thrown);
-    }
-    if (!this.paused && this.queuedBytes > MAX_QUEUED_BYTES) {
+    this.queue.push(bytes, (message, at) => this.onMessage(message, at));
+    if (!this.paused && this.queue.size > MAX_QUEUED_BYTES) {
       this.paused = true;
       this.wire.pause();
-    }
-    this.wake?.();
+    } else if (!this.paused) this.pace.read(bytes.length, this.lastReceived);
+    if (!this.queue.isEmpty) this.wake();
   }
 
-  private onFrame(type: number, payload: Buffer): void {
-    if (type === TYPE.error) this.fail(this.session.explain(parseErrorResponse(payload)));
-    if (type !== TYPE.copyData) return;
-    const kind = payload[0];
-    if (kind === 0x77) {
-      // w: XLogData with start, end and clock before the message itself
-      const item = decode(payload.subarray(25), this.relations);
-      this.received = maxLsn(this.received, lsnFrom(payload.readBigUInt64BE(1)));
-      this.push(item, payload.length);
-    } else if (kind === 0x6b) {
-      // k: keepalive
-      const walEnd = lsnFrom(payload.readBigUInt64BE(1));
-      this.received = maxLsn(this.received, walEnd);
-      if (payload[17] === 1) this.replyAsked = true;
-      this.push({ kind: 'keepalive', walEnd }, 32);
-    }
+  /** What is of interest at once, whenever the message is taken. `at`: where it begins, header included. */
+  private onMessage(bytes: Buffer, at: number): void {
+    const kind = bytes[at + 5];
+    if (bytes[at] !== TYPE.copyData || (kind !== WAL_DATA && kind !== KEEPALIVE)) return;
+    this.received = maxLsn(this.received, lsnFrom(bytes.readBigUInt64BE(at + 6)));
+    if (kind === KEEPALIVE && bytes[at + 22] === 1) this.replyAsked = true;
   }
 
-  private push(item: StreamItem, bytes: number): void {
-    const last = this.queue.at(-1);
-    // Keepalives on an idle stream replace one another.
-    if (item.kind === 'keepalive' && last?.item.kind === 'keepalive' && this.queue.length > this.head) {
-      this.queue[this.queue.length - 1] = { item, bytes: last.bytes };
-      return;
-    }
-    this.queue.push({ item, bytes });
-    this.queuedBytes += bytes;
+  private goOn(): void {
+    this.paused = false;
+    this.lastReceived = performance.now();
+    this.wire.resume();
   }
 
   private tick(): void {
@@ -223,7 +224,7 @@ export class SlotStream implements AsyncDisposable {
   private fail(error: unknown): void {
     if (this.ended) return;
     this.failure ??= error;
-    this.wake?.();
+    this.wake();
   }
 
   /** Reports the last position, leaves the COPY as the protocol asks, and ends the connection; the slot stays. */
@@ -231,6 +232,7 @@ export class SlotStream implements AsyncDisposable {
     if (this.ended) return;
     this.ended = true;
     clearInterval(this.timer);
+    this.pace.go();
     if (this.failure === null) await this.leaveCopy();
     this.wire.listen(null);
     this.session.destroy();
@@ -239,8 +241,12 @@ export class SlotStream implements AsyncDisposable {
   /** The server answers CopyDone with its own and is then ready; a busy one may take longer than we wait. */
   private async leaveCopy(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    this.queue.clear();
     this.wire.listen({
-      chunk: (bytes) => this.frames.feed(bytes, (type) => type === TYPE.ready && resolve()),
+      chunk: (bytes) => {
+        this.queue.push(bytes, (message, at) => message[at] === TYPE.ready && resolve());
+        this.queue.clear();
+      },
       closed: () => resolve(),
     });
     this.wire.resume();

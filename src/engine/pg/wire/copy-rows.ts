@@ -37,15 +37,21 @@ export function decodeRow(payload: Buffer): CopyRow {
   });
 }
 
-/** The same, for `COPY … FROM STDIN`. */
+/** A line of `COPY … FROM STDIN`. */
+export function copyLine(row: CopyRow): string {
+  let line = '';
+  for (const [at, cell] of row.entries()) {
+    if (at > 0) line += '\t';
+    if (cell === null) line += '\\N';
+    else if (/[\\\b\f\n\r\t\v]/.test(cell))
+      line += cell.replace(/[\\\b\f\n\r\t\v]/g, (char) => ESCAPES[char] ?? char);
+    else line += cell;
+  }
+  return `${line}\n`;
+}
+
 export function encodeRow(row: CopyRow): Buffer {
-  const cells = row.map((cell) => {
-    if (cell === null) return '\\N';
-    return /[\\\b\f\n\r\t\v]/.test(cell)
-      ? cell.replace(/[\\\b\f\n\r\t\v]/g, (char) => ESCAPES[char] ?? char)
-      : cell;
-  });
-  return Buffer.from(`${cells.join('\t')}\n`, 'latin1');
+  return Buffer.from(copyLine(row), 'latin1');
 }
 
 /** A CopyData message through the transform: the message to send on, or null. */

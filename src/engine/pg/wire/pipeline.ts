@@ -1,22 +1,26 @@
 /**
  * Many statements in one round trip: Parse (once per text), Bind and Execute for each, one Sync at the end. The server runs them in
- * order and skips the rest after an error; inside a transaction block the Sync does not commit.
+ * order and skips the rest after an error; inside a transaction block the Sync does not commit. The rows of a COPY follow its Execute at
+ * once: a server that has refused the COPY passes over them like over everything else up to the Sync.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
 import type { ByteText } from '../../change/change.ts';
 import { PgError } from '../pg-error.ts';
 import type { Session } from '../session.ts';
 import { FrameReader } from './frames.ts';
-import { parseErrorResponse, rowsOfTag, TYPE } from './messages.ts';
+import { copyDoneMessage, parseErrorResponse, rowsOfTag, TYPE } from './messages.ts';
 import type { Wire } from './wire.ts';
 
 export interface Statement {
   readonly sql: string;
   readonly values: readonly (ByteText | null)[];
+  /** The lines, in text format, of a `COPY … FROM STDIN`. */
+  readonly copyData?: ByteText;
 }
 
 /** Prepared statements kept per session; beyond it all are forgotten and prepared anew as they come. */
 const MAX_PREPARED = 5_000;
+const FLUSH_BYTES = 64 * 1024;
 
 /** A session used for pipelined statements only; its wire stays taken until `close`. */
 export class Pipeline {
@@ -24,6 +28,8 @@ export class Pipeline {
   private readonly wire: Wire;
   private readonly names = new Map<string, string>();
   private prepared = 0;
+  private outgoing: Buffer[] = [];
+  private outgoingBytes = 0;
 
   constructor(session: Session) {
     this.session = session;
@@ -47,7 +53,8 @@ export class Pipeline {
       if (forgets) this.forget();
       for (const statement of statements) this.send(statement);
       this.wire.answerDue = true;
-      this.wire.write(SYNC);
+      this.write(SYNC);
+      this.flush();
       return await promise;
     } catch (thrown) {
       // What followed the error was not parsed: the names of this batch cannot be relied on.
@@ -64,14 +71,35 @@ export class Pipeline {
     this.names.clear();
   }
 
-  private send({ sql, values }: Statement): void {
+  private send({ sql, values, copyData }: Statement): void {
     let name = this.names.get(sql);
     if (name === undefined) {
       name = `o${this.prepared++}`;
       this.names.set(sql, name);
-      this.wire.write(parseMessage(name, sql));
+      this.write(parseMessage(name, sql));
     }
-    this.wire.write(bindExecuteMessage(name, values));
+    this.write(bindExecuteMessage(name, values));
+    if (copyData === undefined) return;
+    this.write(copyMessage(copyData));
+    this.write(copyDoneMessage);
+  }
+
+  /** Small messages leave together: each write is a call of the system. */
+  private write(message: Buffer): void {
+    if (message.length >= FLUSH_BYTES) {
+      this.flush();
+      this.wire.write(message);
+      return;
+    }
+    this.outgoing.push(message);
+    this.outgoingBytes += message.length;
+    if (this.outgoingBytes >= FLUSH_BYTES) this.flush();
+  }
+
+  private flush(): void {
+    if (this.outgoing.length > 0) this.wire.write(Buffer.concat(this.outgoing, this.outgoingBytes));
+    this.outgoing = [];
+    this.outgoingBytes = 0;
   }
 
   close(): void {
@@ -136,5 +164,13 @@ function bindExecuteMessage(name: string, values: readonly (ByteText | null)[]):
   }
   at = buffer.writeUInt16BE(0, at);
   EXECUTE.copy(buffer, at);
+  return buffer;
+}
+
+function copyMessage(data: ByteText): Buffer {
+  const buffer = Buffer.allocUnsafe(5 + data.length);
+  buffer.write('d', 0, 'latin1');
+  buffer.writeUInt32BE(data.length + 4, 1);
+  buffer.write(data, 5, 'latin1');
   return buffer;
 }

@@ -51,6 +51,22 @@ export class Wire {
     this.socket.once('drain', listener);
   }
 
+  /**
+   * Leaves what arrives in the system's buffer until `letRead`, which then gives it in large pieces; `pause` goes on reading until the
+   * stream's own buffer is full. Node offers this only on its handle: without it nothing is held.
+   */
+  holdReads(): void {
+    this.handle()?.readStop?.();
+  }
+
+  letRead(): void {
+    this.handle()?.readStart?.();
+  }
+
+  private handle(): { readStop?(): void; readStart?(): void } | null {
+    return (this.socket as { _handle?: { readStop?(): void; readStart?(): void } })._handle ?? null;
+  }
+
   pause(): void {
     this.socket.pause();
   }

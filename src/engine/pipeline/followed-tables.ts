@@ -1,0 +1,107 @@
+/** What the stream looks up for every change, by the Relation it belongs to: names, the target table, and the account since the last commit. */
+import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import { displayName, nameKey, type QualifiedName, type Relation } from '../change/relation.ts';
+import { emptyAccount, type Account } from '../target/account.ts';
+import { joinTable, type TargetShape, type TargetTable } from '../target/target-table.ts';
+import type { Folded } from '../target/window.ts';
+import type { StreamRun } from './stream-run.ts';
+
+/** A table that cannot go on. */
+export class TableFails extends Error {
+  override readonly name = 'TableFails';
+  readonly table: QualifiedName;
+  readonly error: AppError;
+
+  constructor(table: QualifiedName, error: AppError) {
+    super(error.message, { cause: error });
+    this.table = table;
+    this.error = error;
+  }
+}
+
+interface Known {
+  readonly name: QualifiedName;
+  readonly key: string;
+  readonly shown: string;
+  table: TargetTable | null;
+  /** Among `accounts`. */
+  account: Account | null;
+  accounts: ReadonlyMap<string, Account> | null;
+}
+
+export class FollowedTables {
+  private readonly shapes: ReadonlyMap<string, TargetShape>;
+  private readonly names: ReadonlyMap<number, QualifiedName>;
+  private readonly known = new WeakMap<Relation, Known>();
+  private accounts = new Map<string, Account>();
+
+  constructor({ shapes, names }: Pick<StreamRun, 'shapes' | 'names'>) {
+    this.shapes = shapes;
+    this.names = names;
+  }
+
+  private get(relation: Relation): Known {
+    const known = this.known.get(relation);
+    if (known) return known;
+    const name = this.names.get(relation.oid) ?? relation;
+    const one: Known = {
+      name,
+      key: nameKey(name),
+      shown: displayName(name),
+      table: null,
+      account: null,
+      accounts: null,
+    };
+    this.known.set(relation, one);
+    return one;
+  }
+
+  /** What the task calls the table, whatever the source calls it by now. */
+  name(relation: Relation): QualifiedName {
+    return this.get(relation).name;
+  }
+
+  /** nameKey of that name. */
+  key(relation: Relation): string {
+    return this.get(relation).key;
+  }
+
+  /** Throws TableFails when the target table does not fit any more. */
+  join(relation: Relation): TargetTable {
+    const known = this.get(relation);
+    if (known.table) return known.table;
+    const shape = this.shapes.get(known.key);
+    if (!shape) throw toAppError(new Error(`no target table for ${known.shown}`));
+    try {
+      return (known.table = joinTable(relation, shape));
+    } catch (thrown) {
+      throw thrown instanceof AppError ? new TableFails(known.name, thrown) : thrown;
+    }
+  }
+
+  account(relation: Relation): Account {
+    const known = this.get(relation);
+    if (known.account !== null && known.accounts === this.accounts) return known.account;
+    const account = this.accounts.get(known.shown) ?? emptyAccount();
+    this.accounts.set(known.shown, account);
+    known.account = account;
+    known.accounts = this.accounts;
+    return account;
+  }
+
+  /** What became of changes that a window took. */
+  tally(counts: ReadonlyMap<TargetTable, Folded>): void {
+    for (const [{ relation }, { applied, folded }] of counts) {
+      const account = this.account(relation);
+      account.applied += applied;
+      account.folded += folded;
+    }
+  }
+
+  /** The accounts so far, by display name of the source table; new ones begin. */
+  takeAccounts(): ReadonlyMap<string, Account> {
+    const { accounts } = this;
+    this.accounts = new Map();
+    return accounts;
+  }
+}

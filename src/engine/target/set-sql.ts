@@ -1,0 +1,96 @@
+/**
+ * The statements of the applier that change many rows at once; pure. New rows go through COPY, updates and deletes as one array per column
+ * (`unnest`). Values are ByteText and reach the server as they left the source.
+ */
+import type { ByteText, Tuple } from '../change/change.ts';
+import type { ColumnInfo } from '../pg/catalog/tables.ts';
+import { ident, qname } from '../pg/ident.ts';
+import { copyLine } from '../pg/wire/copy-rows.ts';
+import { rowsOf, value, writable, type Planned, type Slot } from './apply-sql.ts';
+import type { KeyColumn, TargetTable } from './target-table.ts';
+
+type Rows = readonly Tuple[];
+
+/** `{"a",NULL,"b\"c"}`: the text form of a one-dimensional array. */
+export function arrayLiteral(cells: readonly (ByteText | null)[]): ByteText {
+  const parts = cells.map((cell) =>
+    cell === null ? 'NULL' : `"${/["\\]/.test(cell) ? cell.replace(/["\\]/g, '\\$&') : cell}"`,
+  );
+  return `{${parts.join(',')}}` as ByteText;
+}
+
+/** Built-in types whose text never holds what an array takes for its own: comma, brace, quote, backslash, NULL. */
+const PLAIN = new Set([16, 20, 21, 23, 26, 700, 701, 1082, 1114, 1184, 1700, 2950]);
+
+function columnArray(table: TargetTable, { at, column }: Slot, rows: Rows): ByteText {
+  const cells = rows.map((row) => value(row[at]));
+  const isPlain = PLAIN.has(column.typeOid) && table.relation.columns[at]?.typeOid === column.typeOid;
+  if (!isPlain) return arrayLiteral(cells);
+  return `{${cells.map((cell) => cell ?? 'NULL').join(',')}}` as ByteText;
+}
+
+/** What unnest would take apart (arrays, composites, and domains, which may be either) travels as text and is read by the type's own input. */
+function arrayParameter(
+  { column }: Slot,
+  position: number,
+): { readonly type: string; readonly read: string } {
+  return column.isArray || column.typeKind === 'c' || column.typeKind === 'd' || hasOwnDelimiter(column)
+    ? { type: 'text', read: `u.c${position}::${column.bareType}` }
+    : { type: column.bareType, read: `u.c${position}` };
+}
+
+/** The elements of an array of it may be parted by something else than a comma: box has ';', PostGIS's geometry ':'. */
+function hasOwnDelimiter({ typeOid, typeKind, isBuiltinType }: ColumnInfo): boolean {
+  return typeOid === 603 || (typeKind === 'b' && !isBuiltinType);
+}
+
+/** `unnest($1::int4[], …) u(c0, …)` over these columns, with how to read each. Several arrays are understood only under the bare name. */
+function unnest(slots: readonly Slot[]): { readonly from: string; readonly reads: readonly string[] } {
+  const parameters = slots.map(arrayParameter);
+  const arrays = parameters.map(({ type }, at) => `$${at + 1}::${type}[]`).join(', ');
+  return {
+    from: `unnest(${arrays}) u(${slots.map((_, at) => `c${at}`).join(', ')})`,
+    reads: parameters.map(({ read }) => read),
+  };
+}
+
+function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
+  return key.map(({ column, equals }, at) => `t.${ident(column.name)} ${equals} ${reads[at]}`).join(' AND ');
+}
+
+/** For a table with columns to write. COPY takes identity columns as they come. */
+export function copyIn(table: TargetTable, rows: Rows): Planned {
+  const slots = writable(table);
+  const lines = rows.map((row) => copyLine(slots.map(({ at }) => value(row[at]))));
+  return {
+    sql: `COPY ${qname(table.name)} (${slots.map(({ column }) => ident(column.name)).join(', ')}) FROM STDIN`,
+    values: [],
+    copyData: lines.join('') as ByteText,
+    expect: rows.length,
+    table,
+    operation: 'insert',
+    key: null,
+  };
+}
+
+export function deleteSet(table: TargetTable, key: readonly KeyColumn[], rows: Rows): Planned {
+  const { from, reads } = unnest(key);
+  const sql = `DELETE FROM ${rowsOf(table)} t USING ${from} WHERE ${keyMatch(key, reads)}`;
+  const values = key.map((slot) => columnArray(table, slot, rows));
+  return { sql, values, expect: rows.length, table, operation: 'delete', key: null };
+}
+
+/** All rows set the same columns. */
+export function updateSet(
+  table: TargetTable,
+  key: readonly KeyColumn[],
+  sets: readonly Slot[],
+  rows: Rows,
+): Planned {
+  const slots = [...key, ...sets];
+  const { from, reads } = unnest(slots);
+  const assignments = sets.map(({ column }, at) => `${ident(column.name)} = ${reads[key.length + at]}`);
+  const sql = `UPDATE ${rowsOf(table)} t SET ${assignments.join(', ')} FROM ${from} WHERE ${keyMatch(key, reads)}`;
+  const values = slots.map((slot) => columnArray(table, slot, rows));
+  return { sql, values, expect: rows.length, table, operation: 'update', key: null };
+}
