@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { Lsn } from '../src/engine/change/lsn.ts';
+import type { Session } from '../src/engine/pg/session.ts';
 import { endOfWal } from '../src/engine/pg/wal-position.ts';
 import { cleanup } from '../src/service/task/cleanup.ts';
 import { failover } from '../src/engine/precheck/checks/failover.ts';
@@ -78,6 +79,20 @@ async function slotIsReady({ primary, standby }: Cluster): Promise<void> {
     await primary.database.session.query('SELECT pg_log_standby_snapshot()');
     await pause(100);
   }
+}
+
+/** Reads the task's slot under another name, until the session is destroyed. Null where the task is there already. */
+async function occupySlot(database: TestDatabase): Promise<Session | null> {
+  const { slot, pid } = await database.session.one(
+    "SELECT slot_name AS slot, active_pid AS pid FROM pg_replication_slots WHERE slot_name LIKE 'dts_sync_%'",
+  );
+  if (pid !== null) return null;
+  const reader = await database.open({ replication: true });
+  // Does not return while it streams.
+  void reader
+    .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
+    .catch(() => {});
+  return reader;
 }
 
 const slots = ({ database }: OwnServer) =>
@@ -297,7 +312,14 @@ it.each([
     await primary.die();
     await standby.promote();
     await write(standby.database, 1_000, 20);
+    // The copy is at the new primary before the stream is.
+    const reader = bytes === 1n ? await occupySlot(standby.database) : null;
     migration.limit(UNLIMITED);
+    if (reader !== null) {
+      const isCopied = () => migration.progress().tables.every((one) => one.chunksDone === one.chunksTotal);
+      await expect.poll(isCopied, { timeout: 30_000 }).toBe(true);
+      reader.destroy();
+    }
     expect((await migration.finished).outcome).toBe('caught-up');
     expect(migration.progress().rowsCopied).toBeGreaterThan(20_000n);
     expect(texts(events)).toContain('failed over and is on timeline 2');

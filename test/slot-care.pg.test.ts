@@ -78,7 +78,8 @@ describe.each([12, 18] as const)('the creation of a slot on PostgreSQL %i', (maj
     const asked = performance.now();
     abort.abort();
     expect((await migration.finished).outcome).toBe('stopped');
-    expect(performance.now() - asked).toBeLessThan(10_000);
+    // The server was told, not left: that would take longer.
+    expect(performance.now() - asked).toBeLessThan(4_500);
     await expect.poll(() => left(source)).toEqual({ slots: 0, senders: 0 });
   });
 });
