@@ -172,6 +172,9 @@ it('a source with a standby is told before what a failover would do to the migra
       targetOf: (table) => table,
       conflict: 'report',
       wholeDatabase: true,
+      heartbeat: true,
+      captureDdl: 'auto',
+      replicaIdentity: 'needed',
       jobs: 1,
     });
     return found;

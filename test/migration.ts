@@ -30,6 +30,9 @@ export interface RunOptions {
   readonly sourceInfo?: ConnInfo;
   readonly targetInfo?: ConnInfo;
   readonly protect?: MigrationRequest['protect'];
+  readonly heartbeat?: boolean;
+  readonly captureDdl?: NonNullable<MigrationRequest['captureDdl']>;
+  readonly replicaIdentity?: NonNullable<MigrationRequest['replicaIdentity']>;
   readonly signal?: AbortSignal;
   readonly failpoints?: Failpoints;
   readonly events?: MigrationEvent[];
@@ -54,6 +57,9 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
     ...(options.walBudget ? { walBudget: options.walBudget } : {}),
     ...(options.protect ? { protect: options.protect } : {}),
+    heartbeat: options.heartbeat ?? true,
+    captureDdl: options.captureDdl ?? 'auto',
+    replicaIdentity: options.replicaIdentity ?? 'needed',
     jobs: options.jobs ?? 2,
     until: options.until ?? { kind: 'caught-up' },
   };

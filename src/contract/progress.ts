@@ -102,8 +102,11 @@ export interface MigrationProgress {
   readonly transactionsApplied: bigint;
   /** WAL of the source not yet applied; null before the stream runs. */
   readonly lagBytes: bigint | null;
-  /** Age of the newest applied source transaction while behind; 0 when in step; null when unknown. */
-  readonly lagSeconds: number | null;
+  /**
+   * Milliseconds between commit on the source and visibility on the target, by the source's clock: what the newest commit took; while
+   * behind, how old the first is that may be missing. Null when unknown.
+   */
+  readonly delayMs: number | null;
   /** Null while there is none, or nothing is known of it. */
   readonly slot: SlotProgress | null;
   readonly elapsedMs: number;

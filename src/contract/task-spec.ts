@@ -39,6 +39,14 @@ export const CONFLICT_MODES = ['report', 'ignore'] as const;
 export const conflictMode = z.enum(CONFLICT_MODES);
 export type ConflictMode = z.infer<typeof conflictMode>;
 
+export const REPLICA_IDENTITY_POLICIES = ['needed', 'all', 'never'] as const;
+const replicaIdentityPolicy = z.enum(REPLICA_IDENTITY_POLICIES);
+export type ReplicaIdentityPolicy = z.infer<typeof replicaIdentityPolicy>;
+
+export const DDL_CAPTURES = ['auto', 'off'] as const;
+const ddlCapture = z.enum(DDL_CAPTURES);
+export type DdlCapture = z.infer<typeof ddlCapture>;
+
 export const taskSpec = z.strictObject({
   source: z.string().min(1).describe('Connection of the source: URI or keyword/value'),
   target: z.string().min(1).describe('Connection of the target: URI or keyword/value'),
@@ -59,6 +67,20 @@ export const taskSpec = z.strictObject({
     .default('report')
     .describe(
       'Rows already in the target: `report` refuses to start, `ignore` keeps them and copies the others',
+    ),
+  heartbeat: z
+    .boolean()
+    .default(true)
+    .describe('Write a row into `public.dts_postgres_heartbeat` of the source every few seconds'),
+  captureDdl: ddlCapture
+    .default('auto')
+    .describe(
+      'DDL of the source: `auto` has event triggers note it where the account may, `off` only compares catalogs',
+    ),
+  replicaIdentity: replicaIdentityPolicy
+    .default('needed')
+    .describe(
+      'REPLICA IDENTITY FULL on tables of the source until cleanup: where `needed`, on `all`, or `never`',
     ),
   strict: z.boolean().default(false).describe('A table that cannot be migrated stops the whole at once'),
   throttle: copyThrottle.default({}).describe('Limits of the full copy, per second'),

@@ -120,6 +120,11 @@ export const ERRORS = {
     'The snapshot that tables are copied under is gone: its session ended.',
     'Run again: what is copied stays, the rest is copied under a new snapshot.',
   ),
+  SOURCE_NOT_RELEASED: connection(
+    409,
+    'What the migration made in the source cannot be removed from here: {problem}.',
+    'Correct --source and run again, or run this on the source, database "{database}", as a superuser or its owner:\n{commands}',
+  ),
   OTHER_SERVER: connection(
     409,
     'Connections for the {side} reach different servers ({first}; {second}).',
@@ -233,6 +238,11 @@ export const ERRORS = {
     409,
     'The replication slot could not be created in {seconds} s: the source waits for {blockers}.',
     'End those transactions (precheck: opendts check shows how), or wait longer with --slot-wait, and run again. No slot was left behind.',
+  ),
+  TABLE_BUSY: timeout.later(
+    409,
+    '{table} of the source could not be locked in {seconds} s of trying for a moment at a time: {holders}.',
+    'End those transactions, or run again at a calmer time.',
   ),
   SOURCE_PROTECTED: timeout(409, 'The copy was ended to spare the source: {limit}. {done}', '{remedy}'),
   TIMED_OUT: timeout.later(504, '{what} was not reached in {seconds} s.', '{remedy}'),

@@ -278,6 +278,7 @@ export class StreamLoop {
     await this.target.settled();
     const isBehind = lane.positions.behind.length > 0 && walEnd >= lane.recorded;
     if (!this.isBetween || (walEnd <= lane.recorded && !isBehind)) return;
+    this.spec.onReached?.(walEnd);
     const goal = until();
     const isGoal = isBehind || (goal !== null && lane.recorded < goal && walEnd >= goal);
     if (!isGoal && performance.now() - this.lastIdle < IDLE_RECORD_MS) return;

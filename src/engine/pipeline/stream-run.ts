@@ -57,6 +57,8 @@ export interface StreamRun {
   readonly until: () => Lsn | null;
   readonly signal: AbortSignal;
   readonly onDurable: (durable: Durable) => void;
+  /** Nothing that lies before is missing on the target, although it may not be recorded. */
+  readonly onReached?: (lsn: Lsn) => void;
 }
 
 const NUDGE_MS = 250;

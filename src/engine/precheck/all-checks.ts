@@ -2,11 +2,13 @@
 import type { Check } from './check.ts';
 import { collation } from './checks/collation.ts';
 import { connections } from './checks/connections.ts';
+import { ddlCapture } from './checks/ddl-capture.ts';
 import { direction } from './checks/direction.ts';
 import { encoding } from './checks/encoding.ts';
 import { extensions } from './checks/extensions.ts';
 import { failover } from './checks/failover.ts';
 import { foreignTables } from './checks/foreign-tables.ts';
+import { heartbeat } from './checks/heartbeat.ts';
 import { largeObjects } from './checks/large-objects.ts';
 import { oneServer } from './checks/one-server.ts';
 import { partitionedTables } from './checks/partitioned-tables.ts';
@@ -54,6 +56,8 @@ export const ALL_CHECKS: readonly Check[] = [
   connections,
   slotWalLimit,
   failover,
+  heartbeat,
+  ddlCapture,
   partitionedTables,
   largeObjects,
   foreignTables,

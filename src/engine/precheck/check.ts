@@ -1,5 +1,10 @@
 /** What is looked at before anything is changed: every check reads both ends and reports findings; findings are not errors. */
-import type { ConflictMode, MigrationType } from '../../contract/task-spec.ts';
+import type {
+  ConflictMode,
+  DdlCapture,
+  MigrationType,
+  ReplicaIdentityPolicy,
+} from '../../contract/task-spec.ts';
 import type { QualifiedName } from '../change/relation.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
@@ -33,11 +38,15 @@ export interface CheckContext {
   readonly conflict: ConflictMode;
   /** Not only the tables that were named. */
   readonly wholeDatabase: boolean;
+  /** What the migration may have in the source while it lives. */
+  readonly heartbeat: boolean;
+  readonly captureDdl: DdlCapture;
+  readonly replicaIdentity: ReplicaIdentityPolicy;
   /** Tables copied at the same time. */
   readonly jobs: number;
 }
 
-/** Reads only. A check that does not concern the chosen types returns no finding. */
+/** Leaves nothing behind: reads only, or rolls back. A check that does not concern the chosen types returns no finding. */
 export interface Check {
   readonly name: string;
   run(context: CheckContext): Promise<Finding[]>;

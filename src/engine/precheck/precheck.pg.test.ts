@@ -6,7 +6,7 @@ import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { fakePooler } from '../../../test/fake-pooler.ts';
 import { MAJORS } from '../../../test/global-setup.ts';
 import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.ts';
-import type { MigrationType } from '../../contract/task-spec.ts';
+import type { MigrationType, ReplicaIdentityPolicy } from '../../contract/task-spec.ts';
 import { readTables } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../pg/conninfo/parse.ts';
@@ -31,7 +31,13 @@ async function check(
     types = ALL,
     checks = ALL_CHECKS,
     jobs = 2,
-  }: { types?: readonly MigrationType[]; checks?: readonly Check[]; jobs?: number } = {},
+    replicaIdentity = 'needed',
+  }: {
+    types?: readonly MigrationType[];
+    checks?: readonly Check[];
+    jobs?: number;
+    replicaIdentity?: ReplicaIdentityPolicy;
+  } = {},
 ): Promise<Finding[]> {
   await using source = await connect(ends.source, { side: 'source', applicationName: 'opendts:test:check' });
   await using target = await connect(ends.target, { side: 'target', applicationName: 'opendts:test:check' });
@@ -46,6 +52,9 @@ async function check(
     targetOf: (table: QualifiedName) => table,
     conflict: 'report' as const,
     wholeDatabase: true,
+    heartbeat: true,
+    captureDdl: 'auto' as const,
+    replicaIdentity,
     jobs,
   };
   return await runChecks(context, undefined, checks);
@@ -266,6 +275,26 @@ describe('a user without rights', () => {
     } finally {
       await source.session.query(`DROP OWNED BY ${owner}; DROP ROLE ${owner}`);
     }
+  });
+
+  it('is told what helpers in the source it cannot have, and what is proposed suffices', async () => {
+    const evidence = `user "${role}" may not create tables in schema public of the source`;
+    const [capture] = await complaints('ddl_capture', mine);
+    const [beat] = await complaints('heartbeat', mine);
+    expect([capture, beat]).toMatchObject([
+      { result: 'alert', evidence, fix: beat?.fix },
+      { result: 'alert', evidence },
+    ]);
+    await paste(source.session, beat);
+    expect(await complaints('heartbeat', mine)).toEqual([]);
+    expect(await complaints('ddl_capture', mine)).toMatchObject([
+      {
+        result: 'alert',
+        evidence: expect.stringContaining('permission denied to create event trigger'),
+        fix: expect.stringContaining('superuser'),
+      },
+    ]);
+    expect(await source.session.query("SELECT FROM pg_proc WHERE proname LIKE 'dts%'")).toEqual([]);
   });
 
   it('may read by columns as well as by table', async () => {
@@ -523,6 +552,37 @@ describe('a source that is not set up for following changes', () => {
   });
 });
 
+describe('replica identities', () => {
+  beforeEach(() => openPair(17));
+  afterEach(closePair);
+
+  it('that are not to be changed keep keyless tables from being followed, and all of them have a price', async () => {
+    await source.session.query('CREATE TABLE keyed (id int PRIMARY KEY); CREATE TABLE keyless (a int)');
+    const onlyKeys = only('row_keys');
+    const [never] = await check(ends, { ...onlyKeys, replicaIdentity: 'never' });
+    expect(never).toMatchObject({ result: 'failed', evidence: 'public.keyless' });
+    const all = await check(ends, { ...onlyKeys, replicaIdentity: 'all' });
+    expect(all[0]).toMatchObject({ result: 'alert', evidence: '--replica-identity all' });
+    await paste(source.session, never);
+    expect(await check(ends, { ...onlyKeys, replicaIdentity: 'never' })).not.toContainEqual(
+      expect.objectContaining({ result: 'failed' }),
+    );
+  });
+});
+
+describe('helpers in a source that publishes everything', () => {
+  beforeEach(() => openPair(17));
+  afterEach(closePair);
+
+  it('are left out, because its subscribers would stop', async () => {
+    await source.session.query('CREATE PUBLICATION theirs FOR ALL TABLES');
+    for (const name of ['heartbeat', 'ddl_capture'])
+      expect(await complaints(name, ends)).toMatchObject([
+        { result: 'alert', evidence: expect.stringContaining('publication "theirs"'), fix: null },
+      ]);
+  });
+});
+
 describe('the run of checks', () => {
   beforeEach(() => openPair(17));
   afterEach(closePair);
@@ -559,6 +619,9 @@ describe('the run of checks', () => {
       targetOf: (table: QualifiedName) => table,
       conflict: 'report' as const,
       wholeDatabase: true,
+      heartbeat: true,
+      captureDdl: 'auto' as const,
+      replicaIdentity: 'needed' as const,
       jobs: 2,
       types: new Set(ALL),
       source: source.session,

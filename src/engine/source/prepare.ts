@@ -1,184 +1,188 @@
 /**
- * What must stand in the source before the slot is created (data-plane P1): a replica identity for every table, then the publication.
- * Both are idempotent by looking at the source. What is changed is handed to `remember` first, with the statement that undoes it.
+ * What must stand in the source before the slot is created (data-plane P1): a replica identity for every table, then the publication,
+ * then the helpers; and the way back from all of it. Everything is idempotent by looking at the source.
  */
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
-import { displayName } from '../change/relation.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import { displayName, type QualifiedName } from '../change/relation.ts';
+import { readTables, type TableInfo } from '../pg/catalog/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { readSlot, readSlotUser } from '../pg/slot/health.ts';
+import { aloneAtSource } from './alone.ts';
+import { readHandedOver, type FormerIdentity } from './handed-over.ts';
+import { isHelperTable } from './helpers/helper-tables.ts';
+import { ensureHelpers, type HelperWishes } from './helpers/install.ts';
+import { removeHelpers } from './helpers/remove.ts';
+import {
+  restoreIdentity,
+  setReplicaIdentities,
+  type IdentityWishes,
+  type SetFull,
+} from './replica-identity.ts';
+import { withLockRetry } from './lock-retry.ts';
+import { rightsMissing } from './rights-missing.ts';
+import type { SourceNames } from './source-names.ts';
 
-export interface SourceChange {
-  readonly id: string;
-  readonly undo: string;
+export interface Publishing {
+  readonly names: SourceNames;
+  /** Tables to follow. */
+  readonly tables: readonly TableInfo[];
+  readonly identities: IdentityWishes;
+  /** Writes down what a table had, before it is changed. */
+  readonly remember: (former: FormerIdentity) => Promise<void>;
+  readonly signal: AbortSignal;
 }
-export type Remember = (change: SourceChange) => Promise<void>;
 
-/** Without identity columns an UPDATE or DELETE could not be followed, and once published would even fail for its user (55000). */
-function needsFull(table: TableInfo): boolean {
-  return table.replicaIdentity !== 'full' && table.identityColumns.length === 0;
-}
-
-function undoIdentity(table: TableInfo): string {
-  return `ALTER TABLE ONLY ${qname(table)} REPLICA IDENTITY ${table.replicaIdentity === 'nothing' ? 'NOTHING' : 'DEFAULT'}`;
-}
-
-const LOCK_TIMEOUT_MS = 1_000;
-const LOCK_ATTEMPTS = 30;
-
-/** Sets FULL where no other identity serves. Returns the tables changed. */
-export async function setReplicaIdentities(
+/** Returns the tables that got FULL. Throws USAGE, TABLE_BUSY, RIGHTS_MISSING; helpers that cannot be had do not keep it. */
+export async function prepareSource(
   source: Session,
-  tables: readonly TableInfo[],
-  remember: Remember,
-): Promise<string[]> {
-  const changed: string[] = [];
-  for (const table of tables) assertIdentityIsSent(table);
-  for (const table of tables.filter(needsFull)) {
-    await remember({ id: `replica identity of ${displayName(table)}`, undo: undoIdentity(table) });
-    await withLockRetry(source, `ALTER TABLE ONLY ${qname(table)} REPLICA IDENTITY FULL`);
-    changed.push(displayName(table));
-  }
-  return changed;
-}
-
-/**
- * Every identity column must be one that the stream carries. A key over a generated column would match the wrong row, because pgoutput
- * sends NULL for it; and a published table with FULL over a virtual generated column refuses its own users' UPDATE and DELETE.
- */
-function assertIdentityIsSent(table: TableInfo): void {
-  const isFull = needsFull(table) || table.replicaIdentity === 'full';
-  const missing = table.columns.find(({ name, generated }) =>
-    isFull ? generated === 'v' : generated !== '' && table.identityColumns.includes(name),
-  );
-  if (!missing) return;
-  throw new AppError('USAGE', {
-    problem: `The replica identity of ${displayName(table)} ${isFull ? 'would contain' : 'contains'} the generated column "${missing.name}", which the change stream does not carry.`,
-    remedy:
-      'Give the table a key of ordinary columns (a primary key, or REPLICA IDENTITY USING INDEX …), or leave it out with --exclude-table.',
+  spec: Publishing & { readonly helpers: HelperWishes },
+): Promise<SetFull[]> {
+  return aloneAtSource(source, spec.signal, async () => {
+    const tables = await asTheyAre(source, spec.tables);
+    const changed = await setReplicaIdentities(source, tables, {
+      ...spec.identities,
+      remember: spec.remember,
+    });
+    await ensurePublication(source, spec.names.publication, tables);
+    await ensureHelpers(source, spec.names, spec.helpers);
+    return changed;
   });
 }
 
-/** Tries the lock for a moment at a time, so that nobody queues behind us and no deadlock can arise. */
-async function withLockRetry(source: Session, statement: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await source.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; ${statement}; COMMIT`);
-      return;
-    } catch (thrown) {
-      await source.query('ROLLBACK').catch(() => {});
-      const state = sqlstateOf(thrown);
-      if (attempt >= LOCK_ATTEMPTS || (state !== SQLSTATE.lockNotAvailable && state !== SQLSTATE.deadlock))
-        throw rights(thrown, source, statement);
-      await sleep(200 * Math.min(attempt, 5));
+/** Others that begin or end at this source wait for us meanwhile. */
+const BUSY_MS = 5_000;
+
+/**
+ * The same for tables that come while the task runs: their changes are in the stream from the next transaction on. Throws TABLE_BUSY
+ * soon where somebody holds one; may be repeated.
+ */
+export async function publishMore(source: Session, spec: Publishing): Promise<SetFull[]> {
+  const { publication } = spec.names;
+  return aloneAtSource(source, spec.signal, async () => {
+    const tables = await asTheyAre(source, spec.tables);
+    const { identities, remember } = spec;
+    const changed = await setReplicaIdentities(source, tables, {
+      ...identities,
+      remember,
+      patienceMs: BUSY_MS,
+    });
+    for (const table of await notPublished(source, publication, tables)) {
+      const statement = `ALTER PUBLICATION ${ident(publication)} ADD TABLE ONLY ${qname(table)}`;
+      await withLockRetry(source, table, statement, BUSY_MS).catch((thrown: unknown) => {
+        throw rightsMissing(thrown, source, statement);
+      });
     }
-  }
+    return changed;
+  });
 }
 
-function rights(thrown: unknown, source: Session, statement: string): unknown {
-  if (sqlstateOf(thrown) !== SQLSTATE.insufficientPrivilege) return thrown;
-  return new AppError(
-    'RIGHTS_MISSING',
-    {
-      user: source.user,
-      action: `run "${statement}"`,
-      side: 'source',
-      remedy: `As the owner of the table run: ${statement};`,
-    },
-    thrown,
-  );
+/** Another task may have ended, and given an identity back, since they were read. */
+async function asTheyAre(source: Session, tables: readonly TableInfo[]): Promise<TableInfo[]> {
+  const now = new Map((await readTables(source, { sizes: false })).map((table) => [table.oid, table]));
+  return tables.map((table) => now.get(table.oid) ?? table);
 }
 
-/** Creates the publication over exactly these tables; leaves one that already is so. Partitions are published under their own names. */
-export async function ensurePublication(
+/**
+ * Creates the publication over exactly these tables, helper tables apart; leaves one that already is so. Partitions are published under
+ * their own names.
+ */
+async function ensurePublication(
   source: Session,
   publication: string,
-  tables: readonly TableInfo[],
+  tables: readonly QualifiedName[],
 ): Promise<void> {
-  const existing = await source.query(
-    'SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $1',
-    [publication],
-  );
+  const existing = await readPublished(source, publication);
   const [row] = await source.query('SELECT pubname FROM pg_catalog.pg_publication WHERE pubname = $1', [
     publication,
   ]);
   const wanted = new Set(tables.map(displayName));
-  const same =
-    row &&
-    existing.length === wanted.size &&
-    existing.every((t) => wanted.has(`${t.schemaname}.${t.tablename}`));
-  if (same) return;
+  const found = existing.filter((table) => !isHelperTable(table));
+  if (row && found.length === wanted.size && found.every((table) => wanted.has(displayName(table)))) return;
   if (row) await source.query(`DROP PUBLICATION ${ident(publication)}`);
   const operations =
     source.version >= 110_000 ? 'insert, update, delete, truncate' : 'insert, update, delete';
   // With FULL, 18 refuses the users' own UPDATE and DELETE where stored generated columns are not published.
   const generated = source.version >= 180_000 ? ', publish_generated_columns = stored' : '';
-  const statements = [
+  await ordered(
+    source,
     `CREATE PUBLICATION ${ident(publication)} WITH (publish = '${operations}'${generated})`,
-  ];
-  // Each table takes a lock until the statement's end, and a server has only so many.
-  for (let from = 0; from < tables.length; from += PUBLISH_BATCH) {
-    const list = tables.slice(from, from + PUBLISH_BATCH).map((table) => `ONLY ${qname(table)}`);
-    statements.push(`ALTER PUBLICATION ${ident(publication)} ADD TABLE ${list.join(', ')}`);
-  }
-  for (const statement of statements) {
-    try {
-      await source.query(statement);
-    } catch (thrown) {
-      throw rights(thrown, source, statement.length > 300 ? `${statement.slice(0, 300)} …` : statement);
-    }
-  }
+  );
+  await addToPublication(source, publication, tables);
 }
 
 const PUBLISH_BATCH = 500;
 
-/** Adds tables to the publication that are not in it yet. */
-export async function addToPublication(
+/** Nobody who reads or writes waits for it. */
+async function addToPublication(
   source: Session,
   publication: string,
-  tables: readonly TableInfo[],
+  tables: readonly QualifiedName[],
 ): Promise<void> {
-  const there = await source.query(
-    'SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $1',
-    [publication],
-  );
-  const known = new Set(there.map((row) => `${row.schemaname}.${row.tablename}`));
-  for (const table of tables.filter((one) => !known.has(displayName(one)))) {
-    const statement = `ALTER PUBLICATION ${ident(publication)} ADD TABLE ONLY ${qname(table)}`;
-    await withLockRetry(source, statement);
+  // Each table takes a lock until the statement's end, and a server has only so many.
+  for (let from = 0; from < tables.length; from += PUBLISH_BATCH) {
+    const list = tables.slice(from, from + PUBLISH_BATCH).map((table) => `ONLY ${qname(table)}`);
+    await ordered(source, `ALTER PUBLICATION ${ident(publication)} ADD TABLE ${list.join(', ')}`);
   }
 }
 
-/** Removes what P1 and P2 made; each part that is gone already is passed over. Returns a line per removed thing. */
+async function notPublished<T extends QualifiedName>(
+  source: Session,
+  publication: string,
+  tables: readonly T[],
+): Promise<T[]> {
+  const published = new Set((await readPublished(source, publication)).map(displayName));
+  return tables.filter((table) => !published.has(displayName(table)));
+}
+
+async function readPublished(source: Session, publication: string): Promise<QualifiedName[]> {
+  const rows = await source.query(
+    'SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $1',
+    [publication],
+  );
+  return rows.map((row) => ({ schema: row.schemaname ?? '', name: row.tablename ?? '' }));
+}
+
+async function ordered(source: Session, statement: string): Promise<void> {
+  try {
+    await source.query(statement);
+  } catch (thrown) {
+    throw rightsMissing(thrown, source, statement);
+  }
+}
+
+/**
+ * Removes what a task made in the source; each part that is gone already is passed over, and may be repeated. Returns a line per thing.
+ * Throws TABLE_BUSY, RIGHTS_MISSING.
+ */
 export async function releaseSource(
   source: Session,
-  names: { slot: string; publication: string },
-  undo: readonly SourceChange[],
+  names: SourceNames,
+  identities: readonly FormerIdentity[],
 ): Promise<string[]> {
-  const removed: string[] = [];
-  if (await dropSlot(source, names.slot)) removed.push(`replication slot ${names.slot}`);
-  const [publication] = await source.query(
-    'SELECT pubname FROM pg_catalog.pg_publication WHERE pubname = $1',
-    [names.publication],
-  );
-  if (publication) {
-    await source.query(`DROP PUBLICATION ${ident(names.publication)}`);
-    removed.push(`publication ${names.publication}`);
-  }
-  for (const change of undo) {
-    try {
-      await withLockRetry(source, change.undo);
-      removed.push(`${change.id} (set back)`);
-    } catch (thrown) {
-      // The table may have been dropped meanwhile: nothing to restore then.
-      const state = sqlstateOf(thrown);
-      if (state !== SQLSTATE.undefinedTable && state !== SQLSTATE.invalidSchemaName) throw thrown;
+  const lines: string[] = [];
+  if (await dropSlot(source, names.slot)) lines.push(`replication slot ${names.slot}`);
+  return aloneAtSource(source, new AbortController().signal, async () => {
+    const { publication } = names;
+    const [exists] = await source.query('SELECT pubname FROM pg_catalog.pg_publication WHERE pubname = $1', [
+      publication,
+    ]);
+    const left = await readHandedOver(source, publication);
+    // Its comment must outlive what it speaks of; who updates a table that loses its identity meanwhile must not be refused.
+    if (exists && left.length > 0)
+      await source.query(`ALTER PUBLICATION ${ident(publication)} SET (publish = 'insert')`);
+    else if (exists) await source.query(`DROP PUBLICATION ${ident(publication)}`);
+    for (const former of [...identities, ...left]) {
+      const line = await restoreIdentity(source, former, publication);
+      if (line !== null) lines.push(line);
     }
-  }
-  return removed;
+    if (exists && left.length > 0) await source.query(`DROP PUBLICATION ${ident(publication)}`);
+    if (exists) lines.push(`publication ${publication}`);
+    // Last: whether another task still uses them is told by its publication.
+    return [...lines, ...(await removeHelpers(source, names))];
+  });
 }
 
 const DROP_ATTEMPTS = 50;

@@ -58,10 +58,10 @@ const TABLES = `
     filtered bigint NOT NULL, invisible bigint NOT NULL, repeated bigint NOT NULL, dead bigint NOT NULL,
     inserts bigint NOT NULL, updates bigint NOT NULL, deletes bigint NOT NULL,
     PRIMARY KEY (task_id, source_table));
-  -- what we changed in the source, written before it was changed
-  CREATE TABLE IF NOT EXISTS _opendts.source_change (
-    task_id text NOT NULL, id text NOT NULL, undo text NOT NULL,
-    PRIMARY KEY (task_id, id))`;
+  -- what tables of the source had before REPLICA IDENTITY FULL was set on them, written before it was
+  CREATE TABLE IF NOT EXISTS _opendts.source_identity (
+    task_id text NOT NULL, table_oid bigint NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, identity text NOT NULL,
+    PRIMARY KEY (task_id, table_oid))`;
 
 /** Creates what is missing; may be repeated, and by two at the same time. */
 export async function ensureBookkeeping(session: Session): Promise<void> {
@@ -74,8 +74,8 @@ export async function ensureBookkeeping(session: Session): Promise<void> {
 
 export async function hasBookkeeping(session: Session): Promise<boolean> {
   return (
-    (await session.one("SELECT pg_catalog.to_regclass('_opendts.source_change') IS NOT NULL AS yes")).yes ===
-    't'
+    (await session.one("SELECT pg_catalog.to_regclass('_opendts.source_identity') IS NOT NULL AS yes"))
+      .yes === 't'
   );
 }
 

@@ -242,26 +242,37 @@ export async function recordedEnd(session: Session, taskId: string): Promise<Lsn
   return parseLsn(end ?? '');
 }
 
-export async function rememberSourceChange(
+/** A table of the source that we give REPLICA IDENTITY FULL, and what it had: the words after REPLICA IDENTITY. */
+export interface SourceIdentity extends QualifiedName {
+  readonly oid: number;
+  readonly identity: string;
+}
+
+/** The first time counts: what a table had when we found it. */
+export async function rememberSourceIdentity(
   session: Session,
   taskId: string,
-  change: { id: string; undo: string },
+  { oid, schema, name, identity }: SourceIdentity,
 ): Promise<void> {
   await session.query(
-    `INSERT INTO _opendts.source_change (task_id, id, undo) VALUES ($1, $2, $3) ON CONFLICT (task_id, id) DO NOTHING`,
-    [taskId, change.id, change.undo],
+    `INSERT INTO _opendts.source_identity (task_id, table_oid, schema_name, table_name, identity) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (task_id, table_oid) DO NOTHING`,
+    [taskId, String(oid), schema, name, identity],
   );
 }
 
-export async function readSourceChanges(
-  session: Session,
-  taskId: string,
-): Promise<{ id: string; undo: string }[]> {
+export async function readSourceIdentities(session: Session, taskId: string): Promise<SourceIdentity[]> {
   const rows = await session.query(
-    'SELECT id, undo FROM _opendts.source_change WHERE task_id = $1 ORDER BY id',
+    `SELECT table_oid::text AS oid, schema_name, table_name, identity FROM _opendts.source_identity
+      WHERE task_id = $1 ORDER BY schema_name, table_name`,
     [taskId],
   );
-  return rows.map((row) => ({ id: row.id ?? '', undo: row.undo ?? '' }));
+  return rows.map((row) => ({
+    oid: Number(row.oid),
+    schema: row.schema_name ?? '',
+    name: row.table_name ?? '',
+    identity: row.identity ?? '',
+  }));
 }
 
 /** Schema steps: done ones, and the record made in the step's own transaction. */

@@ -1,11 +1,15 @@
 /** Takes back everything a migration made besides the migrated data: on the source slot, publication and identities; on the target our schema. */
 import { AppError } from '../../base/errors/app-error.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
+import type { Session } from '../../engine/pg/session.ts';
 import { endBackends, identify } from '../../engine/pg/identity.ts';
+import { readHelpers } from '../../engine/source/helpers/remove.ts';
 import { releaseSource } from '../../engine/source/prepare.ts';
+import { releaseSql } from '../../engine/source/release-sql.ts';
+import { restoringStatement } from '../../engine/source/replica-identity.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { dropBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
-import { readSourceChanges, readTasks, type TaskRow } from '../../engine/target/task-row.ts';
+import { readSourceIdentities, readTasks, type TaskRow } from '../../engine/target/task-row.ts';
 import { Ends } from './ends.ts';
 import { releaseFormerPrimaries, slotsLeftBehind } from './former-primaries.ts';
 
@@ -18,8 +22,11 @@ export interface CleanupRequest {
 /** A line per thing removed (or that would be). Our schema on the target goes last, because it remembers what to undo. */
 export async function cleanup(request: CleanupRequest): Promise<readonly string[]> {
   await using ends = new Ends(request.source, request.target);
-  const [source, target] = [await ends.source(), await ends.target()];
+  const target = await ends.target();
   if (!(await hasBookkeeping(target))) return [];
+  const source = await ends.source().catch(async (thrown: unknown) => {
+    throw await byHand(thrown, target, request.source.database);
+  });
   const reached = await identify(source);
   const { systemIdentifier, database } = reached;
   const tasks = await readTasks(target);
@@ -42,10 +49,25 @@ export async function cleanup(request: CleanupRequest): Promise<readonly string[
   return removed;
 }
 
+/** The source cannot be reached, or refuses us: what a person runs there instead. The target goes on remembering it. */
+async function byHand(thrown: unknown, target: Session, database: string): Promise<unknown> {
+  const tasks = (await readTasks(target)).filter(({ sourceDatabase }) => sourceDatabase === database);
+  if (!(thrown instanceof AppError) || tasks.length === 0) return thrown;
+  const commands: string[] = [];
+  for (const { taskId } of tasks)
+    commands.push(...releaseSql(sourceNames(taskId), await readSourceIdentities(target, taskId)));
+  commands.push('-- then, on the target:', 'DROP SCHEMA _opendts CASCADE;');
+  return new AppError(
+    'SOURCE_NOT_RELEASED',
+    { problem: thrown.message, database, commands: commands.join('\n') },
+    thrown,
+  );
+}
+
 async function release(ends: Ends, task: TaskRow, dryRun: boolean): Promise<string[]> {
   const [source, target] = [await ends.source(), await ends.target()];
   const names = sourceNames(task.taskId);
-  const undo = await readSourceChanges(target, task.taskId);
+  const identities = await readSourceIdentities(target, task.taskId);
   if (dryRun) {
     const slots = await source.query(
       'SELECT slot_name FROM pg_catalog.pg_replication_slots WHERE slot_name = $1',
@@ -58,10 +80,11 @@ async function release(ends: Ends, task: TaskRow, dryRun: boolean): Promise<stri
     return [
       ...slots.map((row) => `replication slot ${row.slot_name} on the source`),
       ...publications.map((row) => `publication ${row.pubname} on the source`),
-      ...undo.map((change) => `${change.id}: ${change.undo}`),
+      ...identities.map((former) => `replica identity FULL: ${restoringStatement(former)}`),
+      ...(await readHelpers(source)).map((line) => `${line} on the source, unless another migration uses it`),
     ];
   }
   await endBackends(source, applicationName(task.taskId, ''));
   await endBackends(target, applicationName(task.taskId, ''));
-  return releaseSource(source, names, undo);
+  return releaseSource(source, names, identities);
 }

@@ -30,6 +30,7 @@ import { Ends } from './ends.ts';
 import { setSequences, summarize } from './finish-stage.ts';
 import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
+import { keepSource } from './source-objects.ts';
 import { analyze, keysOnly, planFor, runPhases } from './schema-stage.ts';
 import { openTogether, streamUntil } from './stream-stage.ts';
 import { hasRest } from './stream/beside.ts';
@@ -164,6 +165,7 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   const planNow = () => (turns++ === 0 ? Promise.resolve(plan) : planFor(run));
   await using rest = new Rest(run, planNow, together);
   await using newTables = new NewTables(run);
+  using _helpers = keepSource(run);
   const following = withSignal(run, AbortSignal.any([hooks.signal, rest.failed]));
   const stream = async (until: () => Lsn | null) => {
     const end = await streamUntil(following, { together, newTables, until, onRest: () => rest.begin() });

@@ -11,13 +11,17 @@ const task: Asked = {
   excludeTables: ['log'],
   rename: { 'shop.a': 'new.b' },
   conflict: 'ignore',
+  heartbeat: false,
+  captureDdl: 'off',
+  replicaIdentity: 'all',
 };
 
 describe('a line to paste', () => {
   it('repeats the options, quoted for the shell, without passwords', () => {
     expect(pasteLine('migrate', task)).toBe(
       'opendts migrate --source postgresql://me@old:5432/shop --target postgresql://me@new:5432/my%20shop' +
-        ` --types schema,full,incremental --table 'shop.*' 'a"b' --exclude-table log --rename shop.a=new.b --conflict ignore`,
+        ` --types schema,full,incremental --table 'shop.*' 'a"b' --exclude-table log --rename shop.a=new.b --conflict ignore` +
+        ' --no-heartbeat --capture-ddl off --replica-identity all',
     );
   });
 });

@@ -6,7 +6,16 @@ import type { MigrationRequest } from './task-run.ts';
 
 export type Asked = Pick<
   MigrationRequest,
-  'source' | 'target' | 'types' | 'tables' | 'excludeTables' | 'rename' | 'conflict'
+  | 'source'
+  | 'target'
+  | 'types'
+  | 'tables'
+  | 'excludeTables'
+  | 'rename'
+  | 'conflict'
+  | 'heartbeat'
+  | 'captureDdl'
+  | 'replicaIdentity'
 >;
 
 /** `opendts <verb> --source … --target …`, with the types and the choice of tables where the verb takes them. */
@@ -18,10 +27,18 @@ export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task
   const pairs = Object.entries(task.rename).map(([from, to]) => `${from}=${to}`);
   const renamed = pairs.length > 0 ? ['--rename', ...pairs] : [];
   const conflict = task.conflict === 'report' ? [] : ['--conflict', task.conflict];
+  const { heartbeat, captureDdl, replicaIdentity } = task;
+  const inSource = [
+    ...(heartbeat === false ? ['--no-heartbeat'] : []),
+    ...(captureDdl === 'off' ? ['--capture-ddl', 'off'] : []),
+    ...(replicaIdentity === undefined || replicaIdentity === 'needed'
+      ? []
+      : ['--replica-identity', replicaIdentity]),
+  ];
   const chosen = [...tables, ...excluded, ...renamed];
   const what = {
-    check: [...kinds, ...chosen, ...conflict],
-    migrate: [...kinds, ...chosen, ...conflict],
+    check: [...kinds, ...chosen, ...conflict, ...inSource],
+    migrate: [...kinds, ...chosen, ...conflict, ...inSource],
     verify: chosen,
     cleanup: [],
   };

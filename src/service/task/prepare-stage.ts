@@ -26,6 +26,7 @@ import type { Ends } from './ends.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
+import { sourceOptions } from './source-objects.ts';
 import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
 
 /** What was asked for, without connections, in one form: equal options give equal text. */
@@ -189,6 +190,7 @@ async function check(
     conflict: request.conflict,
     wholeDatabase: request.tables.length === 0,
     jobs: request.jobs,
+    ...sourceOptions(request),
   });
   const failed = findings.filter((finding) => finding.result === 'failed');
   if (failed.length === 0) return;

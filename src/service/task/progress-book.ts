@@ -9,14 +9,15 @@ import type {
 } from '../../contract/progress.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
+import { commitMs, DelayMeter, type ClockReading } from '../../engine/source/delay-meter.ts';
+import type { HeartbeatPosition } from '../../engine/source/helpers/heartbeat.ts';
 import type { Durable } from '../../engine/pipeline/stream-run.ts';
 import type { StoredAccount } from '../../engine/target/account.ts';
 import type { DoneChunk } from '../../engine/target/done-chunks.ts';
 import type { StoppedTable } from '../../engine/target/stopped-tables.ts';
 import { CopyTotal } from './copy/copy-total.ts';
 import { TableLine, type ChunkLabel } from './copy/table-line.ts';
-
-const POSTGRES_EPOCH_MS = 946_684_800_000;
 
 export class ProgressBook {
   taskId = '';
@@ -32,7 +33,10 @@ export class ProgressBook {
   stopped: readonly StoppedTable[] = [];
   private changes = 0n;
   private transactions = 0n;
+  private readonly delay = new DelayMeter();
   private newestCommitMs: number | null = null;
+  private recorded: Lsn = LSN_ZERO;
+  private endOfLog: Lsn | null = null;
   private readonly lines = new Map<string, TableLine>();
   /** Lines of what is copied and is no table: not counted with the tables, nor their rows with those of tables. */
   private readonly others = new Set<TableLine>();
@@ -100,9 +104,21 @@ export class ProgressBook {
       line.stage = stage === 'streaming' && this.others.has(line) ? 'copied' : stage;
   }
 
-  durable({ transactions, accounts, commitTime }: Durable): void {
+  /** The source's clock, and where its log ended after that. */
+  sourceAt(reading: ClockReading, end: Lsn): void {
+    this.endOfLog = end;
+    this.delay.sourceAt(reading, end);
+  }
+
+  reached(lsn: Lsn): void {
+    this.delay.applied(lsn, null, Date.now());
+  }
+
+  durable({ transactions, accounts, commitTime, endLsn }: Durable): void {
     this.transactions += BigInt(transactions);
-    if (commitTime !== null) this.newestCommitMs = Number(commitTime / 1000n) + POSTGRES_EPOCH_MS;
+    this.recorded = endLsn;
+    this.delay.applied(endLsn, commitTime, Date.now());
+    if (commitTime !== null) this.newestCommitMs = commitMs(commitTime);
     for (const [table, account] of accounts) {
       this.changes += BigInt(account.applied + account.folded);
       this.update(table, (line) => {
@@ -162,13 +178,15 @@ export class ProgressBook {
     return Math.round(performance.now() - this.started);
   }
 
-  /** Age of the newest applied commit while behind; 0 in step; null when nothing is known. */
-  private get lagSeconds(): number | null {
-    if (this.lagBytes === null) return null;
-    if (this.lagBytes === 0n) return 0;
-    return this.newestCommitMs === null
-      ? null
-      : Math.max(0, Math.round((Date.now() - this.newestCommitMs) / 100) / 10);
+  /** What the heartbeat tells the people at the source. */
+  get position(): HeartbeatPosition {
+    return { commitMs: this.newestCommitMs, endOfLog: this.endOfLog, recorded: this.recorded };
+  }
+
+  /** A source that does not answer may have gone on. */
+  private get delayMs(): number | null {
+    const delay = this.lagBytes === null ? null : this.delay.delayMs(Date.now());
+    return delay === null ? null : Math.round(delay);
   }
 
   snapshot(): MigrationProgress {
@@ -185,7 +203,7 @@ export class ProgressBook {
       changesApplied: this.changes,
       transactionsApplied: this.transactions,
       lagBytes: this.lagBytes,
-      lagSeconds: this.lagSeconds,
+      delayMs: this.delayMs,
       slot: this.slot,
       elapsedMs: this.elapsedMs,
     };

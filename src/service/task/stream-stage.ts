@@ -80,6 +80,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         openLane: async () => {
           const lane = await openLane(run);
           recorded = lane.recorded;
+          book.reached(recorded);
           return lane;
         },
         readTables: async (lane) => {
@@ -109,6 +110,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
           recorded = durable.endLsn;
           book.durable(durable);
         },
+        onReached: (lsn) => book.reached(lsn),
         onRetry: (error, waitMs) => {
           abandon();
           hooks.onEvent({

@@ -1,5 +1,10 @@
 /** What the stages of one running task share. Made by prepare-stage.ts; every stage takes it and nothing else. */
-import type { ConflictMode, MigrationType } from '../../contract/task-spec.ts';
+import type {
+  ConflictMode,
+  DdlCapture,
+  MigrationType,
+  ReplicaIdentityPolicy,
+} from '../../contract/task-spec.ts';
 import type { MigrationEvent, Phase } from '../../contract/progress.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
@@ -29,6 +34,10 @@ export interface MigrationRequest {
   readonly conflict: ConflictMode;
   /** A table that cannot be migrated stops the whole at once, not at the end of its stage (C10). */
   readonly strict: boolean;
+  /** What we may have in the source while the task lives; none: what the task file's defaults say. */
+  readonly heartbeat?: boolean;
+  readonly captureDdl?: DdlCapture;
+  readonly replicaIdentity?: ReplicaIdentityPolicy;
   readonly jobs: number;
   /** The largest part of a table that is copied in one transaction, in bytes; none: as fits the table. */
   readonly chunkBytes?: bigint;

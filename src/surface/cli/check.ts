@@ -23,6 +23,7 @@ import {
   withJobs,
   withJson,
   withRename,
+  withSourceObjects,
   withTables,
   withTypes,
   type Task,
@@ -35,7 +36,7 @@ export const checkCommand: CliCommand = {
       .command('check')
       .description('look at both databases, change nothing, and say whether and how the migration would go');
     return withJobs(
-      withJson(withConflict(withRename(withTables(withTypes(withEnds(command)))))),
+      withSourceObjects(withJson(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
       'tables that are to be copied at the same time',
     );
   },
@@ -73,6 +74,9 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       targetOf: targetNames(tables, task.rename),
       conflict: task.conflict,
       wholeDatabase: task.tables.length === 0,
+      heartbeat: task.heartbeat,
+      captureDdl: task.captureDdl,
+      replicaIdentity: task.replicaIdentity,
       jobs: task.jobs,
     },
     context.signal,

@@ -5,6 +5,7 @@ import { describeEndpoint } from '../../engine/pg/conninfo/conninfo.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { slotFate } from '../../engine/pg/slot/health.ts';
+import { readHelpers } from '../../engine/source/helpers/remove.ts';
 import type { CliCommand } from './context.ts';
 import { document } from './json.ts';
 import { count, many, size } from './quantities.ts';
@@ -30,6 +31,8 @@ interface Inspection {
     readonly inactiveSince: string | null;
   }[];
   readonly publications: readonly string[];
+  /** Helper tables of ours and what belongs to them. */
+  readonly helpers: readonly string[];
 }
 
 interface InspectedTable {
@@ -93,6 +96,7 @@ async function inspect(session: Session, endpoint: string): Promise<Inspection> 
       inactiveSince: inactive_since ?? null,
     })),
     publications: publications.map(({ name }) => name ?? ''),
+    helpers: await readHelpers(session),
   };
 }
 
@@ -114,7 +118,7 @@ function kindOf({ kind, isPartition, persistence }: TableInfo): InspectedTable['
 }
 
 function inspectionLines(inspection: Inspection): string[] {
-  const { endpoint, server, bytes, tables, slots, publications } = inspection;
+  const { endpoint, server, bytes, tables, slots, publications, helpers } = inspection;
   const rows = tables.map((info) => [
     info.table,
     info.kind,
@@ -127,6 +131,7 @@ function inspectionLines(inspection: Inspection): string[] {
     ...(tables.length > 0 ? table(['table', 'kind', 'rows', 'size', 'key'], rows, ['rows', 'size']) : []),
     ...slots.map(slotText),
     ...publications.map((name) => `publication ${printable(name)}`),
+    ...helpers.map(printable),
   ];
 }
 

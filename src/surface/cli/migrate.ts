@@ -25,6 +25,7 @@ import {
   withLimits,
   withProtection,
   withRename,
+  withSourceObjects,
   withTables,
   withTypes,
   type Task,
@@ -48,7 +49,7 @@ export const migrateCommand: CliCommand = {
     withJson(
       withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
     );
-    withChunks(withProtection(withLimits(withConflict(withRename(command)))));
+    withSourceObjects(withChunks(withProtection(withLimits(withConflict(withRename(command))))));
     return withSlotWait(withWalBudget(command))
       .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
       .option(

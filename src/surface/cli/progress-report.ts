@@ -75,7 +75,7 @@ function lineReport({ stderr }: CliContext, line: (words: Words) => string): Pro
 
 /** The same facts as the live view, by name; speeds per second. */
 export function progressWords(progress: MigrationProgress, rates: Rates): Words {
-  const { tables, rowsCopied, bytesCopied, copy, indexesDone, indexesTotal, lagBytes, lagSeconds } = progress;
+  const { tables, rowsCopied, bytesCopied, copy, indexesDone, indexesTotal, lagBytes, delayMs } = progress;
   const eta = copy?.etaSeconds ?? null;
   const at = (...stages: string[]) => tables.filter((table) => stages.includes(table.stage)).length;
   return {
@@ -100,7 +100,7 @@ export function progressWords(progress: MigrationProgress, rates: Rates): Words 
     transactions: progress.transactionsApplied,
     changes_per_s: Math.round(rates.changes),
     lag_bytes: lagBytes,
-    lag_s: lagSeconds,
+    delay_ms: delayMs,
     slot_retained_bytes: progress.slot?.retainedBytes ?? null,
     slot_wal_status: progress.slot?.walStatus ?? null,
     slot_safe_bytes: progress.slot?.safeBytes ?? null,

@@ -28,7 +28,7 @@ function progress(change: Partial<MigrationProgress> = {}): MigrationProgress {
     changesApplied: 0n,
     transactionsApplied: 0n,
     lagBytes: null,
-    lagSeconds: null,
+    delayMs: null,
     slot: null,
     elapsedMs: 0,
     ...change,
@@ -214,12 +214,12 @@ describe('what the source keeps for the slot', () => {
 
 describe('the lines without a terminal', () => {
   it('are words without the unknown, and quoted where a space is', () => {
-    const words = progressWords(progress({ rowsCopied: 2n ** 60n, lagSeconds: 0 }), still);
+    const words = progressWords(progress({ rowsCopied: 2n ** 60n, delayMs: 0 }), still);
     const line = wordLine({ ...words, message: 'two words' });
     expect(line).toContain('phase=copy task=t1 ');
     expect(line).toContain(`rows=${2n ** 60n} `);
     expect(line).toContain('message="two words"');
-    expect(line).toContain('lag_s=0');
+    expect(line).toContain('delay_ms=0');
     expect(line).not.toContain('lag_bytes');
   });
 

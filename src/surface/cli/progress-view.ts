@@ -103,8 +103,8 @@ function indexLines({ phase, indexBuilds }: MigrationProgress): string[] {
   );
 }
 
-/** Bytes of the source's log not applied yet, and how old the newest applied change is. */
-function lag({ lagBytes, lagSeconds }: Pick<MigrationProgress, 'lagBytes' | 'lagSeconds'>): string {
+/** Bytes of the source's log not applied yet, and how long after its commit a change is seen on the target. */
+function lag({ lagBytes, delayMs }: Pick<MigrationProgress, 'lagBytes' | 'delayMs'>): string {
   if (lagBytes === null) return 'unknown';
-  return lagSeconds === null ? size(lagBytes) : `${size(lagBytes)}, ${duration(lagSeconds * 1000)}`;
+  return delayMs === null ? size(lagBytes) : `${size(lagBytes)}, ${duration(delayMs)}`;
 }

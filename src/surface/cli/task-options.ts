@@ -3,10 +3,14 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
 import {
   CONFLICT_MODES,
+  DDL_CAPTURES,
   MIGRATION_TYPES,
+  REPLICA_IDENTITY_POLICIES,
   taskSpec,
   type ConflictMode,
+  type DdlCapture,
   type MigrationType,
+  type ReplicaIdentityPolicy,
 } from '../../contract/task-spec.ts';
 import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
@@ -33,6 +37,9 @@ export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags {
   readonly rename?: string[];
   readonly conflict?: ConflictMode;
   readonly strict?: boolean;
+  readonly heartbeat?: boolean;
+  readonly captureDdl?: DdlCapture;
+  readonly replicaIdentity?: ReplicaIdentityPolicy;
   readonly json?: boolean;
   readonly maxQueries?: number;
   readonly maxRows?: number;
@@ -57,6 +64,9 @@ export interface Task extends Ends {
   readonly rename: Readonly<Record<string, string>>;
   readonly conflict: ConflictMode;
   readonly strict: boolean;
+  readonly heartbeat: boolean;
+  readonly captureDdl: DdlCapture;
+  readonly replicaIdentity: ReplicaIdentityPolicy;
   readonly jobs: number;
   readonly limits: CopyLimits;
   readonly streamLimits: StreamLimits;
@@ -155,6 +165,24 @@ export function withProtection(command: Command): Command {
     );
 }
 
+/** What a migration may have in the source while it lives. */
+export function withSourceObjects(command: Command): Command {
+  return command
+    .option('--no-heartbeat', 'incremental: write no heartbeat into the source')
+    .addOption(
+      new Option(
+        '--capture-ddl <mode>',
+        'incremental: auto has event triggers of the source note DDL, off only compares catalogs (default: auto)',
+      ).choices(DDL_CAPTURES),
+    )
+    .addOption(
+      new Option(
+        '--replica-identity <policy>',
+        'incremental: set REPLICA IDENTITY FULL where needed, on all tables, or never (default: needed)',
+      ).choices(REPLICA_IDENTITY_POLICIES),
+    );
+}
+
 export function withChunks(command: Command): Command {
   return command.option(
     '--chunk-megabytes <n>',
@@ -206,6 +234,9 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       rename: true,
       conflict: true,
       strict: true,
+      heartbeat: true,
+      captureDdl: true,
+      replicaIdentity: true,
     })
     .parse({});
   const chunk = flags.chunkMegabytes ?? file.chunkMegabytes;
@@ -219,6 +250,10 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       : (file.rename ?? defaults.rename),
     conflict: flags.conflict ?? file.conflict ?? defaults.conflict,
     strict: flags.strict ?? file.strict ?? defaults.strict,
+    // A --no- option is true where it is not given.
+    heartbeat: (flags.heartbeat ?? true) && (file.heartbeat ?? defaults.heartbeat),
+    captureDdl: flags.captureDdl ?? file.captureDdl ?? defaults.captureDdl,
+    replicaIdentity: flags.replicaIdentity ?? file.replicaIdentity ?? defaults.replicaIdentity,
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     limits: resolveLimits(flags, file),
     streamLimits: resolveStreamLimits(flags, file),

@@ -40,7 +40,7 @@ const KINDS: readonly Kind[] = [
     where: "o.relpersistence = 't' AND o.relkind IN ('r', 'p')",
     reason: 'a temporary table belongs to one session',
   },
-  { catalog: 'pg_event_trigger', where: 'true', reason: LATER },
+  { catalog: 'pg_event_trigger', where: "o.evtname !~ '^dts_capture_'", reason: LATER },
   { catalog: 'pg_operator', where: 'true', reason: LATER },
   { catalog: 'pg_opclass', where: 'true', reason: LATER },
   {

@@ -1,7 +1,7 @@
 /** Functions, window functions and procedures in languages that can be created from text (not C, not internal). */
 import type { QualifiedName } from '../../change/relation.ts';
 import type { Session } from '../session.ts';
-import { standsAlone, USER_SCHEMA, type ObjectKey } from './user-object.ts';
+import { isUserFunction, standsAlone, USER_SCHEMA, type ObjectKey } from './user-object.ts';
 
 export interface RoutineInfo extends QualifiedName {
   readonly key: ObjectKey;
@@ -34,7 +34,8 @@ export async function readRoutines(session: Session): Promise<RoutineInfo[]> {
            ${session.version >= 140_000 ? '(p.prosqlbody IS NOT NULL)::text' : "'false'"} AS has_sql_body
       FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
       JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-     WHERE ${kind} <> 'a' AND l.lanname NOT IN ('c', 'internal') AND ${USER_SCHEMA} AND ${standsAlone('pg_proc', 'p')}
+     WHERE ${kind} <> 'a' AND l.lanname NOT IN ('c', 'internal') AND ${USER_SCHEMA} AND ${isUserFunction('p.proname')}
+       AND ${standsAlone('pg_proc', 'p')}
      ORDER BY n.nspname, p.proname, identity_arguments`);
   return rows.map((row) => ({
     key: row.key,

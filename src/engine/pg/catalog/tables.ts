@@ -47,7 +47,7 @@ export const USER_RELATION = `n.nspname !~ '^pg_' AND n.nspname <> 'information_
     'dts_postgres_heartbeat','dts_ddl_command','dts_args_session','aliyun_dts_instance']))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend x WHERE x.classid = 'pg_catalog.pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')`;
 
-const TABLES = (version: number) => `
+const TABLES = (version: number, sizes: boolean) => `
   SELECT c.oid::text, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
          ${version >= 100_000 ? 'c.relispartition::text' : "'false'"} AS is_partition, c.relpersistence::text AS persistence,
          (SELECT h.inhparent::text FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid ${version >= 100_000 ? 'AND c.relispartition' : 'AND false'}) AS parent,
@@ -60,7 +60,7 @@ const TABLES = (version: number) => `
            WHERE i.indrelid = c.oid AND i.indisvalid AND
                  CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident ELSE false END) AS identity_columns,
          c.reltuples::text AS estimated_rows,
-         CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END::text AS bytes
+         ${sizes ? "CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END::text" : "'0'"} AS bytes
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_RELATION}
    ORDER BY n.nspname, c.relname`;
@@ -78,10 +78,13 @@ const COLUMNS = (version: number) => `
    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped AND ${USER_RELATION}
    ORDER BY a.attrelid, a.attnum`;
 
-/** All user tables, two statements whatever their number. */
-export async function readTables(session: Session): Promise<TableInfo[]> {
+/**
+ * All user tables, two statements whatever their number. Sizes take a lock on each table for a moment; without them `bytes` is 0, and
+ * nobody is waited for.
+ */
+export async function readTables(session: Session, { sizes = true } = {}): Promise<TableInfo[]> {
   const [tables, columns] = [
-    await session.query(TABLES(session.version)),
+    await session.query(TABLES(session.version, sizes)),
     await session.query(COLUMNS(session.version)),
   ];
   const parents = new Map(

@@ -6,6 +6,11 @@ export type ObjectKey = string;
 /** Condition on `n` (pg_namespace). */
 export const USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> '_opendts'`;
 
+/** Condition on `n` (pg_namespace) and `name`: not the function behind our event triggers in a source. */
+export function isUserFunction(name: string): string {
+  return `NOT (n.nspname = 'public' AND ${name} = 'dts_capture_ddl')`;
+}
+
 /** Condition: the row `alias` of `catalog` neither came with an extension nor belongs inside another object. */
 export function standsAlone(catalog: string, alias: string): string {
   return `NOT EXISTS (SELECT FROM pg_catalog.pg_depend x

@@ -9,7 +9,7 @@ import { counted, finding, listed, listedTables, oidArray, perTable } from '../f
 
 export const rowKeys: Check = {
   name: 'row_keys',
-  async run({ source, tables, types }) {
+  async run({ source, tables, types, replicaIdentity }) {
     if (!types.has('incremental')) return [];
     const plain = tables.filter(({ kind, persistence }) => kind === 'r' && persistence === 'permanent');
     const keys = await readUniqueKeys(source);
@@ -19,6 +19,24 @@ export const rowKeys: Check = {
         keys.has(nameKey(table)) && table.identityColumns.length === 0 && table.replicaIdentity !== 'full',
     );
     const findings: Finding[] = [];
+    const refused = plain.filter(
+      ({ identityColumns, replicaIdentity: identity }) => identityColumns.length === 0 && identity !== 'full',
+    );
+    if (replicaIdentity === 'never' && refused.length > 0)
+      return [
+        finding(this.name, 'failed', {
+          what: `${counted(refused.length, 'table')} without a usable key, and replica identities are not to be changed`,
+          evidence: listedTables(refused),
+          fix: perTable(refused, (table) => `ALTER TABLE ${table} REPLICA IDENTITY FULL;`),
+        }),
+      ];
+    if (replicaIdentity === 'all')
+      findings.push(
+        finding(this.name, 'alert', {
+          what: 'every table gets REPLICA IDENTITY FULL while the migration runs: updates and deletes write their whole old row into the log',
+          evidence: '--replica-identity all',
+        }),
+      );
     const generated = plain.filter(hasGeneratedIdentity);
     if (generated.length > 0)
       findings.push(

@@ -2,15 +2,15 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
 import { endOfWal } from '../../../engine/pg/wal-position.ts';
-import { ensurePublication, setReplicaIdentities } from '../../../engine/source/prepare.ts';
 import {
   holdFreshSnapshot,
   holdSlotSnapshot,
   nextXid,
   type HeldSnapshot,
 } from '../../../engine/source/snapshot-holder.ts';
-import { holdFence, recordSlot, rememberSourceChange, setPhase } from '../../../engine/target/task-row.ts';
+import { holdFence, recordSlot, setPhase } from '../../../engine/target/task-row.ts';
 import { followSource } from '../source-history.ts';
+import { prepareForSlot } from '../source-objects.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import { Copies } from './copies.ts';
 import { isComplete, readBooks } from './copy-books.ts';
@@ -27,12 +27,7 @@ const SNAPSHOT_ATTEMPTS = 10;
 /** P1 and P2. The result holds S1; it is recorded before anything is read under it. */
 export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
   const [source, target] = [await run.ends.source(), await run.ends.target()];
-  const changed = await setReplicaIdentities(source, run.followed, (change) =>
-    rememberSourceChange(target, run.taskId, change),
-  );
-  if (changed.length > 0)
-    warn(run, `REPLICA IDENTITY FULL was set on tables without a key, until cleanup: ${changed.join(', ')}`);
-  await ensurePublication(source, run.names.publication, run.followed);
+  await prepareForSlot(run);
   await dropOrphanSlot(run);
   const holder = await run.ends.openReplication('holder');
   try {

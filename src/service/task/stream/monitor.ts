@@ -1,5 +1,5 @@
 /**
- * Asks both ends every second how far the stream is: the source where its WAL ends, the target what a person has chosen for tables that
+ * Asks both ends every second how far the stream is: the source what time it is there and where its WAL ends, the target what a person has chosen for tables that
  * have stopped. An end that does not answer leaves that unknown, and nobody waits for it.
  */
 import { sleep } from '../../../base/runtime/sleep.ts';
@@ -8,6 +8,7 @@ import { parseSnapshot } from '../../../engine/change/snapshot.ts';
 import { currentSnapshot } from '../../../engine/pg/slot/create.ts';
 import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import type { Intake } from '../../../engine/pipeline/intake.ts';
+import { readSourceClock } from '../../../engine/source/source-clock.ts';
 import { hasNewChoice, readStoppedTables } from '../../../engine/target/stopped-tables.ts';
 import type { TaskRun } from '../task-run.ts';
 import { fingerprintTables } from './new-tables.ts';
@@ -39,7 +40,9 @@ export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: 
   const poll = async () => {
     try {
       const source = await ends.source();
+      const reading = await readSourceClock(source);
       const end = await endOfWal(source);
+      book.sourceAt(reading, end);
       book.lagBytes = end > recorded() ? end - recorded() : 0n;
       const { now } = await source.one(`SELECT ${currentSnapshot(source.version)}::text AS now`);
       intake.forget(parseSnapshot(now ?? ''));

@@ -6,14 +6,14 @@ import { AppError, toAppError } from '../../../base/errors/app-error.ts';
 import { displayName, nameKey } from '../../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../../engine/pg/session.ts';
-import { addToPublication, setReplicaIdentities, type Remember } from '../../../engine/source/prepare.ts';
 import { nextXid } from '../../../engine/source/snapshot-holder.ts';
 import { membership, selectTables } from '../../../engine/selection/selection.ts';
 import { targetNames } from '../../../engine/selection/target-names.ts';
-import { addTaskTables, rememberSourceChange } from '../../../engine/target/task-row.ts';
+import { addTaskTables } from '../../../engine/target/task-row.ts';
 import { readBooks } from '../copy/copy-books.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
 import { keysOnly, planFor, runPhases } from '../schema-stage.ts';
+import { publishTables } from '../source-objects.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import type { Together } from './beside.ts';
 
@@ -115,13 +115,8 @@ export class NewTables implements AsyncDisposable {
   /** A table that somebody holds a lock on keeps nobody waiting but itself. */
   private async publish(source: Session, table: TableInfo): Promise<void> {
     const { run } = this;
-    const target = await run.ends.target();
     try {
-      if (isFollowed(table)) {
-        const remember: Remember = (change) => rememberSourceChange(target, run.taskId, change);
-        await setReplicaIdentities(source, [table], remember);
-        await addToPublication(source, run.names.publication, [table]);
-      }
+      if (isFollowed(table)) await publishTables(run, source, [table]);
       this.ready.push(table);
     } catch (thrown) {
       if (thrown instanceof AppError && thrown.entry.retry !== 'later')

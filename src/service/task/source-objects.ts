@@ -1,0 +1,128 @@
+/** What a task has in its source, as its options say: replica identities, the publication, the helpers. */
+import { taskSpec } from '../../contract/task-spec.ts';
+import { displayName, nameKey } from '../../engine/change/relation.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { Session } from '../../engine/pg/session.ts';
+import type { CatalogEvent } from '../../engine/source/helpers/catalog-diff.ts';
+import { keepHelpers } from '../../engine/source/helpers/keep-helpers.ts';
+import { prepareSource, publishMore, type Publishing } from '../../engine/source/prepare.ts';
+import type { IdentityWishes, SetFull, WhyFull } from '../../engine/source/replica-identity.ts';
+import { rememberSourceIdentity } from '../../engine/target/task-row.ts';
+import { warn, type MigrationRequest, type TaskRun } from './task-run.ts';
+
+type Asked = Pick<MigrationRequest, 'heartbeat' | 'captureDdl' | 'replicaIdentity'>;
+
+/** The request's options with their defaults. */
+export function sourceOptions(request: Asked): Required<Asked> {
+  const { heartbeat, captureDdl, replicaIdentity } = taskSpec.shape;
+  return {
+    heartbeat: heartbeat.parse(request.heartbeat),
+    captureDdl: captureDdl.parse(request.captureDdl),
+    replicaIdentity: replicaIdentity.parse(request.replicaIdentity),
+  };
+}
+
+/** Which tables must get FULL. */
+function identityWishes(run: TaskRun): IdentityWishes {
+  return { policy: sourceOptions(run.request).replicaIdentity, needsWholeRow: () => false };
+}
+
+const WHY: Readonly<Record<WhyFull, string>> = {
+  'no-key': 'tables without a key',
+  'whole-row': 'tables of which more than the key is read',
+  all: 'all other tables (--replica-identity all)',
+};
+
+/** P1, before the slot. Says which tables are changed. */
+export async function prepareForSlot(run: TaskRun): Promise<void> {
+  const { heartbeat, captureDdl } = sourceOptions(run.request);
+  const helpers = { heartbeat, captureDdl: captureDdl === 'auto' };
+  const source = await run.ends.source();
+  sayFull(run, await prepareSource(source, { ...(await publishing(run, run.followed)), helpers }));
+}
+
+/** The same for tables that come while the task runs, on a session of theirs. */
+export async function publishTables(
+  run: TaskRun,
+  source: Session,
+  tables: readonly TableInfo[],
+): Promise<void> {
+  sayFull(run, await publishMore(source, await publishing(run, tables)));
+}
+
+async function publishing(run: TaskRun, tables: readonly TableInfo[]): Promise<Publishing> {
+  const target = await run.ends.target();
+  return {
+    names: run.names,
+    tables,
+    identities: identityWishes(run),
+    remember: (former) => rememberSourceIdentity(target, run.taskId, former),
+    signal: run.hooks.signal,
+  };
+}
+
+function sayFull(run: TaskRun, changed: readonly SetFull[]): void {
+  for (const [why, of] of Map.groupBy(changed, (one) => one.why)) {
+    const tables = of.map(({ table }) => displayName(table)).join(', ');
+    warn(run, `REPLICA IDENTITY FULL was set on ${WHY[why]}, until cleanup: ${tables}`);
+  }
+}
+
+/** While changes are followed: the heartbeat, and what event triggers do not tell. Runs until it is disposed of. */
+export function keepSource(run: TaskRun): Disposable {
+  const { heartbeat, captureDdl } = sourceOptions(run.request);
+  return keepHelpers({
+    names: run.names,
+    heartbeat,
+    captureDdl: captureDdl === 'auto',
+    open: () => run.ends.openWatch(),
+    known: run.selected,
+    position: () => run.book.position,
+    onWarning: (message) => warn(run, message),
+    onCatalog: (events) => {
+      const ours = new Set(
+        run.selected.flatMap(({ oid, schema, name }) => [String(oid), nameKey({ schema, name })]),
+      );
+      for (const event of events) {
+        const isOurs = ours.has(String(event.table.oid)) || ours.has(nameKey(event.table));
+        const line = isOurs ? catalogLine(event) : null;
+        if (line !== null) warn(run, line);
+      }
+    },
+  });
+}
+
+/** For a person; null for what concerns nobody. */
+function catalogLine(event: CatalogEvent): string | null {
+  const name = displayName(event.table);
+  switch (event.kind) {
+    // Said by who picks up new tables.
+    case 'created':
+    case 'renamed':
+      return null;
+    case 'dropped':
+      return `${name} was dropped on the source`;
+    case 'replaced':
+      return `${name} of the source was dropped and made anew`;
+    case 'became-partitioned':
+      return `${name} of the source was replaced by a partitioned table`;
+    case 'attached':
+      return `${name} became a partition on the source`;
+    case 'detached':
+      return `${name} is no partition any more on the source`;
+    case 'column-added':
+      return `column "${event.column}" was added to ${name} on the source`;
+    case 'column-dropped':
+      return `column "${event.column}" of ${name} was dropped on the source`;
+    case 'column-renamed':
+      return `column "${event.before}" of ${name} is called "${event.column}" on the source now`;
+    case 'column-retyped':
+      return `the type of column "${event.column}" of ${name} was changed on the source (it was ${event.before})`;
+    case 'identity-changed':
+      return event.table.replicaIdentity === 'full'
+        ? null
+        : `the replica identity of ${name} was changed on the source`;
+    case 'persistence-changed':
+      return `${name} is ${event.table.persistence === 'unlogged' ? 'unlogged' : 'logged'} now on the source`;
+  }
+}
