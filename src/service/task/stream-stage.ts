@@ -111,6 +111,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         },
         onRetry: (error, waitMs) => {
           abandon();
+          if (error.facts.side === 'target') ends.abandon('target');
           hooks.onEvent({
             level: 'warn',
             phase: book.phase,
