@@ -23,7 +23,7 @@ describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
     const s1 = await holdSlotSnapshot(await source.open({ replication: true }), slot, {
       control: session,
       waitMs: 60_000,
-      onBlocked: () => {},
+      onWaiting: () => {},
     });
     await s1[Symbol.asyncDispose]();
     const stop = new AbortController();

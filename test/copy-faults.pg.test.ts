@@ -6,7 +6,6 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../src/base/errors/app-error.ts';
 import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { MigrationType } from '../src/contract/task-spec.ts';
-import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { NO_LIMITS } from '../src/engine/source/throttle.ts';
 import {
   ALL,
@@ -24,7 +23,7 @@ import {
   type Pair,
 } from './copy-faults.ts';
 import { migrate, start, type RunOptions } from './migration.ts';
-import { startProxy, type TcpProxy } from './tcp-proxy.ts';
+import { proxyBefore } from './tcp-proxy.ts';
 
 const KINDS = [
   ['schema,full', FULL],
@@ -88,18 +87,6 @@ describe.each(KINDS)('%s: other sessions are killed in the middle of the copy', 
   });
 });
 
-/** The pair with a network between us and one side. */
-async function withProxy(
-  pair: Pair,
-  side: 'source' | 'target',
-  change: Partial<ConnInfo> = {},
-): Promise<{ proxy: TcpProxy; options: RunOptions }> {
-  const [host] = pair[side].info.hosts;
-  const proxy = await startProxy('127.0.0.1', host?.port ?? 0);
-  const info = { ...proxy.through(pair[side].info), ...change };
-  return { proxy, options: side === 'source' ? { sourceInfo: info } : { targetInfo: info } };
-}
-
 /** A worker in the middle of its copy: no other connection carries so much. */
 const isCopy = ({ sent, received }: { sent: number; received: number }) =>
   sent > 200_000 || received > 200_000;
@@ -107,7 +94,7 @@ const isCopy = ({ sent, received }: { sent: number; received: number }) =>
 describe.each(KINDS)('%s: connections break in the middle of a chunk', (_, types) => {
   it.each(['source', 'target'] as const)('cut on the %s, those of the workers', async (side) => {
     await using pair = await pairOf(18, 17);
-    const { proxy, options } = await withProxy(pair, side);
+    const { proxy, options } = await proxyBefore(pair, side);
     await using _ = proxy;
     let cut = 0;
     await disturbed(pair, types, {
@@ -124,7 +111,7 @@ describe.each(KINDS)('%s: connections break in the middle of a chunk', (_, types
     'cut on the %s, all of them, the one that holds the snapshot too',
     async (side) => {
       await using pair = await pairOf(17, 18);
-      const { proxy, options } = await withProxy(pair, side);
+      const { proxy, options } = await proxyBefore(pair, side);
       await using _ = proxy;
       const cut: number[] = [];
       const events = await disturbed(pair, types, {
@@ -142,7 +129,7 @@ describe.each(KINDS)('%s: connections break in the middle of a chunk', (_, types
     'silent on the %s, those of the workers: they are given up, their backends ended, their chunks copied again',
     async (side) => {
       await using pair = await pairOf(18, 18);
-      const { proxy, options } = await withProxy(pair, side);
+      const { proxy, options } = await proxyBefore(pair, side);
       await using _ = proxy;
       let silenced = 0;
       await disturbed(pair, types, {
@@ -161,7 +148,7 @@ describe.each(KINDS)('%s: connections break in the middle of a chunk', (_, types
     'silent on the %s, all of them, for a while: it goes on once the network has healed',
     async (side) => {
       await using pair = await pairOf(17, 17);
-      const { proxy, options } = await withProxy(pair, side);
+      const { proxy, options } = await proxyBefore(pair, side);
       await using _ = proxy;
       await disturbed(pair, types, {
         ...options,
@@ -179,7 +166,7 @@ it.each(['source', 'target'] as const)(
   'a %s that falls silent for good ends the run with CONNECTION_LOST or CONNECT_FAILED, never a wait without end; once it is back the same command goes on',
   async (side) => {
     await using pair = await pairOf(18, 17);
-    const { proxy, options } = await withProxy(pair, side, { connectTimeoutSeconds: 1 });
+    const { proxy, options } = await proxyBefore(pair, side, { connectTimeoutSeconds: 1 });
     await using _ = proxy;
     const migration = start(pair.source, pair.target, {
       types: FULL,
@@ -209,7 +196,7 @@ it.each(['source', 'target'] as const)(
       18,
       `CREATE TABLE whole (id int PRIMARY KEY, v text); INSERT INTO whole SELECT i, repeat('w', 300) FROM generate_series(1, 15000) i`,
     );
-    const { proxy, options } = await withProxy(pair, side);
+    const { proxy, options } = await proxyBefore(pair, side);
     await using _ = proxy;
     const migration = start(pair.source, pair.target, { types: FULL, limits: SLOW, ...options });
     await proxy.until(isCopy);

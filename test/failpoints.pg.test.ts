@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { FAILPOINTS, type FailpointName } from '../src/base/runtime/failpoint.ts';
-import { freshDatabase, type TestDatabase } from './database.ts';
+import { EXIT } from '../src/base/errors/exit.ts';
+import { backendsOf, openBooks, stateOf, stopped, type Books } from './apply-faults.ts';
+import { freshPair, type TestDatabase } from './database.ts';
+import { pause } from './follow.ts';
 import { compare } from './migration.ts';
 import { cliHome, type CliHome } from './spawn-cli.ts';
 
@@ -31,34 +34,86 @@ const PASS: Readonly<Record<FailpointName, number>> = {
   'slot.after-create': 1,
 };
 
-function run(home: CliHome, ends: { source: TestDatabase; target: TestDatabase }, failpoint?: string) {
-  const args = ['migrate', '--source', ends.source.uri, '--target', ends.target.uri, '--until', 'caught-up'];
-  return home.run(args, { env: failpoint ? { OPENDTS_FAILPOINT: failpoint } : {} });
+interface Pair {
+  readonly source: TestDatabase;
+  readonly target: TestDatabase;
 }
+
+const args = ({ source, target }: Pair) => ['migrate', '--source', source.uri, '--target', target.uri];
+const catchUp = (pair: Pair) => [...args(pair), '--until', 'caught-up'];
+const at = (failpoint: FailpointName, how: string) => ({
+  env: { OPENDTS_FAILPOINT: `${failpoint}:${PASS[failpoint]}:${how}` },
+});
 
 /** Several transactions, so that several windows are applied. */
 async function change(source: TestDatabase): Promise<void> {
-  for (const statement of CHANGES.split(';')) await source.session.query(statement);
+  for (const statement of CHANGES.split(';')) {
+    await source.session.query(statement);
+    await pause(20);
+  }
+}
+
+/** A source with rows and, where the failpoint is in the stream, a migration that has caught up. */
+async function prepare(pair: Pair, failpoint: FailpointName, home: CliHome): Promise<Books | null> {
+  await pair.source.session.query(SCHEMA);
+  if (!failpoint.startsWith('apply.')) return null;
+  expect((await home.run(catchUp(pair))).code).toBe(0);
+  return openBooks(pair);
+}
+
+/** Runs into the failpoint; where that is in the stream, with changes that come as it runs. */
+async function meet(pair: Pair, failpoint: FailpointName, { home, how }: { home: CliHome; how: string }) {
+  const running = home.start(args(pair), at(failpoint, how));
+  if (failpoint.startsWith('apply.')) {
+    while (!running.output().stderr.includes('phase=stream') && running.child.exitCode === null)
+      await pause(20);
+    await change(pair.source);
+  }
+  return running;
+}
+
+async function expectIdentical(pair: Pair): Promise<void> {
+  const { verdicts, differing } = await compare(pair.source, pair.target);
+  expect(differing).toEqual([]);
+  expect(verdicts).toHaveLength(3);
+  expect(await backendsOf(pair)).toEqual([]);
 }
 
 describe.each(FAILPOINTS)('kill -9 at %s', (failpoint) => {
-  it('leaves nothing that running again does not put right: identical content, no duplicate in the table without a key', async () => {
-    await using source = await freshDatabase(17);
-    await using target = await freshDatabase(17);
+  it('leaves nothing that running again does not put right: identical content, no duplicate in the table without a key, exact accounts', async () => {
+    await using pair = await freshPair(17, 17);
     using home = cliHome();
-    await source.session.query(SCHEMA);
-    if (failpoint.startsWith('apply.')) {
-      expect((await run(home, { source, target })).code).toBe(0);
-      await change(source);
-    }
-    const died = await run(home, { source, target }, `${failpoint}:${PASS[failpoint]}`);
-    expect(died.signal).toBe('SIGKILL');
-    await change(source);
-    const finished = await run(home, { source, target });
+    await using books = await prepare(pair, failpoint, home);
+    const died = await meet(pair, failpoint, { home, how: 'kill' });
+    expect((await died.finished).signal).toBe('SIGKILL');
+    await change(pair.source);
+    const finished = await home.run(catchUp(pair));
     expect(finished.stderr).not.toContain('level=error');
     expect(finished.code).toBe(0);
-    const { verdicts, differing } = await compare(source, target);
-    expect(differing).toEqual([]);
-    expect(verdicts).toHaveLength(3);
+    await expectIdentical(pair);
+    expect(await books?.differences()).toEqual(books ? [] : undefined);
+  });
+});
+
+describe.each(FAILPOINTS)('an owner that stands still at %s', (failpoint) => {
+  it('while another takes over and goes on ends by itself when it is woken, and changes nothing', async () => {
+    await using pair = await freshPair(18, 17);
+    using home = cliHome();
+    using elsewhere = cliHome();
+    await using books = await prepare(pair, failpoint, home);
+    const former = await meet(pair, failpoint, { home, how: 'freeze' });
+    await stopped(former);
+    await change(pair.source);
+    const next = await elsewhere.run(catchUp(pair));
+    expect(next.stderr).not.toContain('level=error');
+    expect(next.code).toBe(0);
+    const before = await stateOf(pair);
+    former.child.kill('SIGCONT');
+    const end = await former.finished;
+    expect(end.stderr).toContain('Another opendts took this migration over');
+    expect(end.code).toBe(EXIT.unexpected);
+    expect(await stateOf(pair)).toEqual(before);
+    await expectIdentical(pair);
+    expect(await books?.differences()).toEqual(books ? [] : undefined);
   });
 });

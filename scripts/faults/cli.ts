@@ -15,6 +15,8 @@ export interface Run {
 }
 
 export interface Cli extends Disposable {
+  /** Its home; goes with it. */
+  readonly folder: string;
   run(command: string, args: readonly string[]): Run;
   /** Runs to the end; throws with everything it said when that is not exit code 0. */
   mustRun(command: string, args: readonly string[]): Promise<string>;
@@ -36,6 +38,7 @@ export function openCli(): Cli {
     return { child, ended, output: () => output };
   };
   return {
+    folder: home,
     run,
     mustRun: async (command, args) => {
       const running = run(command, args);

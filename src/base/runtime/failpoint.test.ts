@@ -37,6 +37,12 @@ describe('a failpoint', () => {
     expect(() => armFailpoint(`slot.after-create:${nth}`)).toThrow('pass');
   });
 
+  it('kills or freezes, and refuses to do anything else', () => {
+    expect(passesUntilDeath('slot.after-create:2:kill')).toBe(2);
+    expect(passesUntilDeath('slot.after-create:2:freeze')).toBe(2);
+    expect(() => armFailpoint('slot.after-create:2:frezee')).toThrow('neither kill nor freeze');
+  });
+
   it('can be armed for every name of the list', () => {
     for (const name of FAILPOINTS) {
       let hit = false;

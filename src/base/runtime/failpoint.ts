@@ -1,6 +1,7 @@
 /**
- * Named places at which a test makes the process die (`kill -9` of itself) or throw, to prove that running again ends right.
- * Armed by the composition root from OPENDTS_FAILPOINT=`name` or `name:N` (the Nth pass); without it a pass costs one comparison.
+ * Named places at which a test makes the process die (`kill -9` of itself), stand still (SIGSTOP of itself) or throw, to prove that
+ * running again ends right. Armed by the composition root from OPENDTS_FAILPOINT=`name`, `name:N` (the Nth pass) or `name:N:freeze`;
+ * without it a pass costs one comparison.
  */
 export const FAILPOINTS = [
   'copy.before-unit-commit',
@@ -19,19 +20,19 @@ export interface Failpoints {
 
 export const noFailpoints: Failpoints = { pass() {} };
 
-/** Parses `name[:N]`; an unknown name or number throws, so that a typo in a test cannot pass as success. */
-export function armFailpoint(
-  spec: string,
-  die: () => void = () => process.kill(process.pid, 'SIGKILL'),
-): Failpoints {
-  const [name = '', nth = '1'] = spec.split(':');
+/** Parses `name[:N[:freeze]]`; an unknown name, number or end throws, so that a typo in a test cannot pass as success. */
+export function armFailpoint(spec: string, hit?: () => void): Failpoints {
+  const [name = '', nth = '1', how = 'kill'] = spec.split(':');
   if (!FAILPOINTS.some((known) => known === name))
     throw new Error(`unknown failpoint "${name}"; known: ${FAILPOINTS.join(', ')}`);
   if (!/^[1-9]\d*$/.test(nth)) throw new Error(`failpoint ${name}: "${nth}" is not the number of a pass`);
+  if (how !== 'kill' && how !== 'freeze')
+    throw new Error(`failpoint ${name}: "${how}" is neither kill nor freeze`);
+  const end = hit ?? (() => process.kill(process.pid, how === 'kill' ? 'SIGKILL' : 'SIGSTOP'));
   let left = Number(nth);
   return {
     pass(passed) {
-      if (passed === name && --left === 0) die();
+      if (passed === name && --left === 0) end();
     },
   };
 }

@@ -4,7 +4,7 @@
  *   Begin            told to the intake, for whoever takes a snapshot meanwhile (I2)
  *   change           skip it iff Begin.final_lsn < the position of its table (P10); is its unit's copy past it already (I1)? else into the window
  *   Commit           the window is complete: hand it over when the target is free and nothing more waits, or it is large (P7)
- *   keepalive        nothing in flight: record the position, then report it (P9)
+ *   keepalive        once nothing is in flight: record the position, then report it (P9)
  */
 import { toAppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
@@ -41,6 +41,8 @@ export class StreamLoop {
   private open: Open | null = null;
   private pendingEnd: Lsn | null = null;
   private commitTime: bigint | null = null;
+  /** How far the source has read, by its last keepalive. */
+  private heard: Lsn | null = null;
   private lastIdle = 0;
   readonly tables: FollowedTables;
   newestFinalLsn: Lsn = LSN_ZERO;
@@ -61,10 +63,7 @@ export class StreamLoop {
   async run(): Promise<StreamEnd> {
     const { reader, signal, intake, wantsRefresh } = this.spec;
     for (;;) {
-      // First: whoever wants a refresh has something to add that the goal does not know of yet.
-      if (this.isBetween && wantsRefresh()) return { kind: 'refresh' };
-      const end = this.reached();
-      if (end) return end;
+      if (this.open === null && (wantsRefresh() || this.isAtGoal)) return this.endHere();
       const item = reader.takeQueued();
       if (item === null) {
         await this.pause();
@@ -82,6 +81,7 @@ export class StreamLoop {
   private async pause(): Promise<void> {
     const { reader, signal } = this.spec;
     if (this.open === null && this.pendingEnd !== null && !this.target.isBusy) return this.finish();
+    if (this.heard !== null && this.isBetween) return this.idle(this.heard);
     const ready = reader.ready(signal);
     await (this.target.isBusy ? Promise.race([ready, this.target.settled()]) : ready);
   }
@@ -91,12 +91,19 @@ export class StreamLoop {
     return this.open === null && this.pendingEnd === null && !this.target.isBusy;
   }
 
-  private reached(): StreamEnd | null {
+  /** Between two transactions: what is complete is applied first. A busy source may never leave a moment with nothing in flight. */
+  private async endHere(): Promise<StreamEnd> {
+    const { lane, wantsRefresh } = this.spec;
+    await this.finish();
+    await this.target.settled();
+    // First: whoever wants a refresh has something to add that the goal does not know of yet.
+    return wantsRefresh() ? { kind: 'refresh' } : { kind: 'reached', lsn: lane.recorded };
+  }
+
+  private get isAtGoal(): boolean {
     const { lane, until } = this.spec;
     const goal = until();
-    if (goal === null || !this.isBetween || lane.recorded < goal || lane.positions.behind.length > 0)
-      return null;
-    return { kind: 'reached', lsn: lane.recorded };
+    return goal !== null && lane.recorded >= goal && lane.positions.behind.length === 0;
   }
 
   /** Null where nothing is to be waited for: most items are such, and a promise for each would cost more than taking it. */
@@ -128,7 +135,9 @@ export class StreamLoop {
         return this.inOrder || this.isFull() ? this.finish() : null;
       }
       case 'keepalive':
-        return this.idle(item.walEnd);
+        // A source that keeps up sends one behind each commit: it ends no window, and waits until what came before it is applied.
+        if (this.open === null) this.heard = item.walEnd;
+        return null;
       case 'relation':
       case 'other':
         return null;
@@ -272,13 +281,10 @@ export class StreamLoop {
   /** Nothing is in flight: the position is recorded now and then, and at once where it is the one we wait for. */
   private async idle(walEnd: Lsn): Promise<void> {
     const { lane, reader, until, onDurable } = this.spec;
-    if (this.open !== null) return;
-    // A keepalive must not overtake the commit before it.
-    await this.finish();
-    await this.target.settled();
+    this.heard = null;
     const isBehind = lane.positions.behind.length > 0 && walEnd >= lane.recorded;
-    if (!this.isBetween || (walEnd <= lane.recorded && !isBehind)) return;
     this.spec.onReached?.(walEnd);
+    if (walEnd <= lane.recorded && !isBehind) return;
     const goal = until();
     const isGoal = isBehind || (goal !== null && lane.recorded < goal && walEnd >= goal);
     if (!isGoal && performance.now() - this.lastIdle < IDLE_RECORD_MS) return;

@@ -112,9 +112,14 @@ const RAISE_ATTEMPTS = 30;
 
 /**
  * Raises the fence on the task and all its lanes in one transaction and returns the task as it then is: from here on no transaction
- * of a former owner can commit. The caller has asked the old owner's backends to end before.
+ * of a former owner can commit. The caller has asked the old owner's backends to end before. `whileRaised` runs before the new fence
+ * commits: whoever reads the fence meanwhile waits, and is then told that it is no longer the owner.
  */
-export async function takeOver(session: Session, taskId: string): Promise<TaskRow> {
+export async function takeOver(
+  session: Session,
+  taskId: string,
+  whileRaised: () => Promise<void> = async () => {},
+): Promise<TaskRow> {
   return raising(session, { taskId, held: ['task', 'lane'] }, async () => {
     const row = await session.one(
       `UPDATE _opendts.task SET fence = fence + 1, copy_fence = copy_fence + 1 WHERE task_id = $1 RETURNING ${COLUMNS}`,
@@ -124,6 +129,7 @@ export async function takeOver(session: Session, taskId: string): Promise<TaskRo
       taskId,
       row.fence ?? null,
     ]);
+    await whileRaised();
     return fromRow(row);
   });
 }

@@ -19,7 +19,7 @@ export class Ends implements AsyncDisposable {
   constructor(source: ConnInfo, target: ConnInfo, silentMs = SILENT_MS) {
     this.sourceInfo = source;
     this.targetInfo = target;
-    this.silence = new SilenceWatch({ silentMs, openAside: (side) => this.openAside(side) });
+    this.silence = new SilenceWatch({ silentMs, openAside: (side) => this.openWatch(side) });
   }
 
   /** From now on sessions carry the task's id; the first two, opened to find it out, are closed. */
@@ -32,9 +32,14 @@ export class Ends implements AsyncDisposable {
     return this.open('source', { role });
   }
 
-  /** For looking at the source from aside: gives up soon, so that nobody waits for a session that only watches. */
-  openWatch(): Promise<Session> {
-    return this.openAside('source');
+  /** For looking at a side from aside: gives up soon, so that nobody waits for a session that only watches. */
+  openWatch(side: Side): Promise<Session> {
+    const info = this.infoOf(side);
+    const connectTimeoutSeconds = Math.min(info.connectTimeoutSeconds || WATCH_TIMEOUT_S, WATCH_TIMEOUT_S);
+    return connect(
+      { ...info, connectTimeoutSeconds },
+      { side, applicationName: applicationName(this.taskId, 'watch') },
+    );
   }
 
   openTarget(role: string): Promise<Session> {
@@ -54,15 +59,6 @@ export class Ends implements AsyncDisposable {
     });
     // What a replication session waits for cannot be seen from aside on every version; its users have bounds of their own.
     return replication ? session : this.silence.add(session);
-  }
-
-  private openAside(side: Side): Promise<Session> {
-    const info = this.infoOf(side);
-    const connectTimeoutSeconds = Math.min(info.connectTimeoutSeconds || WATCH_TIMEOUT_S, WATCH_TIMEOUT_S);
-    return connect(
-      { ...info, connectTimeoutSeconds },
-      { side, applicationName: applicationName(this.taskId, 'watch') },
-    );
   }
 
   private infoOf(side: Side): ConnInfo {

@@ -27,6 +27,7 @@ import { setPhase, type TaskPhase } from '../../engine/target/task-row.ts';
 import { patiently } from './copy/copy-pass.ts';
 import { copyTables, createSlotAndHold } from './copy/copy-stage.ts';
 import { Ends } from './ends.ts';
+import { failureOf } from './ownership.ts';
 import { setSequences, summarize } from './finish-stage.ts';
 import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
@@ -79,9 +80,11 @@ async function migrate(
     return await runStages(run);
   } catch (thrown) {
     if (hooks.signal.aborted && run) return await summarize(run, 'stopped');
-    throw thrown instanceof PgError
-      ? new AppError('UNEXPECTED', { problem: `${thrown.shown} (SQLSTATE ${thrown.sqlstate})` }, thrown)
-      : toAppError(thrown);
+    const error =
+      thrown instanceof PgError
+        ? new AppError('UNEXPECTED', { problem: `${thrown.shown} (SQLSTATE ${thrown.sqlstate})` }, thrown)
+        : toAppError(thrown);
+    throw run ? await failureOf(run, error) : error;
   }
 }
 

@@ -75,9 +75,10 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
       found.selected,
     );
   }
-  const task = await takeOver(target, taskId);
-  // What a former owner began on the source under his fence, before it was raised, must be over before we begin there.
-  await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
+  // What a former owner began on the source under his fence must be over before anybody can see that it was raised (ownership.ts, O2).
+  const task = await takeOver(target, taskId, async () => {
+    await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
+  });
   const selected = asRecorded(found.all, await readTaskTables(target, taskId));
   const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');

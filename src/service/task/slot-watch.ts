@@ -14,7 +14,7 @@ export function watchSlot(run: TaskRun): Disposable {
     limits: NO_PROTECTION,
     slot: run.names.slot,
     longSeconds: LONG_TRANSACTION_S,
-    open: () => run.ends.openWatch(),
+    open: () => run.ends.openWatch('source'),
     told: run.told,
     onState: ({ slot }) => showSlot(run.book, slot),
     // Told as they come; a summary of weeks would be full of them.

@@ -75,7 +75,7 @@ export function keepSource(run: TaskRun): Disposable {
     names: run.names,
     heartbeat,
     captureDdl: captureDdl === 'auto',
-    open: () => run.ends.openWatch(),
+    open: () => run.ends.openWatch('source'),
     known: run.selected,
     position: () => run.book.position,
     onWarning: (message) => warn(run, message),

@@ -113,6 +113,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         onReached: (lsn) => book.reached(lsn),
         onRetry: (error, waitMs) => {
           abandon();
+          if (error.facts.side === 'target') ends.abandon('target');
           hooks.onEvent({
             level: 'warn',
             phase: book.phase,

@@ -9,6 +9,7 @@ import {
   type HeldSnapshot,
 } from '../../../engine/source/snapshot-holder.ts';
 import { holdFence, recordSlot, setPhase } from '../../../engine/target/task-row.ts';
+import { dropTaskSlot } from '../ownership.ts';
 import { followSource } from '../source-history.ts';
 import { prepareForSlot } from '../source-objects.ts';
 import { warn, type TaskRun } from '../task-run.ts';
@@ -19,7 +20,7 @@ import { cutAll } from './copy-plan.ts';
 import { endForSource } from './guard-source.ts';
 import { areLargeObjectsCopied } from './large-objects.ts';
 import { readKeysOfBothEnds } from './range-units.ts';
-import { dropOrphanSlot, leaveNoSlot, slotWait } from './slot-creation.ts';
+import { leaveNoSlot, slotWait } from './slot-creation.ts';
 import { watchBudget } from './wal-budget.ts';
 
 const SNAPSHOT_ATTEMPTS = 10;
@@ -28,7 +29,8 @@ const SNAPSHOT_ATTEMPTS = 10;
 export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
   const [source, target] = [await run.ends.source(), await run.ends.target()];
   await prepareForSlot(run);
-  await dropOrphanSlot(run);
+  // A slot of our name that no row speaks of is from a run that died before it could write it down.
+  await dropTaskSlot(run, 'orphan');
   const holder = await run.ends.openReplication('holder');
   try {
     // The control file would still name the old timeline for a while after a promotion.

@@ -4,7 +4,6 @@ import { sleep } from '../../../base/runtime/sleep.ts';
 import { LSN_ZERO } from '../../../engine/change/lsn.ts';
 import { slotLost } from '../../../engine/pg/slot/health.ts';
 import { endBackends } from '../../../engine/pg/identity.ts';
-import { dropSlot } from '../../../engine/source/prepare.ts';
 import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
 import {
   gigabytes,
@@ -16,6 +15,7 @@ import { applicationName } from '../../../engine/source/source-names.ts';
 import { explainGoneSlot } from '../../../engine/source/timeline.ts';
 import { watchSource } from '../../../engine/source/source-watch.ts';
 import { LONG_TRANSACTION_S, showSlot } from '../slot-watch.ts';
+import { dropTaskSlot } from '../ownership.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
 export interface SourceGuard extends Disposable {
@@ -38,7 +38,7 @@ export function guardSource(
     taskId: run.taskId,
     limits: run.request.protect ?? NO_PROTECTION,
     slot: run.task.slot === null ? null : run.names.slot,
-    open: () => run.ends.openWatch(),
+    open: () => run.ends.openWatch('source'),
     longSeconds: LONG_TRANSACTION_S,
     onWarning: (message) => warn(run, message),
     told: run.told,
@@ -94,7 +94,7 @@ export async function endForSource(run: TaskRun, over: Overrun): Promise<AppErro
         remedy: `Run again: the rest is copied under a new snapshot. To get further, ${SLOWER_LOAD}.`,
       });
     case 'retained-wal': {
-      const problem = await dropped(run, slot);
+      const problem = await dropped(run);
       return new AppError('SOURCE_PROTECTED', {
         limit: `slot ${slot} made it keep ${gigabytes(over.bytes)} of WAL, allowed are ${gigabytes(over.limit)} (--max-retained-wal)`,
         done: `The snapshot was released and ${problem === null ? 'the slot dropped' : `the slot could not be dropped (${problem})`}.`,
@@ -105,15 +105,12 @@ export async function endForSource(run: TaskRun, over: Overrun): Promise<AppErro
 }
 
 /** Null, or why the slot is still there. */
-async function dropped(run: TaskRun, slot: string): Promise<string | null> {
+async function dropped(run: TaskRun): Promise<string | null> {
   const waiting = new AbortController();
-  const dropping = run.ends
-    .source()
-    .then((source) => dropSlot(source, slot))
-    .then(
-      () => null,
-      (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown)),
-    );
+  const dropping = dropTaskSlot(run).then(
+    () => null,
+    (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown)),
+  );
   const late = sleep(DROP_PATIENCE_MS, waiting.signal).then(() => 'the source does not answer');
   const problem = await Promise.race([dropping, late]);
   waiting.abort();

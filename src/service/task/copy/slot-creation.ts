@@ -3,25 +3,11 @@ import { AppError } from '../../../base/errors/app-error.ts';
 import { answersWithin } from '../../../engine/pg/answers-within.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import type { SlotWait } from '../../../engine/pg/slot/create.ts';
-import { dropSlot } from '../../../engine/source/prepare.ts';
-import { holdFence, isSlotRecorded } from '../../../engine/target/task-row.ts';
+import { dropTaskSlot } from '../ownership.ts';
 import type { TaskRun } from '../task-run.ts';
 
 const DEFAULT_SLOT_WAIT_MS = 60_000;
 const DROP_MS = 10_000;
-
-/**
- * Drops a slot of our name that no row speaks of: it is from a run that died before it could write it down. Under the fence, so that
- * it cannot be the slot of somebody who has taken the task over meanwhile: he must wait until we are done. Throws FENCED.
- */
-export async function dropOrphanSlot(run: TaskRun): Promise<void> {
-  const [source, target] = [await run.ends.source(), await run.ends.target()];
-  await target.transaction(async () => {
-    await holdFence(target, run.taskId, run.fence);
-    // A commit of ours whose answer was lost may have written the slot down after all.
-    if (!(await isSlotRecorded(target, run.taskId))) await dropSlot(source, run.names.slot);
-  });
-}
 
 /** How long the creation may take, and whom to tell what it waits for. */
 export function slotWait({ request, hooks, book }: TaskRun, control: Session): SlotWait {
@@ -43,7 +29,7 @@ export function slotWait({ request, hooks, book }: TaskRun, control: Session): S
 export async function leaveNoSlot(run: TaskRun): Promise<void> {
   const source = await run.ends.source().catch(() => null);
   if (source === null) return;
-  await answersWithin(source, DROP_MS, () => dropOrphanSlot(run)).catch((thrown: unknown) => {
+  await answersWithin(source, DROP_MS, () => dropTaskSlot(run, 'orphan')).catch((thrown: unknown) => {
     if (thrown instanceof AppError && thrown.code === 'FENCED') return;
     run.hooks.onEvent({
       level: 'warn',
