@@ -152,16 +152,21 @@ interface Fenced {
   readonly held: readonly ('task' | 'lane')[];
 }
 
-/** In one transaction that does not wait long for whoever holds the fence: those are ended. */
+/**
+ * In one transaction that does not wait long for whoever holds the fence: those are ended. Holders that follow one another closely are
+ * each waited for anew, so the statement as a whole has a limit as well.
+ */
 async function raising<T>(session: Session, of: Fenced, raise: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await session.transaction(async () => {
-        await session.query("SET LOCAL lock_timeout = '1s'");
+        await session.query("SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '2s'");
         return raise();
       });
     } catch (thrown) {
-      if (sqlstateOf(thrown) !== SQLSTATE.lockNotAvailable || attempt >= RAISE_ATTEMPTS) throw thrown;
+      const state = sqlstateOf(thrown);
+      const isHeld = state === SQLSTATE.lockNotAvailable || state === SQLSTATE.queryCanceled;
+      if (!isHeld || attempt >= RAISE_ATTEMPTS) throw thrown;
       await endBlockers(session, of);
     }
   }
