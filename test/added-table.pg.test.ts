@@ -20,17 +20,21 @@ describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
     await session.query(`CREATE TABLE known (n int); CREATE TABLE added (n int); ALTER TABLE added REPLICA IDENTITY FULL;
       CREATE PUBLICATION ${names.publication} FOR TABLE known`);
     const slot = `${names.slot}_${source.name.slice(2)}`;
-    const s1 = await holdSlotSnapshot(await source.open({ replication: true }), slot, session, 60_000);
-    await s1[Symbol.asyncDispose]();
     const stop = new AbortController();
+    const s1 = await holdSlotSnapshot(await source.open({ replication: true }), slot, {
+      control: session,
+      waitMs: 60_000,
+      signal: stop.signal,
+    });
+    await s1[Symbol.asyncDispose]();
     await using reader = await openChangeReader({
       control: session,
       openReplication: () => source.open({ replication: true }),
       names: { ...names, slot },
       from: s1.consistentPoint,
       safe: s1.consistentPoint,
-      recorded: s1.consistentPoint,
-      timeline: 1,
+      recorded: { timeline: 1, newest: s1.consistentPoint },
+      onTimeline: () => Promise.resolve(),
       signal: stop.signal,
     });
 
@@ -63,7 +67,11 @@ describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
 
     const goal = await endOfWal(session);
     for (let begin = null; ;) {
-      const item = await reader.next(stop.signal);
+      const item = reader.takeQueued();
+      if (item === null) {
+        await reader.ready(stop.signal);
+        continue;
+      }
       if (item.kind === 'begin') begin = item;
       if (item.kind === 'insert' && item.relation.name === 'added' && begin && unit.judge(begin) === 'apply')
         rows.push(Number(item.new[0]));
