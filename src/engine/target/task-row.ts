@@ -158,16 +158,21 @@ interface Fenced {
   readonly held: readonly ('task' | 'lane')[];
 }
 
-/** In one transaction that does not wait long for whoever holds the fence: those are ended. */
+/**
+ * In one transaction that does not wait long for whoever holds the fence: those are ended. Holders that follow one another closely are
+ * each waited for anew, so the statement as a whole has a limit as well.
+ */
 async function raising<T>(session: Session, of: Fenced, raise: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await session.transaction(async () => {
-        await session.query("SET LOCAL lock_timeout = '1s'");
+        await session.query("SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '2s'");
         return raise();
       });
     } catch (thrown) {
-      if (sqlstateOf(thrown) !== SQLSTATE.lockNotAvailable || attempt >= RAISE_ATTEMPTS) throw thrown;
+      const state = sqlstateOf(thrown);
+      const isHeld = state === SQLSTATE.lockNotAvailable || state === SQLSTATE.queryCanceled;
+      if (!isHeld || attempt >= RAISE_ATTEMPTS) throw thrown;
       await endBlockers(session, of);
     }
   }
@@ -279,22 +284,4 @@ export async function readSourceIdentities(session: Session, taskId: string): Pr
     name: row.table_name ?? '',
     identity: row.identity ?? '',
   }));
-}
-
-/** Schema steps: done ones, and the record made in the step's own transaction. */
-export async function readDoneSteps(session: Session, taskId: string): Promise<Set<string>> {
-  const rows = await session.query('SELECT step FROM _opendts.object WHERE task_id = $1', [taskId]);
-  return new Set(rows.map((row) => row.step ?? ''));
-}
-
-export async function recordSteps(
-  session: Session,
-  task: { taskId: string; fence: bigint },
-  steps: readonly string[],
-): Promise<void> {
-  await holdFence(session, task.taskId, task.fence);
-  await session.query(
-    'INSERT INTO _opendts.object (task_id, step) SELECT $1, s.value FROM pg_catalog.json_array_elements_text($2::json) s',
-    [task.taskId, JSON.stringify(steps)],
-  );
 }

@@ -8,7 +8,7 @@ import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '
 import { runSteps } from '../../engine/schema/run-steps.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
-import { readDoneSteps, recordSteps } from '../../engine/target/task-row.ts';
+import { readDoneSteps, recordSteps } from '../../engine/target/done-steps.ts';
 import { watchIndexBuilds } from './index-watch.ts';
 import type { TaskRun } from './task-run.ts';
 

@@ -158,14 +158,16 @@ async function takeRangesBack(
   { copies, turns }: Together,
   { relation, chunks }: NeedsRecopy,
 ): Promise<void> {
-  const names = new Set([nameKey(relation)]);
+  // The source may call it something else by now.
+  const table = run.followed.find(({ oid }) => oid === relation.oid) ?? relation;
+  const names = new Set([nameKey(table)]);
   await turns.between(() =>
     patiently(run, async () => {
       const [one] = await booksOf(run, names);
-      if (one?.cut.kind !== 'key') throw new Error(`${displayName(relation)} is not cut by a key`);
+      if (one?.cut.kind !== 'key') throw new Error(`${displayName(table)} is not cut by a key`);
       warn(
         run,
-        `a row of ${displayName(relation)} moved between ranges that were copied at different moments: both are copied again`,
+        `a row of ${displayName(table)} moved between ranges that were copied at different moments: both are copied again`,
       );
       await emptyRanges(run, { table: one.table, cut: one.cut, chunks });
       await reload(run, copies, names);

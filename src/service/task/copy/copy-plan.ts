@@ -2,6 +2,7 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { chunkId } from '../../../engine/change/cut.ts';
 import { displayName, nameKey } from '../../../engine/change/relation.ts';
+import { readReferencedTables } from '../../../engine/pg/catalog/referenced-tables.ts';
 import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import type { CopyChunk } from '../../../engine/pipeline/copy-hand.ts';
 import { planLoad, type LoadMode } from '../../../engine/target/load-plan.ts';
@@ -46,11 +47,12 @@ export async function planCopy(run: TaskRun): Promise<CopyPlan> {
     await readBooks(await run.ends.target(), run.taskId, run.tables),
     targetOf,
   );
+  const referenced = await readReferencedTables(await run.ends.target());
   const failed = new Map<string, AppError>();
   const chunks = books.flatMap((one) => {
     run.book.planned(displayName(one.table), one.chunks);
     try {
-      return chunksLeft(run, one, targetOf(one.table));
+      return chunksLeft(run, one, { into: targetOf(one.table), referenced });
     } catch (thrown) {
       // The target lacks the table or a column: the others need not wait for it.
       if (!(thrown instanceof AppError) || run.request.strict) throw thrown;
@@ -68,12 +70,18 @@ export async function planCopy(run: TaskRun): Promise<CopyPlan> {
   };
 }
 
-function chunksLeft(run: TaskRun, one: CopiedTable, into: TableInfo | undefined): CopyChunk[] {
+interface Target {
+  readonly into: TableInfo | undefined;
+  /** Tables that foreign keys refer to, by nameKey. */
+  readonly referenced: ReadonlySet<string>;
+}
+
+function chunksLeft(run: TaskRun, one: CopiedTable, { into, referenced }: Target): CopyChunk[] {
   const { table, cut, chunks } = one;
   const left = chunks.flatMap((done, chunk) => (done === null ? [chunk] : []));
   if (left.length === 0) return [];
   const load = planLoad(table, into, {
-    mode: modeOf(run, one),
+    mode: modeOf(run, one, into !== undefined && referenced.has(nameKey(into))),
     mayLack: !run.request.types.has('schema'),
   });
   run.book.format(displayName(table), load.binary ? 'binary' : 'text');
@@ -89,10 +97,10 @@ function chunksLeft(run: TaskRun, one: CopiedTable, into: TableInfo | undefined)
   }));
 }
 
-/** Only a table that we have made, before any foreign key refers to it, is ours to empty in passing. */
-function modeOf({ request }: TaskRun, { table, cut }: CopiedTable): LoadMode {
+/** Only a table that we have made, and while no foreign key refers to it, is ours to empty in passing. */
+function modeOf({ request }: TaskRun, { table, cut }: CopiedTable, isReferenced: boolean): LoadMode {
   if (request.conflict === 'ignore') return 'keep';
-  return cut.kind === 'whole' && request.types.has('schema') && table.bytes >= FREEZE_FROM
+  return cut.kind === 'whole' && request.types.has('schema') && table.bytes >= FREEZE_FROM && !isReferenced
     ? 'freeze'
     : 'fill';
 }

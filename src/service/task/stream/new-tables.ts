@@ -66,10 +66,12 @@ export class NewTables implements AsyncDisposable {
     // Changes from before the publication had them are in no stream: the copy has to see them all.
     intake.settleFrom(await nextXid(await run.ends.source()));
     await addTaskTables(target, run, fresh);
+    const books = await readBooks(target, run.taskId, fresh.filter(hasRows));
+    const keys = await readKeysOfBothEnds(run);
+    // At once: a copy that begins a pass meanwhile knows all of them or none.
     this.ready = [];
     take(run, fresh);
-    const books = await readBooks(target, run.taskId, fresh.filter(hasRows));
-    copies.load(books, await readKeysOfBothEnds(run));
+    copies.load(books, keys);
     warn(run, `new on the source, and part of the migration from now on: ${names(fresh)}`);
     return true;
   }
