@@ -6,6 +6,8 @@ import type { Session } from '../src/engine/pg/session.ts';
 import { endOfWal } from '../src/engine/pg/wal-position.ts';
 import { cleanup } from '../src/service/task/cleanup.ts';
 import { failover } from '../src/engine/precheck/checks/failover.ts';
+import { OPERATIONS } from '../src/contract/task-spec.ts';
+import { tableWishes } from '../src/engine/selection/table-wishes.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { pause, reaches } from './follow.ts';
 import type { Major } from './global-setup.ts';
@@ -170,6 +172,7 @@ it('a source with a standby is told before what a failover would do to the migra
       tables: [],
       targetTables: [],
       targetOf: (table) => table,
+      wishOf: tableWishes([], { operations: OPERATIONS, rules: [] }),
       conflict: 'report',
       wholeDatabase: true,
       heartbeat: true,

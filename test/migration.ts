@@ -1,10 +1,17 @@
 /** Runs migrations between test databases the way the CLI does, and compares the two ends. */
 import { noFailpoints, type Failpoints } from '../src/base/runtime/failpoint.ts';
 import type { MigrationEvent, MigrationSummary } from '../src/contract/progress.ts';
-import { MIGRATION_TYPES, type MigrationType } from '../src/contract/task-spec.ts';
+import {
+  MIGRATION_TYPES,
+  OPERATIONS,
+  type MigrationType,
+  type TableRule,
+} from '../src/contract/task-spec.ts';
 import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { nameKey } from '../src/engine/change/relation.ts';
 import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { tableWishes } from '../src/engine/selection/table-wishes.ts';
+import { usableFilters } from '../src/engine/source/row-filter.ts';
 import { verifyTables, type TableVerdict } from '../src/engine/verify/verify.ts';
 import { startMigration, type Migration } from '../src/service/task/migrate.ts';
 import type { MigrationRequest } from '../src/service/task/task-run.ts';
@@ -17,6 +24,8 @@ export interface RunOptions {
   readonly excludeTables?: readonly string[];
   readonly jobs?: number;
   readonly rename?: MigrationRequest['rename'];
+  readonly operations?: MigrationRequest['operations'];
+  readonly rules?: MigrationRequest['rules'];
   readonly conflict?: MigrationRequest['conflict'];
   readonly strict?: boolean;
   readonly limits?: MigrationRequest['limits'];
@@ -47,6 +56,8 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     tables: options.tables ?? [],
     excludeTables: options.excludeTables ?? [],
     rename: options.rename ?? {},
+    operations: options.operations ?? OPERATIONS,
+    rules: options.rules ?? [],
     conflict: options.conflict ?? 'report',
     strict: options.strict ?? false,
     ...(options.limits ? { limits: options.limits } : {}),
@@ -81,15 +92,20 @@ export function migrate(
   return start(source, target, options).finished;
 }
 
-/** The verdict on every table of the source; `differing` lists what is not identical. */
+/** The verdict on every table of the source, as far as its rows pass the filters; `differing` lists what is not identical. */
 export async function compare(
   source: TestDatabase,
   target: TestDatabase,
+  rules: readonly TableRule[] = [],
 ): Promise<{ verdicts: TableVerdict[]; differing: TableVerdict[] }> {
   const there = new Map((await readTables(target.session)).map((table) => [nameKey(table), table]));
-  const pairs = (await readTables(source.session)).map((table) => ({
+  const here = await readTables(source.session);
+  await using session = await source.open();
+  const filters = await usableFilters(session, here, tableWishes(here, { operations: OPERATIONS, rules }));
+  const pairs = here.map((table) => ({
     source: table,
     target: there.get(nameKey(table)) ?? null,
+    condition: filters.get(table.oid)?.condition,
   }));
   const verdicts = await verifyTables(pairs, {
     openSource: () => source.open(),

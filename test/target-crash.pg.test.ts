@@ -3,6 +3,7 @@ import { startEmbedded } from '../src/base/embedded/server.ts';
 import { noFailpoints } from '../src/base/runtime/failpoint.ts';
 import { sleep } from '../src/base/runtime/sleep.ts';
 import type { MigrationEvent } from '../src/contract/progress.ts';
+import { OPERATIONS } from '../src/contract/task-spec.ts';
 import { parseConninfo } from '../src/engine/pg/conninfo/parse.ts';
 import { connect } from '../src/engine/pg/connect.ts';
 import type { Session } from '../src/engine/pg/session.ts';
@@ -38,6 +39,8 @@ it.each([['schema,full'], ['schema,full,incremental']])(
           tables: [],
           excludeTables: [],
           rename: {},
+          operations: OPERATIONS,
+          rules: [],
           conflict: 'report',
           strict: false,
           jobs: 1,

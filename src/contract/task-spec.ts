@@ -46,6 +46,26 @@ export type ReplicaIdentityPolicy = z.infer<typeof replicaIdentityPolicy>;
 export const DDL_CAPTURES = ['auto', 'off'] as const;
 const ddlCapture = z.enum(DDL_CAPTURES);
 export type DdlCapture = z.infer<typeof ddlCapture>;
+export const OPERATIONS = ['insert', 'update', 'delete', 'truncate'] as const;
+export const operations = z.array(z.enum(OPERATIONS)).min(1);
+export type Operation = (typeof OPERATIONS)[number];
+
+/** What holds for some tables instead of what the task says; a later rule wins over an earlier one, field by field. */
+const tableRule = z
+  .strictObject({
+    tables: tablePattern.describe('The tables it is about'),
+    operations: operations.optional().describe('Changes that are followed'),
+    filter: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Condition (SQL) that a row must meet; `true` for all rows'),
+  })
+  .refine(
+    (rule) => rule.operations !== undefined || rule.filter !== undefined,
+    'a rule needs operations or a filter',
+  );
+export type TableRule = z.infer<typeof tableRule>;
 
 export const taskSpec = z.strictObject({
   source: z.string().min(1).describe('Connection of the source: URI or keyword/value'),
@@ -63,6 +83,8 @@ export const taskSpec = z.strictObject({
     .describe(
       'Target names of tables that do not keep theirs: `schema.table: schema.table`; without schema migration',
     ),
+  operations: operations.default([...OPERATIONS]).describe('Changes that are followed'),
+  rules: z.array(tableRule).default([]).describe('What holds for some tables: operations, filter'),
   conflict: conflictMode
     .default('report')
     .describe(

@@ -7,7 +7,7 @@ import { AppError } from '../base/errors/app-error.ts';
 import { noFailpoints } from '../base/runtime/failpoint.ts';
 import { sleep } from '../base/runtime/sleep.ts';
 import type { MigrationSummary, Phase } from '../contract/progress.ts';
-import { MIGRATION_TYPES } from '../contract/task-spec.ts';
+import { MIGRATION_TYPES, OPERATIONS } from '../contract/task-spec.ts';
 import { parseLsn, type Lsn } from '../engine/change/lsn.ts';
 import { nameKey } from '../engine/change/relation.ts';
 import { readTables } from '../engine/pg/catalog/tables.ts';
@@ -155,6 +155,8 @@ async function migrateUnderLoad(source: End, target: End, options: DemoOptions):
       tables: [],
       excludeTables: [],
       rename: {},
+      operations: OPERATIONS,
+      rules: [],
       conflict: 'report',
       strict: false,
       jobs: JOBS,

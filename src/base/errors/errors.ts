@@ -153,6 +153,7 @@ export const ERRORS = {
     'Check the name (case and schema count); "opendts inspect" lists the tables.',
   ),
   NOT_STOPPED: usage(404, 'No table "{table}" has stopped.', 'List those that have: opendts tables.'),
+  FILTER_INVALID: check(400, 'The filter of {table} cannot be used: {problem}.', '{remedy}'),
   RIGHTS_MISSING: check(403, 'User "{user}" may not {action} on the {side}.', '{remedy}'),
   CHECKS_FAILED: check(409, 'The migration cannot start: {problems}', '{remedy}'),
   // Data
@@ -220,6 +221,11 @@ export const ERRORS = {
     409,
     'An {operation} of {table} (key {key}) met {found} rows on the target instead of 1.',
     'Somebody else writes to the target. Run "opendts verify", repair it, and run again.',
+  ),
+  FILTER_FAILED: data(
+    409,
+    'The filter of {table} cannot be evaluated for a change: {problem}.',
+    'The condition must work for every value. Have the table copied again without that change: opendts tables --recopy {table}; or leave it out.',
   ),
   RELATION_CHANGED: data(
     409,

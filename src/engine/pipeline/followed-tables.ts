@@ -1,6 +1,7 @@
 /** What the stream looks up for every change, by the Relation it belongs to: names, the target table, and the account since the last commit. */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import { displayName, nameKey, type QualifiedName, type Relation } from '../change/relation.ts';
+import type { StreamItem } from '../source/change-reader.ts';
 import { emptyAccount, type Account } from '../target/account.ts';
 import { joinTable, type TargetShape, type TargetTable } from '../target/target-table.ts';
 import type { Folded } from '../target/window.ts';
@@ -87,6 +88,12 @@ export class FollowedTables {
     known.account = account;
     known.accounts = this.accounts;
     return account;
+  }
+
+  /** What the task does not follow is only counted. Throws TableFails where that could not be found out: then the table cannot go on. */
+  leaveOut(item: Extract<StreamItem, { kind: 'filtered' | 'unjudged' }>): void {
+    if (item.kind === 'unjudged') throw new TableFails(this.name(item.relation), item.error);
+    this.account(item.relation).filtered++;
   }
 
   /** What became of changes that a window took. */

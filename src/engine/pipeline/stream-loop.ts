@@ -122,6 +122,10 @@ export class StreamLoop {
       case 'delete':
       case 'truncate':
         return this.takeChange(item);
+      case 'filtered':
+      case 'unjudged':
+        if (this.open && this.admit(item.relation, this.open)) this.tables.leaveOut(item);
+        return null;
       case 'commit': {
         const repeated = this.open?.repeated ?? false;
         this.open = null;

@@ -1,7 +1,8 @@
 /** Which streamed change belongs to which copy (data-plane I1, I3): each is told to its unit, and the unit's snapshot decides. */
-import { UNCHANGED, type Begin, type RowChange, type Tuple } from '../change/change.ts';
+import type { Begin, RowChange, Tuple } from '../change/change.ts';
 import { chunkOfKey, type KeyCut } from '../change/cut.ts';
 import type { Relation } from '../change/relation.ts';
+import { wholeRow } from '../change/whole-row.ts';
 import { Unit } from './unit.ts';
 
 /** The units of one table: one, or one for each chunk of its key. */
@@ -52,13 +53,6 @@ export function notInCopy(copy: TableCopy, change: RowChange, begin: Begin): Row
   const row = wholeRow(relation, change.old, change.new);
   if (row === null) throw new NeedsRecopy(relation, [from, to]);
   return { kind: 'insert', relation, new: row };
-}
-
-/** The new row with what did not change taken from the whole old one; null where that was not sent. */
-function wholeRow(relation: Relation, old: Tuple | null, row: Tuple): Tuple | null {
-  if (!row.includes(UNCHANGED)) return row;
-  if (relation.replicaIdentity !== 'full' || old === null) return null;
-  return row.map((cell, at) => (cell === UNCHANGED ? (old[at] ?? null) : cell));
 }
 
 /** The chunks whose copy does not contain the transaction: what a TRUNCATE has to empty. A unit: ask again when its copy has ended. */

@@ -7,6 +7,7 @@ import { direction } from './checks/direction.ts';
 import { encoding } from './checks/encoding.ts';
 import { extensions } from './checks/extensions.ts';
 import { failover } from './checks/failover.ts';
+import { filters } from './checks/filters.ts';
 import { foreignTables } from './checks/foreign-tables.ts';
 import { heartbeat } from './checks/heartbeat.ts';
 import { largeObjects } from './checks/large-objects.ts';
@@ -47,6 +48,7 @@ export const ALL_CHECKS: readonly Check[] = [
   targetTables,
   targetIndexes,
   rowKeys,
+  filters,
   unloggedTables,
   transactionsOlderThan(LONG_TRANSACTION_SECONDS),
   extensions,

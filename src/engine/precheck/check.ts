@@ -9,6 +9,7 @@ import type { QualifiedName } from '../change/relation.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import type { Session } from '../pg/session.ts';
+import type { WishOf } from '../selection/table-wishes.ts';
 
 /** `alert` does not keep a migration from starting, `failed` does. */
 export type CheckResult = 'passed' | 'alert' | 'failed';
@@ -35,6 +36,8 @@ export interface CheckContext {
   readonly targetTables: readonly TableInfo[];
   /** The name a source table has on the target. */
   readonly targetOf: (table: QualifiedName) => QualifiedName;
+  /** What is followed of a source table, and which of its rows are migrated. */
+  readonly wishOf: WishOf;
   readonly conflict: ConflictMode;
   /** Not only the tables that were named. */
   readonly wholeDatabase: boolean;

@@ -50,14 +50,21 @@ interface Sample {
   readonly textBytes: bigint;
 }
 
+/** A row filter's condition; null: all rows count. */
+type ConditionOf = (table: TableInfo) => string | null;
+
 /** The estimate for these tables; tables that cannot be sampled (no right, no time) are taken to be like the others. */
-export async function estimate(source: Session, tables: readonly TableInfo[]): Promise<Estimate> {
+export async function estimate(
+  source: Session,
+  tables: readonly TableInfo[],
+  conditionOf: ConditionOf = () => null,
+): Promise<Estimate> {
   const sizes = await readSizes(source, tables);
   const deadline = Date.now() + SAMPLING_MS;
   const sampled = new Map<TableSize, Sample>();
   for (const size of sizes.toSorted((a, b) => Number(b.pages - a.pages))) {
     if (Date.now() > deadline) break;
-    const sample = await sampleTable(source, size);
+    const sample = await sampleTable(source, size, conditionOf(size.table));
     if (sample) sampled.set(size, sample);
   }
   const sum = (of: (size: TableSize) => bigint) => sizes.reduce((total, size) => total + of(size), 0n);
@@ -112,27 +119,34 @@ async function readSizes(source: Session, tables: readonly TableInfo[]): Promise
 }
 
 /** Null when the table could not be sampled in time or may not be read. */
-async function sampleTable(source: Session, size: TableSize): Promise<Sample | null> {
+async function sampleTable(
+  source: Session,
+  size: TableSize,
+  condition: string | null,
+): Promise<Sample | null> {
   if (size.pages === 0n) return { rows: 0n, textBytes: 0n };
   const small = size.pages <= SMALL_PAGES;
   const percent = small ? 100 : Math.max(0.0001, (SAMPLE_PAGES / Number(size.pages)) * 100);
+  const where = condition === null ? '' : ` WHERE ${condition}`;
   const from = `ONLY ${qname(size.table)}${small ? '' : ` TABLESAMPLE pg_catalog.system (${percent.toFixed(6)}) REPEATABLE (1)`}`;
   try {
     const row = await source.transaction(async () => {
       await source.query(`SET LOCAL statement_timeout = ${SAMPLE_TIMEOUT_MS}`);
       // A row as text has about the length of its COPY line: separators and quotes instead of tabs and backslashes.
       return source.one(
-        `SELECT (SELECT count(*) FROM ${from})::text AS seen, count(*)::text AS rows,
-                coalesce(sum(pg_catalog.octet_length((t.*)::text)), 0)::text AS bytes
-           FROM (SELECT * FROM ${from} LIMIT ${SAMPLE_ROWS}) t`,
+        `SELECT (SELECT count(*) FROM ${from})::text AS seen, (SELECT count(*) FROM ${from}${where})::text AS passed,
+                count(*)::text AS rows, coalesce(sum(pg_catalog.octet_length((t.*)::text)), 0)::text AS bytes
+           FROM (SELECT * FROM ${from}${where} LIMIT ${SAMPLE_ROWS}) t`,
       );
     }, 'BEGIN READ ONLY');
-    const [seen, sampledRows, bytes] = [
+    const [seen, passed, sampledRows, bytes] = [
       BigInt(row.seen ?? '0'),
+      BigInt(row.passed ?? '0'),
       BigInt(row.rows ?? '0'),
       BigInt(row.bytes ?? '0'),
     ];
-    const rows = small ? seen : (size.rows ?? (seen * size.pages) / BigInt(SAMPLE_PAGES));
+    const all = size.rows ?? (seen * size.pages) / BigInt(SAMPLE_PAGES);
+    const rows = small ? passed : seen === 0n ? all : (all * passed) / seen;
     if (sampledRows === 0n) return small ? { rows: 0n, textBytes: 0n } : null;
     return { rows, textBytes: (rows * bytes) / sampledRows };
   } catch (thrown) {

@@ -6,13 +6,19 @@ import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { fakePooler } from '../../../test/fake-pooler.ts';
 import { MAJORS } from '../../../test/global-setup.ts';
 import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.ts';
-import type { MigrationType, ReplicaIdentityPolicy } from '../../contract/task-spec.ts';
+import {
+  OPERATIONS,
+  type MigrationType,
+  type ReplicaIdentityPolicy,
+  type TableRule,
+} from '../../contract/task-spec.ts';
 import { readTables } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../pg/conninfo/parse.ts';
 import { connect } from '../pg/connect.ts';
 import { ident } from '../pg/ident.ts';
 import type { Session } from '../pg/session.ts';
+import { tableWishes } from '../selection/table-wishes.ts';
 import { ALL_CHECKS } from './all-checks.ts';
 import { runChecks } from './run-checks.ts';
 import { type Check, type Finding } from './check.ts';
@@ -32,24 +38,28 @@ async function check(
     checks = ALL_CHECKS,
     jobs = 2,
     replicaIdentity = 'needed',
+    rules = [],
   }: {
     types?: readonly MigrationType[];
     checks?: readonly Check[];
     jobs?: number;
     replicaIdentity?: ReplicaIdentityPolicy;
+    rules?: readonly TableRule[];
   } = {},
 ): Promise<Finding[]> {
   await using source = await connect(ends.source, { side: 'source', applicationName: 'opendts:test:check' });
   await using target = await connect(ends.target, { side: 'target', applicationName: 'opendts:test:check' });
+  const tables = await readTables(source);
   const context = {
     source,
     target,
     sourceInfo: ends.source,
     targetInfo: ends.target,
     types: new Set(types),
-    tables: await readTables(source),
+    tables,
     targetTables: await readTables(target),
     targetOf: (table: QualifiedName) => table,
+    wishOf: tableWishes(tables, { operations: OPERATIONS, rules }),
     conflict: 'report' as const,
     wholeDatabase: true,
     heartbeat: true,
@@ -583,6 +593,61 @@ describe('helpers in a source that publishes everything', () => {
   });
 });
 
+describe('row filters', () => {
+  beforeEach(() => openPair(18));
+  afterEach(closePair);
+
+  const filters = (rules: TableRule[], types: readonly MigrationType[] = ALL) =>
+    check(ends, { ...only('filters'), types, rules });
+
+  it('are nobody’s concern where there are none, and pass where the stream carries what they need', async () => {
+    await source.session.query('CREATE TABLE a (id int PRIMARY KEY, n int)');
+    expect(await filters([])).toEqual([]);
+    expect(await filters([{ tables: 'a', filter: 'id > 5' }])).toEqual([
+      { check: 'filters', result: 'passed', what: '1 filtered table', evidence: '', fix: null },
+    ]);
+  });
+
+  it('are named when they cannot be used, need FULL, or break foreign keys', async () => {
+    await source.session.query(`
+      CREATE TABLE a (id int PRIMARY KEY, n int, twice int GENERATED ALWAYS AS (n * 2) STORED);
+      CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
+      CREATE TABLE p (id int, k int, v text, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
+      CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1)`);
+    const bad = await filters([
+      { tables: 'a', filter: 'twice > 5' },
+      { tables: 'b', filter: 'a > now()' },
+      { tables: 'p', filter: "v <> ''" },
+    ]);
+    expect(bad.map(({ result, what, evidence }) => `${result}: ${what} (${evidence})`)).toEqual([
+      expect.stringMatching(/^failed: the filter of public\.b cannot be used \(operator does not exist/),
+      expect.stringMatching(/^failed: the filter of public\.a reads a generated column.*\(twice\)$/),
+      expect.stringMatching(
+        /^alert: 2 filtered tables followed with REPLICA IDENTITY FULL.*\(public\.a, public\.p_1\)$/,
+      ),
+      expect.stringMatching(/^alert: 1 foreign key to filtered tables.*\(b_a_fkey\)$/),
+    ]);
+    expect(await filters([{ tables: 'a', filter: 'twice > 5' }], ['full'])).toEqual([
+      expect.objectContaining({ result: 'passed' }),
+    ]);
+  });
+
+  it('that need FULL keep a migration from starting where identities are not to be changed', async () => {
+    await source.session.query(
+      'CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY)',
+    );
+    const rules = [
+      { tables: 'a', filter: 'n > 5' },
+      { tables: 'b', filter: 'id > 5' },
+    ];
+    const never = () => check(ends, { ...only('filters'), rules, replicaIdentity: 'never' });
+    const [failed] = await never();
+    expect(failed).toMatchObject({ result: 'failed', evidence: 'public.a' });
+    await paste(source.session, failed);
+    expect(await never()).toMatchObject([{ result: 'passed' }]);
+  });
+});
+
 describe('the run of checks', () => {
   beforeEach(() => openPair(17));
   afterEach(closePair);
@@ -617,6 +682,7 @@ describe('the run of checks', () => {
       tables: [],
       targetTables: [],
       targetOf: (table: QualifiedName) => table,
+      wishOf: tableWishes([], { operations: OPERATIONS, rules: [] }),
       conflict: 'report' as const,
       wholeDatabase: true,
       heartbeat: true,

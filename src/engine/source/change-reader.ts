@@ -2,13 +2,20 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import type { Lsn } from '../change/lsn.ts';
+import type { Relation } from '../change/relation.ts';
 import { answersWithin } from '../pg/answers-within.ts';
 import { sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { assertSlotUsable, readSlot, readSlotUser, slotLost } from '../pg/slot/health.ts';
-import { SlotStream, type StreamItem } from '../pg/slot/stream.ts';
+import { SlotStream, type StreamItem as SlotItem } from '../pg/slot/stream.ts';
 import type { SourceNames } from './source-names.ts';
 import { explainGoneSlot, followTimeline, type Recorded } from './timeline.ts';
+
+/** `filtered`: a change of that table that the task does not follow. `unjudged`: one of which that could not be found out. */
+export type StreamItem =
+  | SlotItem
+  | { readonly kind: 'filtered'; readonly relation: Relation }
+  | { readonly kind: 'unjudged'; readonly relation: Relation; readonly error: AppError };
 
 /** In commit order; what is read twice after a restart begins at a transaction's Begin. */
 export interface ChangeReader extends AsyncDisposable {
@@ -20,7 +27,6 @@ export interface ChangeReader extends AsyncDisposable {
   confirm(lsn: Lsn): void;
   askForPosition(): void;
 }
-export type { StreamItem };
 
 export interface ReaderOptions {
   readonly control: Session;

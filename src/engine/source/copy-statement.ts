@@ -9,6 +9,8 @@ export interface ChunkPlace {
   readonly table: TableInfo;
   readonly cut: Cut;
   readonly chunk: number;
+  /** A row filter's condition; none: all rows. */
+  readonly condition?: string | undefined;
 }
 
 /** `columns`: what the target takes, in its order. Binary only where both ends have the same built-in types. */
@@ -27,8 +29,14 @@ export function copyOut(rows: ChunkRows): string {
   return `COPY ${what} TO STDOUT${rows.binary ? ' (FORMAT binary)' : ''}`;
 }
 
-/** Which rows of the table belong to the chunk; null where all do. */
-export function chunkCondition({ table, cut, chunk }: ChunkPlace): string | null {
+/** Which rows of the table belong to the chunk and pass; null where all do. */
+export function chunkCondition(place: ChunkPlace): string | null {
+  const range = rangeCondition(place);
+  if (place.condition === undefined) return range;
+  return range === null ? `(${place.condition})` : `${range} AND (${place.condition})`;
+}
+
+function rangeCondition({ table, cut, chunk }: ChunkPlace): string | null {
   switch (cut.kind) {
     case 'whole':
       return null;

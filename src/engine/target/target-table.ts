@@ -26,6 +26,8 @@ export interface TargetTable {
   readonly folds: boolean;
   /** Where nothing folds: new rows that follow one another may at least go together. */
   readonly gathers: boolean;
+  /** Not all operations are followed: a row may be missing, and passed over, or in the way of a new one, and gives way. */
+  readonly lenient: boolean;
 }
 
 /** Types whose equal values have one text, so that a key's text can stand for the key (P8). */
@@ -44,10 +46,13 @@ export interface TargetShape {
   readonly isOurs: boolean;
   /** User triggers or foreign keys that fire while we apply: order then matters. */
   readonly fires: boolean;
+  /** Not all operations of the source are followed. */
+  readonly lenient?: boolean;
 }
 
 /** Throws RELATION_CHANGED when the target lacks a column of the source that it is not known to do without. */
 export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
+  const { lenient = false } = shape;
   const byName = new Map(shape.columns.map((column) => [column.name, column]));
   const columns = relation.columns.map(({ name }) => {
     const column = byName.get(name);
@@ -89,7 +94,8 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
     columns,
     key,
     folds,
-    gathers: !shape.fires,
+    gathers: !shape.fires && !lenient,
+    lenient,
   };
 }
 

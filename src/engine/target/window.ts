@@ -130,7 +130,7 @@ export class Window {
     if (id === null) return false;
     const folding = this.foldings.get(table) ?? { table, key, rows: new Map<string, Net>(), changes: 0 };
     const before = folding.rows.get(id);
-    const net = merge(before, change);
+    const net = merge(before, change, table.lenient);
     if (net === 'refused') return false;
     if (net === null) folding.rows.delete(id);
     else folding.rows.set(id, net);
@@ -177,17 +177,24 @@ export class Window {
         else updates.set(shape, [net.row]);
       }
     }
-    if (deletes.length > 0) this.planned.push(deleteSet(table, key, deletes));
+    if (deletes.length > 0) this.plan(deleteSet(table, key, deletes));
     for (const rows of updates.values())
-      this.planned.push(updateSet(table, key, settable(table, rows[0] ?? [], key), rows));
+      this.plan(updateSet(table, key, settable(table, rows[0] ?? [], key), rows));
     this.planned.push(...insertAll(table, inserts));
     this.tally(table, applied, folding.changes - applied);
   }
 
   private order(table: TargetTable, change: RowChange): void {
     const statement = orderedStatement(table, change);
-    if (statement) this.planned.push(statement);
+    const inTheWay = table.lenient && statement ? rowInTheWay(table, change) : null;
+    if (inTheWay) this.plan(inTheWay);
+    if (statement) this.plan(statement);
     this.tally(table, statement ? 1 : 0, statement ? 0 : 1);
+  }
+
+  private plan(statement: Planned): void {
+    const mayMiss = statement.table.lenient && statement.operation !== 'insert';
+    this.planned.push(mayMiss ? { ...statement, expect: null } : statement);
   }
 }
 
@@ -201,6 +208,17 @@ function orderedStatement(table: TargetTable, change: RowChange): Planned | null
   if (change.kind === 'insert') return insertOne(table, change.new);
   if (change.kind === 'delete') return deleteOne(table, change.old);
   return updateOne(table, oldRow(table, change.old, change.new), change.new);
+}
+
+/** The source has one row of the new key, so another one that the target still has is gone there: its end was not followed. */
+function rowInTheWay(table: TargetTable, change: RowChange): Planned | null {
+  if (!table.key || change.kind === 'delete') return null;
+  const old = change.kind === 'insert' ? null : change.old;
+  if (change.kind === 'update' && !movesKey(table.key, old, change.new)) return null;
+  return deleteOne(
+    table,
+    change.new.map((cell, at): Cell => (cell === UNCHANGED ? (old?.[at] ?? null) : cell)),
+  );
 }
 
 /** What finds the row: all of the old row where it was sent, else its old key, else the (unchanged) key in the new row. */
@@ -232,11 +250,11 @@ function keyText(key: readonly KeyColumn[], row: Tuple): string | null {
 }
 
 /** The net of what the row was and what happens to it. null: as if nothing had happened. */
-function merge(before: Net | undefined, change: RowChange): Net | null | 'refused' {
+function merge(before: Net | undefined, change: RowChange, lenient: boolean): Net | null | 'refused' {
   const kind = before?.kind ?? 'none';
   switch (change.kind) {
     case 'insert':
-      if (kind === 'none') return { kind: 'insert', row: change.new };
+      if (kind === 'none') return { kind: lenient ? 'replace' : 'insert', row: change.new };
       return kind === 'delete' ? { kind: 'replace', row: change.new } : 'refused';
     case 'update':
       if (before === undefined) return { kind: 'update', row: change.new };

@@ -73,6 +73,8 @@ export function columnExpression(column: ColumnInfo, form: FloatForm): string {
 
 export interface DigestQuery {
   readonly table: TableInfo;
+  /** Only rows that meet it; none: all. */
+  readonly condition?: string | undefined;
   /** In the order of the source; looked up by name on both sides. */
   readonly columns: readonly ColumnInfo[];
   readonly form: FloatForm;
@@ -82,7 +84,7 @@ export interface DigestQuery {
 
 /** Builds the query: one row with `rows`, `high` and `low`. */
 export function digestSql(query: DigestQuery): string {
-  const { table, columns, form, encoding } = query;
+  const { table, columns, form, encoding, condition } = query;
   // record_out keeps NULL (nothing) and '' (two quotes) apart and quotes every delimiter.
   const row = `ROW(${columns.map((column) => columnExpression(column, form)).join(', ')})::pg_catalog.text`;
   const bytes = encoding === 'UTF8' ? row : `pg_catalog.convert_to(${row}, 'UTF8')`;
@@ -90,7 +92,7 @@ export function digestSql(query: DigestQuery): string {
     `coalesce(pg_catalog.sum(('x' || pg_catalog.substr(r.digest, ${from}, 16))::pg_catalog.bit(64)::pg_catalog.int8), 0)::pg_catalog.text`;
   // OFFSET 0 keeps the planner from pulling the subquery up, which would compute every md5 twice.
   return `SELECT pg_catalog.count(*)::pg_catalog.text AS rows, ${half(1)} AS high, ${half(17)} AS low
-  FROM (SELECT pg_catalog.md5(${bytes}) AS digest FROM ${from(table)} AS t OFFSET 0) AS r`;
+  FROM (SELECT pg_catalog.md5(${bytes}) AS digest FROM ${from(table)} AS t${where(condition)} OFFSET 0) AS r`;
 }
 
 /** A plain table without the tables that inherit from it (they are tables of their own); a partitioned one with its partitions. */
@@ -98,14 +100,18 @@ function from(table: TableInfo): string {
   return table.kind === 'p' ? qname(table) : `ONLY ${qname(table)}`;
 }
 
+function where(condition: string | undefined): string {
+  return condition === undefined ? '' : ` WHERE ${condition}`;
+}
+
 export async function readDigest(session: Session, query: DigestQuery): Promise<TableDigest> {
   const { rows, high, low } = await session.one(digestSql(query));
   return { rows: BigInt(rows ?? '0'), high: high ?? '0', low: low ?? '0' };
 }
 
-export async function countRows(session: Session, table: TableInfo): Promise<bigint> {
+export async function countRows(session: Session, table: TableInfo, condition?: string): Promise<bigint> {
   const { rows } = await session.one(
-    `SELECT pg_catalog.count(*)::pg_catalog.text AS rows FROM ${from(table)} AS t`,
+    `SELECT pg_catalog.count(*)::pg_catalog.text AS rows FROM ${from(table)} AS t${where(condition)}`,
   );
   return BigInt(rows ?? '0');
 }

@@ -14,6 +14,8 @@ export interface TablePair {
   readonly source: TableInfo;
   /** Null: the target has no such table. */
   readonly target: TableInfo | null;
+  /** A row filter's condition: the target must hold the source's rows that meet it, and no others. */
+  readonly condition?: string | undefined;
 }
 
 export interface TableVerdict {
@@ -140,9 +142,10 @@ async function cancelAll(lanes: readonly Lane[], options: VerifyOptions): Promis
   ]);
 }
 
-async function comparePair({ source, target }: TablePair, lane: Lane): Promise<TableVerdict> {
+async function comparePair({ source, target, condition }: TablePair, lane: Lane): Promise<TableVerdict> {
   const table = displayName(source);
-  const countSource = () => inSnapshot(lane.source, source, () => countRows(lane.source.session, source));
+  const countSource = () =>
+    inSnapshot(lane.source, source, () => countRows(lane.source.session, source, condition));
   if (!target) {
     const sourceRows = await countSource();
     return { table, verdict: 'missing', sourceRows, targetRows: null, reason: 'not on the target' };
@@ -155,14 +158,20 @@ async function comparePair({ source, target }: TablePair, lane: Lane): Promise<T
     );
     return { table, verdict: 'not-comparable', sourceRows, targetRows, reason: mismatch };
   }
-  const digest = (end: End, of: TableInfo) =>
+  const digest = (end: End, of: TableInfo, where?: string) =>
     inSnapshot(end, of, async () => {
       const settings = digestSettings(lane.form);
       if (settings) await end.session.query(settings);
       const { encoding } = end;
-      return readDigest(end.session, { table: of, columns: source.columns, form: lane.form, encoding });
+      return readDigest(end.session, {
+        table: of,
+        condition: where,
+        columns: source.columns,
+        form: lane.form,
+        encoding,
+      });
     });
-  const [here, there] = await both(digest(lane.source, source), digest(lane.target, target));
+  const [here, there] = await both(digest(lane.source, source, condition), digest(lane.target, target));
   const sameRows = here.rows === there.rows;
   const identical = sameRows && here.high === there.high && here.low === there.low;
   const reason = identical ? null : sameRows ? 'the rows differ' : 'the numbers of rows differ';

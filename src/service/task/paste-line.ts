@@ -1,7 +1,8 @@
 /** The command to run next, ready to paste: the options of this run, connection strings without passwords. */
-import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
+import { MIGRATION_TYPES, OPERATIONS } from '../../contract/task-spec.ts';
 import { redactConninfo } from '../../engine/pg/conninfo/conninfo.ts';
 import { shellWord } from '../../base/runtime/shell-word.ts';
+import { ruleWords } from './rule-words.ts';
 import type { MigrationRequest } from './task-run.ts';
 
 export type Asked = Pick<
@@ -12,6 +13,8 @@ export type Asked = Pick<
   | 'tables'
   | 'excludeTables'
   | 'rename'
+  | 'operations'
+  | 'rules'
   | 'conflict'
   | 'heartbeat'
   | 'captureDdl'
@@ -26,6 +29,13 @@ export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task
   const excluded = task.excludeTables.length > 0 ? ['--exclude-table', ...task.excludeTables] : [];
   const pairs = Object.entries(task.rename).map(([from, to]) => `${from}=${to}`);
   const renamed = pairs.length > 0 ? ['--rename', ...pairs] : [];
+  const rules = ruleWords(task.rules);
+  const filtered = rules.filter.length > 0 ? ['--filter', ...rules.filter] : [];
+  const operations = OPERATIONS.filter((operation) => task.operations.includes(operation));
+  const followed = [
+    ...(operations.length < OPERATIONS.length ? ['--operations', operations.join(',')] : []),
+    ...(rules.tableOperations.length > 0 ? ['--table-operations', ...rules.tableOperations] : []),
+  ];
   const conflict = task.conflict === 'report' ? [] : ['--conflict', task.conflict];
   const { heartbeat, captureDdl, replicaIdentity } = task;
   const inSource = [
@@ -35,10 +45,10 @@ export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task
       ? []
       : ['--replica-identity', replicaIdentity]),
   ];
-  const chosen = [...tables, ...excluded, ...renamed];
+  const chosen = [...tables, ...excluded, ...renamed, ...filtered];
   const what = {
-    check: [...kinds, ...chosen, ...conflict, ...inSource],
-    migrate: [...kinds, ...chosen, ...conflict, ...inSource],
+    check: [...kinds, ...chosen, ...followed, ...conflict, ...inSource],
+    migrate: [...kinds, ...chosen, ...followed, ...conflict, ...inSource],
     verify: chosen,
     cleanup: [],
   };

@@ -1,6 +1,7 @@
 /** From a request to a task that may run: who are the two databases, what is selected, may it start, and is it ours alone. */
 import { createHash } from 'node:crypto';
 import { AppError } from '../../base/errors/app-error.ts';
+import { OPERATIONS } from '../../contract/task-spec.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { endBackends, identify, isSameDatabase, type DatabaseIdentity } from '../../engine/pg/identity.ts';
@@ -8,8 +9,10 @@ import type { Session } from '../../engine/pg/session.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
+import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
 import type { StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
+import { estimateRows } from '../../engine/source/row-filter.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
@@ -23,22 +26,32 @@ import {
   type TaskTable,
 } from '../../engine/target/task-row.ts';
 import type { Ends } from './ends.ts';
+import { readFollowed } from './followed.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
 import { sourceOptions } from './source-objects.ts';
+import { ruleWords } from './rule-words.ts';
 import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
 
 /** What was asked for, without connections, in one form: equal options give equal text. */
 export function canonicalOptions(
-  request: Pick<MigrationRequest, 'types' | 'tables' | 'excludeTables' | 'rename' | 'conflict'>,
+  request: Pick<
+    MigrationRequest,
+    'types' | 'tables' | 'excludeTables' | 'rename' | 'operations' | 'rules' | 'conflict'
+  >,
 ): string {
   const rename = Object.entries(request.rename).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const operations = OPERATIONS.filter((operation) => request.operations.includes(operation));
+  const { tableOperations, filter } = ruleWords(request.rules);
   return JSON.stringify({
     types: [...request.types].toSorted(),
     tables: request.tables.toSorted(),
     excludeTables: request.excludeTables.toSorted(),
     ...(rename.length > 0 ? { rename } : {}),
+    ...(operations.length < OPERATIONS.length ? { operations } : {}),
+    ...(tableOperations.length > 0 ? { tableOperations } : {}),
+    ...(filter.length > 0 ? { filter } : {}),
     ...(request.conflict === 'report' ? {} : { conflict: request.conflict }),
   });
 }
@@ -58,7 +71,7 @@ interface Parts {
   readonly streamThrottle: StreamThrottle;
 }
 
-/** Nothing is changed on either side before every check has passed. Throws SAME_DATABASE, NOTHING_SELECTED, CHECKS_FAILED. */
+/** Nothing is changed on either side before every check has passed. Throws SAME_DATABASE, NOTHING_SELECTED, CHECKS_FAILED, FILTER_INVALID. */
 export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const { request, hooks, ends, book } = parts;
   const found = await find(parts);
@@ -82,6 +95,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const selected = asRecorded(found.all, await readTaskTables(target, taskId));
   const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');
+  const { followedOf } = await readFollowed(await ends.source(), request, selected);
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
     ...parts,
@@ -95,13 +109,14 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     notPickedUp: new Set(),
     saidRenamed: new Set(),
     targetOf: targetNames(selected, request.rename),
+    followedOf,
     wholeDatabase: request.tables.length === 0,
     warnings: [],
     told: new Map(),
     notMigrated: [],
     firesNothing: await silenceTriggers(probe),
   };
-  book.register(tables);
+  book.register(await estimateRows(await ends.source(), tables, (table) => followedOf(table).filter));
   enter(
     run,
     'prepare',
@@ -188,6 +203,7 @@ async function check(
     tables: ends.selected,
     targetTables: await readTables(ends.target),
     targetOf: targetNames(ends.selected, request.rename),
+    wishOf: tableWishes(ends.selected, request),
     conflict: request.conflict,
     wholeDatabase: request.tables.length === 0,
     jobs: request.jobs,

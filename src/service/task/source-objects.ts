@@ -7,6 +7,7 @@ import type { CatalogEvent } from '../../engine/source/helpers/catalog-diff.ts';
 import { keepHelpers } from '../../engine/source/helpers/keep-helpers.ts';
 import { prepareSource, publishMore, type Publishing } from '../../engine/source/prepare.ts';
 import type { IdentityWishes, SetFull, WhyFull } from '../../engine/source/replica-identity.ts';
+import { needsWholeRow } from '../../engine/source/row-filter.ts';
 import { rememberSourceIdentity } from '../../engine/target/task-row.ts';
 import { warn, type MigrationRequest, type TaskRun } from './task-run.ts';
 
@@ -24,12 +25,16 @@ export function sourceOptions(request: Asked): Required<Asked> {
 
 /** Which tables must get FULL. */
 function identityWishes(run: TaskRun): IdentityWishes {
-  return { policy: sourceOptions(run.request).replicaIdentity, needsWholeRow: () => false };
+  const reads = (table: TableInfo) => {
+    const { filter, operations } = run.followedOf(table);
+    return needsWholeRow(table, filter, operations);
+  };
+  return { policy: sourceOptions(run.request).replicaIdentity, needsWholeRow: reads };
 }
 
 const WHY: Readonly<Record<WhyFull, string>> = {
   'no-key': 'tables without a key',
-  'whole-row': 'tables of which more than the key is read',
+  'whole-row': 'tables of which more than the key is read (by their filter)',
   all: 'all other tables (--replica-identity all)',
 };
 

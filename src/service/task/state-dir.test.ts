@@ -22,6 +22,9 @@ const options: TaskOptions = {
   tables: [],
   excludeTables: [],
   rename: [],
+  operations: [],
+  tableOperations: [],
+  filter: [],
   conflict: 'report',
 };
 

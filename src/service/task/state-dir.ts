@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { MigrationSummary, Phase } from '../../contract/progress.ts';
-import { conflictMode } from '../../contract/task-spec.ts';
+import { conflictMode, OPERATIONS } from '../../contract/task-spec.ts';
 import { takeLock } from './state-lock.ts';
 
 /** The options that make a migration what it is: `jobs` and `until` may change from run to run. */
@@ -23,6 +23,10 @@ const taskOptions = z.strictObject({
   excludeTables: z.array(z.string()),
   /** `source=target` each. */
   rename: z.array(z.string()).default([]),
+  operations: z.array(z.string()).default([...OPERATIONS]),
+  /** `pattern=list` and `pattern=condition` each. */
+  tableOperations: z.array(z.string()).default([]),
+  filter: z.array(z.string()).default([]),
   conflict: conflictMode.default('report'),
 });
 export type TaskOptions = z.infer<typeof taskOptions>;

@@ -4,9 +4,16 @@ import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { Intake } from '../../engine/pipeline/intake.ts';
 import { superviseStream } from '../../engine/pipeline/supervisor.ts';
 import type { NeedsRecopy } from '../../engine/pipeline/visibility.ts';
-import { openChangeReader } from '../../engine/source/change-reader.ts';
+import {
+  openChangeReader,
+  type ChangeReader,
+  type ReaderOptions,
+} from '../../engine/source/change-reader.ts';
+import { FilteredReader, isEverything } from '../../engine/source/filtered-reader.ts';
+import { FilterVerdicts } from '../../engine/source/filter-verdicts.ts';
 import { nextXid } from '../../engine/source/snapshot-holder.ts';
 import { Lane } from '../../engine/target/lane.ts';
+import type { Positions } from '../../engine/target/positions.ts';
 import { recordedEnd } from '../../engine/target/task-row.ts';
 import { recordedHistory } from '../../engine/target/recorded-history.ts';
 import { Copies } from './copy/copies.ts';
@@ -96,7 +103,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
           };
         },
         openReader: async ({ positions }) =>
-          openChangeReader({
+          openReader(run, positions, {
             control: await ends.source(),
             openReplication: () => ends.openReplication('stream'),
             names: run.names,
@@ -140,6 +147,20 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
     hooks.signal.removeEventListener('abort', abandon);
     await monitor.stop();
     book.streamMs += performance.now() - started;
+  }
+}
+
+/** The source's changes as the task follows them. Those of tables that stand still are not looked at. */
+async function openReader(run: TaskRun, positions: Positions, options: ReaderOptions): Promise<ChangeReader> {
+  const moving = run.followed.filter((table) => positions.of(table) !== null);
+  const followed = new Map(moving.map((table) => [table.oid, run.followedOf(table)]));
+  if ([...followed.values()].every(isEverything)) return openChangeReader(options);
+  const session = await run.ends.openSource('filter');
+  try {
+    return new FilteredReader(await openChangeReader(options), followed, new FilterVerdicts(session));
+  } catch (thrown) {
+    await session.end();
+    throw thrown;
   }
 }
 

@@ -39,6 +39,23 @@ describe('a task file', () => {
     });
   });
 
+  it('holds rules for tables, each with something to say', () => {
+    const spec = read(
+      `${head}spec:\n  operations: [insert, update]\n  rules:\n    - { tables: 'sales.*', filter: "region = 'EU'" }\n    - { tables: sales.log, operations: [insert] }\n`,
+    );
+    expect(spec).toMatchObject({
+      operations: ['insert', 'update'],
+      rules: [
+        { tables: 'sales.*', filter: "region = 'EU'" },
+        { tables: 'sales.log', operations: ['insert'] },
+      ],
+    });
+    expect(failure(`${head}spec:\n  rules:\n    - { tables: a }\n`).message).toContain(
+      'line 5, column 7: spec.rules.0: a rule needs operations or a filter',
+    );
+    expect(failure(`${head}spec:\n  operations: [insert, upsert]\n`).message).toContain('spec.operations.1');
+  });
+
   it('is read from JSON', () => {
     const spec = read(JSON.stringify({ apiVersion: 'opendts/v1', kind: 'Task', spec: { jobs: 7 } }));
     expect(spec.jobs).toBe(7);

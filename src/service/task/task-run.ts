@@ -3,7 +3,9 @@ import type {
   ConflictMode,
   DdlCapture,
   MigrationType,
+  Operation,
   ReplicaIdentityPolicy,
+  TableRule,
 } from '../../contract/task-spec.ts';
 import type { MigrationEvent, Phase } from '../../contract/progress.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
@@ -18,6 +20,7 @@ import type { SourceNames } from '../../engine/source/source-names.ts';
 import type { TaskRow } from '../../engine/target/task-row.ts';
 import type { WalBudget } from './copy/wal-budget.ts';
 import type { Ends } from './ends.ts';
+import type { FollowedOf } from './followed.ts';
 import type { ProgressBook } from './progress-book.ts';
 
 /** When to end: at a signal only; in step with the source; or at a position, which may become known later. */
@@ -31,6 +34,10 @@ export interface MigrationRequest {
   readonly excludeTables: readonly string[];
   /** Where tables go that do not keep their name: source pattern → target name. Only into tables the user made. */
   readonly rename: Readonly<Record<string, string>>;
+  /** Changes that are followed, where no rule says otherwise. */
+  readonly operations: readonly Operation[];
+  /** What holds for some tables; a later one wins. */
+  readonly rules: readonly TableRule[];
   readonly conflict: ConflictMode;
   /** A table that cannot be migrated stops the whole at once, not at the end of its stage (C10). */
   readonly strict: boolean;
@@ -88,6 +95,8 @@ export interface TaskRun {
   readonly saidRenamed: Set<string>;
   /** The name a source table has on the target. */
   targetOf: (table: QualifiedName) => QualifiedName;
+  /** What is followed of a table, and which of its rows are migrated. */
+  followedOf: FollowedOf;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
   /** What of the source was warned of, and when it was last so. */

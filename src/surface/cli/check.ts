@@ -10,12 +10,15 @@ import { estimate } from '../../engine/precheck/estimate.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
+import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
+import { readFilters } from '../../engine/source/row-filter.ts';
 import { checkReport, type CheckedEnd, type CheckOutcome } from './check-report.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
+import { withFilter, withOperations } from './rule-options.ts';
 import {
   resolveTask,
   withConflict,
@@ -36,7 +39,11 @@ export const checkCommand: CliCommand = {
       .command('check')
       .description('look at both databases, change nothing, and say whether and how the migration would go');
     return withJobs(
-      withSourceObjects(withJson(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+      withSourceObjects(
+        withJson(
+          withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+        ),
+      ),
       'tables that are to be copied at the same time',
     );
   },
@@ -61,6 +68,7 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
   await using source = await openSide(task, 'source', 'check', context.signal);
   await using target = await openSide(task, 'target', 'check', context.signal);
   const tables = selectTables(await readTables(source), task.tables, task.excludeTables);
+  const wishOf = tableWishes(tables, task);
   context.stderr.write('checking …\n');
   const findings = await runChecks(
     {
@@ -72,6 +80,7 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       tables,
       targetTables: await readTables(target),
       targetOf: targetNames(tables, task.rename),
+      wishOf,
       conflict: task.conflict,
       wholeDatabase: task.tables.length === 0,
       heartbeat: task.heartbeat,
@@ -81,13 +90,14 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
     },
     context.signal,
   );
+  const { filters } = await readFilters(source, tables, wishOf);
   const order = ['failed', 'alert', 'passed'];
   return {
     result: findings.some(({ result }) => result === 'failed') ? 'failed' : 'passed',
     types: MIGRATION_TYPES.filter((type) => task.types.has(type)),
     source: await describeEnd(source, describeEndpoint(task.source)),
     target: await describeEnd(target, describeEndpoint(task.target)),
-    estimate: await estimate(source, tables),
+    estimate: await estimate(source, tables, ({ oid }) => filters.get(oid)?.condition ?? null),
     findings: findings.toSorted((a, b) => order.indexOf(a.result) - order.indexOf(b.result)),
     notMigrated: task.types.has('schema') ? await notMigrated(source, target, { task, tables }) : [],
   };

@@ -3,10 +3,11 @@ import { InvalidArgumentError } from 'commander';
 import { toAppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import type { MigrationEvent, MigrationSummary } from '../../contract/progress.ts';
-import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
+import { MIGRATION_TYPES, OPERATIONS } from '../../contract/task-spec.ts';
 import { parseLsn } from '../../engine/change/lsn.ts';
 import type { CopyLimits } from '../../engine/source/throttle.ts';
 import { startMigration } from '../../service/task/migrate.ts';
+import { ruleWords } from '../../service/task/rule-words.ts';
 import type { Until } from '../../service/task/task-run.ts';
 import { defaultStateDir, openStateDir, type StateDir } from '../../service/task/state-dir.ts';
 import type { CliCommand, CliContext } from './context.ts';
@@ -15,6 +16,7 @@ import { document } from './json.ts';
 import { openProgressReport } from './progress-report.ts';
 import { stopExit } from './stop.ts';
 import { endName } from './sides.ts';
+import { withFilter, withOperations } from './rule-options.ts';
 import {
   resolveTask,
   withChunks,
@@ -49,7 +51,9 @@ export const migrateCommand: CliCommand = {
     withJson(
       withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
     );
-    withSourceObjects(withChunks(withProtection(withLimits(withConflict(withRename(command))))));
+    withSourceObjects(
+      withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(command))))))),
+    );
     return withSlotWait(withWalBudget(command))
       .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
       .option(
@@ -71,6 +75,8 @@ export const migrateCommand: CliCommand = {
       tables: [...task.tables],
       excludeTables: [...task.excludeTables],
       rename: Object.entries(task.rename).map(([from, to]) => `${from}=${to}`),
+      operations: OPERATIONS.filter((operation) => task.operations.includes(operation)),
+      ...ruleWords(task.rules),
       conflict: task.conflict,
     };
     using state = openStateDir(flags.stateDir ?? defaultStateDir(context.config.stateHome, options), options);

@@ -11,6 +11,8 @@ import {
   type DdlCapture,
   type MigrationType,
   type ReplicaIdentityPolicy,
+  type Operation,
+  type TableRule,
 } from '../../contract/task-spec.ts';
 import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
@@ -35,6 +37,9 @@ export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags {
   readonly excludeTable?: string[];
   readonly jobs?: number;
   readonly rename?: string[];
+  readonly operations?: Operation[];
+  readonly tableOperations?: TableRule[];
+  readonly filter?: TableRule[];
   readonly conflict?: ConflictMode;
   readonly strict?: boolean;
   readonly heartbeat?: boolean;
@@ -62,6 +67,8 @@ export interface Task extends Ends {
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
   readonly rename: Readonly<Record<string, string>>;
+  readonly operations: readonly Operation[];
+  readonly rules: readonly TableRule[];
   readonly conflict: ConflictMode;
   readonly strict: boolean;
   readonly heartbeat: boolean;
@@ -232,6 +239,8 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       excludeTables: true,
       jobs: true,
       rename: true,
+      operations: true,
+      rules: true,
       conflict: true,
       strict: true,
       heartbeat: true,
@@ -248,6 +257,9 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     rename: flags.rename
       ? Object.fromEntries(flags.rename.map(parseRename))
       : (file.rename ?? defaults.rename),
+    operations: flags.operations ?? file.operations ?? defaults.operations,
+    // Later rules win, so that no filter of the file is lost where an option speaks of another table.
+    rules: [...(file.rules ?? defaults.rules), ...(flags.tableOperations ?? []), ...(flags.filter ?? [])],
     conflict: flags.conflict ?? file.conflict ?? defaults.conflict,
     strict: flags.strict ?? file.strict ?? defaults.strict,
     // A --no- option is true where it is not given.

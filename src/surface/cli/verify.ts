@@ -4,13 +4,16 @@ import { nameKey } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { selectTables } from '../../engine/selection/selection.ts';
+import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
+import { usableFilters } from '../../engine/source/row-filter.ts';
 import { verifyLargeObjects, type LargeObjectVerdict } from '../../engine/verify/large-objects.ts';
 import { verifyTables, type TablePair, type TableVerdict } from '../../engine/verify/verify.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
 import { count, many } from './quantities.ts';
 import { openSide } from './sides.ts';
+import { withFilter } from './rule-options.ts';
 import {
   resolveTask,
   withEnds,
@@ -28,7 +31,9 @@ export const verifyCommand: CliCommand = {
     const command = program
       .command('verify')
       .description('compare the content of the tables of both databases');
-    return withJson(withJobs(withRename(withTables(withEnds(command))), 'tables compared at the same time'));
+    return withJson(
+      withJobs(withFilter(withRename(withTables(withEnds(command)))), 'tables compared at the same time'),
+    );
   },
 
   async run(command, context) {
@@ -66,7 +71,12 @@ async function readPairs(task: Task, { signal }: CliContext): Promise<TablePair[
   const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
   const targets = await tablesByName(target);
   const targetOf = targetNames(selected, task.rename);
-  return selected.map((info) => ({ source: info, target: targets.get(nameKey(targetOf(info))) ?? null }));
+  const filters = await usableFilters(source, selected, tableWishes(selected, task));
+  return selected.map((info) => ({
+    source: info,
+    target: targets.get(nameKey(targetOf(info))) ?? null,
+    condition: filters.get(info.oid)?.condition,
+  }));
 }
 
 async function tablesByName(session: Session): Promise<Map<string, TablePair['source']>> {

@@ -93,7 +93,14 @@ function chunksLeft(run: TaskRun, one: CopiedTable, { into, referenced }: Target
     id: chunkId(table, cut, chunk),
     bytesEstimate: table.bytes / BigInt(chunks.length),
     load,
-    read: { table, cut, chunk, columns: load.columns, binary: load.binary },
+    read: {
+      table,
+      cut,
+      chunk,
+      columns: load.columns,
+      binary: load.binary,
+      condition: run.followedOf(table).filter?.condition,
+    },
   }));
 }
 

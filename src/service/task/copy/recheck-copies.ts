@@ -94,7 +94,8 @@ async function recheck(
     if (done === null || done.snapshot === held.text) continue;
     const earlier = parseSnapshot(done.snapshot ?? run.task.slot?.snapshot ?? '');
     const rows = done.rows + done.skipped;
-    const same = await reader.isUnchanged({ table, cut, chunk }, { earlier, rows });
+    const condition = run.followedOf(table).filter?.condition;
+    const same = await reader.isUnchanged({ table, cut, chunk, condition }, { earlier, rows });
     (same ? kept : changed).push(chunk);
     // A table that is cut by place is taken back as a whole.
     if (!same && cut.kind !== 'key') return allChanged(one);

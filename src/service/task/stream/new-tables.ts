@@ -6,12 +6,14 @@ import { AppError, toAppError } from '../../../base/errors/app-error.ts';
 import { displayName, nameKey } from '../../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../../engine/pg/session.ts';
+import type { Followed } from '../../../engine/source/filtered-reader.ts';
 import { nextXid } from '../../../engine/source/snapshot-holder.ts';
 import { membership, selectTables } from '../../../engine/selection/selection.ts';
 import { targetNames } from '../../../engine/selection/target-names.ts';
 import { addTaskTables } from '../../../engine/target/task-row.ts';
 import { readBooks } from '../copy/copy-books.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
+import { readFollowed } from '../followed.ts';
 import { keysOnly, planFor, runPhases } from '../schema-stage.ts';
 import { publishTables } from '../source-objects.ts';
 import { warn, type TaskRun } from '../task-run.ts';
@@ -32,11 +34,15 @@ export class NewTables implements AsyncDisposable {
   private readonly run: TaskRun;
   private looking: Promise<void> | null = null;
   private ready: TableInfo[] = [];
+  /** What is followed of the tables that came in, by oid. */
+  private readonly followed = new Map<number, Followed>();
   private hasFailed = false;
   private session: Session | null = null;
 
   constructor(run: TaskRun) {
     this.run = run;
+    const { followedOf } = run;
+    run.followedOf = (table) => this.followed.get(table.oid) ?? followedOf(table);
   }
 
   /** Tables are published and stand on the target. */
@@ -99,8 +105,24 @@ export class NewTables implements AsyncDisposable {
       leaveOut(run, fresh, 'they are not picked up, because this task does not create and copy tables');
       return;
     }
-    await this.createAll(fresh.filter((table) => !isTaken(table)));
-    for (const table of fresh) if (!run.notPickedUp.has(table.oid)) await this.publish(source, table);
+    const wanted = fresh.filter((table) => !isTaken(table));
+    await this.readRules(source, wanted);
+    await this.createAll(wanted.filter((table) => !run.notPickedUp.has(table.oid)));
+    for (const table of wanted) if (!run.notPickedUp.has(table.oid)) await this.publish(source, table);
+  }
+
+  /** What cannot be filtered as its rule says is left out. */
+  private async readRules(source: Session, wanted: readonly TableInfo[]): Promise<void> {
+    const { run } = this;
+    const all = [...run.selected, ...this.ready, ...wanted];
+    const { followedOf, problems } = await readFollowed(source, run.request, all);
+    for (const { oid, problem } of problems) {
+      const unfit = wanted.filter((table) => (table.rootOid ?? table.oid) === oid);
+      if (unfit.length > 0)
+        leaveOut(run, unfit, `they are not picked up: their filter cannot be used: ${problem}`);
+    }
+    for (const table of wanted)
+      if (!run.notPickedUp.has(table.oid)) this.followed.set(table.oid, followedOf(table));
   }
 
   /** What cannot be created on the target is not published either. */

@@ -3,6 +3,7 @@ import { displayName, nameKey } from '../../../engine/change/relation.ts';
 import { readFiringTables } from '../../../engine/pg/catalog/firing-tables.ts';
 import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import { readUniqueKeys } from '../../../engine/pg/catalog/unique-keys.ts';
+import { followsAll } from '../../../engine/source/filtered-reader.ts';
 import type { TargetShape } from '../../../engine/target/target-table.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
@@ -13,6 +14,11 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
   const firing = await readFiringTables(target, run.firesNothing);
   const sources = new Map(run.followed.map((table) => [nameKey(run.targetOf(table)), nameKey(table)]));
   const tables = (await readTables(target)).filter((table) => sources.has(nameKey(table)));
+  const lenient = new Set(
+    run.followed
+      .filter((table) => !followsAll(run.followedOf(table).operations))
+      .map((table) => nameKey(run.targetOf(table))),
+  );
   // Where anything fires, the order between tables counts too: then nothing is folded.
   const fires = tables.filter((table) => firing.has(nameKey(table)));
   if (fires.length > 0) {
@@ -32,6 +38,7 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         leftOut: new Set(leftOut(run, table)),
         isOurs: run.request.types.has('schema'),
         fires: fires.length > 0,
+        lenient: lenient.has(nameKey(table)),
       },
     ]),
   );
