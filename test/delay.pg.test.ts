@@ -4,8 +4,7 @@ import type { MigrationProgress } from '../src/contract/progress.ts';
 import { freshPair } from './database.ts';
 import { follow, pause, type Following } from './follow.ts';
 
-const TABLES =
-  'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE UNLOGGED TABLE elsewhere (id int)';
+const TABLES = 'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE TABLE noise (id int)';
 
 /** What is told in the next so many seconds. */
 async function watch({ migration }: Following, seconds: number): Promise<MigrationProgress[]> {
@@ -51,13 +50,12 @@ describe.each([
     const running = await follow(source, target, {
       heartbeat,
       captureDdl: 'off',
-      excludeTables: ['elsewhere'],
+      excludeTables: ['noise'],
     });
     await expect.poll(() => known(running), { timeout: 10_000 }).toBe(true);
     let writing = true;
     const writer = (async () => {
       await using session = await source.open();
-      await session.query('CREATE TABLE public.noise (id int)');
       while (writing) await session.query('INSERT INTO public.noise SELECT generate_series(1, 100)');
     })();
     const seen = await watch(running, 6);
