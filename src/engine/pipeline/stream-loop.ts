@@ -140,9 +140,10 @@ export class StreamLoop {
         // A source that keeps up sends one behind each commit: it ends no window, and waits until what came before it is applied.
         if (this.open === null) this.heard = item.walEnd;
         return null;
-      default:
-        return null;
+      case 'relation':
+      case 'other':
     }
+    return null;
   }
 
   private takeChange(change: Change): Promise<void> | null {
