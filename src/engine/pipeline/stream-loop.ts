@@ -59,7 +59,7 @@ export class StreamLoop {
   }
 
   async run(): Promise<StreamEnd> {
-    const { reader, signal, intake, wantsRefresh } = this.spec;
+    const { reader, intake, wantsRefresh } = this.spec;
     for (;;) {
       const end = this.reached();
       if (end) return end;
@@ -71,7 +71,6 @@ export class StreamLoop {
       }
       for (let opening = intake.opening; opening !== null; opening = intake.opening)
         await this.waitFor(opening);
-      signal.throwIfAborted();
       const waits = this.take(item);
       if (waits !== null) await waits;
     }
@@ -241,6 +240,7 @@ export class StreamLoop {
   private async hand(work: () => Promise<void>): Promise<void> {
     const { inOrder, newestFinalLsn } = this;
     await this.target.settled();
+    this.spec.signal.throwIfAborted();
     this.handedFinalLsn = newestFinalLsn;
     await this.target.give(work);
     if (inOrder) await this.target.settled();
