@@ -59,7 +59,7 @@ export class StreamLoop {
   }
 
   async run(): Promise<StreamEnd> {
-    const { reader, signal, intake, wantsRefresh } = this.spec;
+    const { reader, intake, wantsRefresh } = this.spec;
     for (;;) {
       if (this.open === null && (wantsRefresh() || this.isAtGoal)) return this.endHere();
       const item = reader.takeQueued();
@@ -69,7 +69,6 @@ export class StreamLoop {
       }
       for (let opening = intake.opening; opening !== null; opening = intake.opening)
         await this.waitFor(opening);
-      signal.throwIfAborted();
       const waits = this.take(item);
       if (waits !== null) await waits;
     }
@@ -242,7 +241,6 @@ export class StreamLoop {
     return size >= MAX_WINDOW_CHANGES || bytes >= MAX_WINDOW_BYTES || this.spec.throttle.isFull(size, bytes);
   }
 
-  /** Takes out of the window what is to be applied. */
   private async collect(): Promise<readonly Planned[]> {
     const { throttle } = this.spec;
     const paid = throttle.paid();
@@ -256,6 +254,7 @@ export class StreamLoop {
   private async hand(work: () => Promise<void>): Promise<void> {
     const { inOrder, newestFinalLsn } = this;
     await this.target.settled();
+    this.spec.signal.throwIfAborted();
     this.handedFinalLsn = newestFinalLsn;
     await this.target.give(work);
     if (inOrder) await this.target.settled();

@@ -7,8 +7,10 @@ import { nameKey, type Relation } from '../change/relation.ts';
 import { readTables } from '../pg/catalog/tables.ts';
 import { readUniqueKeys } from '../pg/catalog/unique-keys.ts';
 import { Pipeline } from '../pg/wire/pipeline.ts';
-import { deleteOne, describeKey, truncateAll, updateOne } from './apply-sql.ts';
-import { arrayLiteral } from './set-sql.ts';
+import { deleteOne, describeKey, settable, truncateAll, updateOne } from './apply-sql.ts';
+import { arrayLiteral, arrayOf } from './column-array.ts';
+import { planForKeys } from './plan-settings.ts';
+import { updateSet } from './set-sql.ts';
 import { joinTable, type TargetTable } from './target-table.ts';
 
 const NASTY = [
@@ -86,8 +88,36 @@ async function joined(
   });
 }
 
-describe.each([12, 18] as const)('an array literal on PostgreSQL %i', (major) => {
-  it('gives back every element as it was, whatever is in it', async () => {
+describe.each([12, 18] as const)('an array on PostgreSQL %i', (major) => {
+  it('in binary form gives back every element as it was, of every type that travels so', async () => {
+    await using db = await freshDatabase(major);
+    await db.session.query("CREATE TYPE mood AS ENUM ('', 'sad', 'so \"so\"')");
+    await db.session.query('CREATE TABLE seen (at int, type text, list text[])');
+    const { oid } = await db.session.one("SELECT 'mood'::regtype::oid::text AS oid");
+    const pipeline = new Pipeline(await db.open());
+    const lists: readonly (readonly [type: string, typeOid: number, list: readonly (string | null)[]])[] = [
+      ['text', 25, NASTY],
+      ['character varying', 1043, NASTY],
+      ['text', 25, []],
+      ['text', 25, ['x'.repeat(1023), 'ü'.repeat(600), 'x'.repeat(100_000)]],
+      ['json', 114, ['{"a":  [1, null]}', null, '"ü"']],
+      ['jsonb', 3802, ['{"a": [1, null]}', null, '"ü"']],
+      ['public.mood', Number(oid), ['', 'sad', null, 'so "so"']],
+    ];
+    for (const [at, [type, typeOid, list]] of lists.entries()) {
+      const typeKind = type === 'public.mood' ? 'e' : 'b';
+      const array = arrayOf(list.map(cellOf), { typeOid, typeKind, isText: false, isSame: true });
+      expect(array.isBinary).toBe(true);
+      const sql = `INSERT INTO public.seen SELECT $1::int, '${type}', array_agg(c::text ORDER BY n) FROM unnest($2::${type}[]) WITH ORDINALITY u(c, n)`;
+      await pipeline.run([{ sql, values: [byteText(String(at)), array.text], binary: [false, true] }]);
+    }
+    const seen = await db.session.query(
+      "SELECT coalesce(to_json(list), '[]')::text AS list FROM seen ORDER BY at",
+    );
+    expect(seen.map((row) => JSON.parse(row.list ?? '') as unknown)).toEqual(lists.map(([, , list]) => list));
+  });
+
+  it('as a literal gives back every element as it was, whatever is in it', async () => {
     await using db = await freshDatabase(major);
     const check = async (list: readonly (string | null)[]) => {
       const literal = readable(arrayLiteral(list.map(cellOf)));
@@ -241,5 +271,26 @@ describe('the text of a key', () => {
     const table = await joined(db, 't', 'default');
     const planned = deleteOne(table, [byteText('ü'.repeat(200)), byteText('secret'), byteText('5')]);
     expect(describeKey(planned)).toBe(`(k1, k2) = (${'ü'.repeat(80)}, 5)`);
+  });
+});
+
+describe.each([12, 18] as const)('a set on PostgreSQL %i', (major) => {
+  it('looks its rows up in the key, whatever the planner knows of the table', async () => {
+    await using db = await freshDatabase(major);
+    await db.session.query('CREATE TABLE t (id int PRIMARY KEY, v text)');
+    const table = await joined(db, 't');
+    const key = table.key!;
+    const rows = Array.from({ length: 50 }, (_, at) => [byteText(String(at)), byteText('v')]);
+    const { sql } = updateSet(table, key, settable(table, rows[0]!, key), rows);
+    await using session = await db.open();
+    await planForKeys(session);
+    const values = rows.map(([id]) => id).join(',');
+    for (const fill of ['', 'INSERT INTO t SELECT i FROM generate_series(0, 50) i; ANALYZE t']) {
+      await db.session.query(fill);
+      const plan = await session.query(`EXPLAIN ${sql}`, [`{${values}}`, `{${'v,'.repeat(49)}v}`]);
+      const text = plan.map((line) => line['QUERY PLAN']).join('\n');
+      expect(text).toContain('Index Scan using t_pkey on t');
+      expect(text).not.toMatch(/Hash|Merge|Seq Scan/);
+    }
   });
 });

@@ -31,9 +31,15 @@ export function rowsOf(table: TargetTable): string {
   return `${table.only ? 'ONLY ' : ''}${qname(table.name)}`;
 }
 
+const slotsOf = new WeakMap<TargetTable, readonly Slot[]>();
+
 /** Columns an INSERT writes. */
 export function writable(table: TargetTable): readonly Slot[] {
-  return table.columns.flatMap((column, at) => (column ? [{ at, column }] : []));
+  const known = slotsOf.get(table);
+  if (known) return known;
+  const slots = table.columns.flatMap((column, at) => (column ? [{ at, column }] : []));
+  slotsOf.set(table, slots);
+  return slots;
 }
 
 /** Columns a folded UPDATE sets when these cells are known. */

@@ -18,6 +18,7 @@ import { type Account, accountStatement } from './account.ts';
 import { silenceTriggers } from './silence-triggers.ts';
 import { ApplyRefused, RowCountDiffers } from './apply-failure.ts';
 import type { Planned } from './apply-sql.ts';
+import { planForKeys } from './plan-settings.ts';
 import { Positions } from './positions.ts';
 import { catchUpStatement, readStoppedTables, stopStatement, type StoppedTable } from './stopped-tables.ts';
 
@@ -67,6 +68,7 @@ export class Lane implements AsyncDisposable {
     try {
       await session.query(`SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'`);
       await silenceTriggers(session);
+      await planForKeys(session);
       const [row] = await session.query(
         'SELECT end_lsn, fence, writes FROM _opendts.lane WHERE task_id = $1 AND lane = $2',
         [options.taskId, String(options.lane)],

@@ -7,27 +7,10 @@ import type { ColumnInfo } from '../pg/catalog/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 import { copyLine } from '../pg/wire/copy-rows.ts';
 import { rowsOf, value, writable, type Planned, type Slot } from './apply-sql.ts';
+import { arrayOf } from './column-array.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 type Rows = readonly Tuple[];
-
-/** `{"a",NULL,"b\"c"}`: the text form of a one-dimensional array. */
-export function arrayLiteral(cells: readonly (ByteText | null)[]): ByteText {
-  const parts = cells.map((cell) =>
-    cell === null ? 'NULL' : `"${/["\\]/.test(cell) ? cell.replace(/["\\]/g, '\\$&') : cell}"`,
-  );
-  return `{${parts.join(',')}}` as ByteText;
-}
-
-/** Built-in types whose text never holds what an array takes for its own: comma, brace, quote, backslash, NULL. */
-const PLAIN = new Set([16, 20, 21, 23, 26, 700, 701, 1082, 1114, 1184, 1700, 2950]);
-
-function columnArray(table: TargetTable, { at, column }: Slot, rows: Rows): ByteText {
-  const cells = rows.map((row) => value(row[at]));
-  const isPlain = PLAIN.has(column.typeOid) && table.relation.columns[at]?.typeOid === column.typeOid;
-  if (!isPlain) return arrayLiteral(cells);
-  return `{${cells.map((cell) => cell ?? 'NULL').join(',')}}` as ByteText;
-}
 
 /** What unnest would take apart (arrays, composites, and domains, which may be either) travels as text and is read by the type's own input. */
 function arrayParameter(
@@ -54,6 +37,21 @@ function unnest(slots: readonly Slot[]): { readonly from: string; readonly reads
   };
 }
 
+/** One array a column, each in the form that costs least. */
+function parameters(
+  table: TargetTable,
+  slots: readonly Slot[],
+  rows: Rows,
+): Required<Pick<Planned, 'values' | 'binary'>> {
+  const arrays = slots.map((slot, position) => {
+    const isText = arrayParameter(slot, position).type === 'text';
+    const isSame = table.relation.columns[slot.at]?.typeOid === slot.column.typeOid;
+    const cells = rows.map((row) => value(row[slot.at]));
+    return arrayOf(cells, { ...slot.column, isText, isSame });
+  });
+  return { values: arrays.map(({ text }) => text), binary: arrays.map(({ isBinary }) => isBinary) };
+}
+
 function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
   return key.map(({ column, equals }, at) => `t.${ident(column.name)} ${equals} ${reads[at]}`).join(' AND ');
 }
@@ -76,8 +74,7 @@ export function copyIn(table: TargetTable, rows: Rows): Planned {
 export function deleteSet(table: TargetTable, key: readonly KeyColumn[], rows: Rows): Planned {
   const { from, reads } = unnest(key);
   const sql = `DELETE FROM ${rowsOf(table)} t USING ${from} WHERE ${keyMatch(key, reads)}`;
-  const values = key.map((slot) => columnArray(table, slot, rows));
-  return { sql, values, expect: rows.length, table, operation: 'delete', key: null };
+  return { sql, ...parameters(table, key, rows), expect: rows.length, table, operation: 'delete', key: null };
 }
 
 /** All rows set the same columns. */
@@ -91,6 +88,12 @@ export function updateSet(
   const { from, reads } = unnest(slots);
   const assignments = sets.map(({ column }, at) => `${ident(column.name)} = ${reads[key.length + at]}`);
   const sql = `UPDATE ${rowsOf(table)} t SET ${assignments.join(', ')} FROM ${from} WHERE ${keyMatch(key, reads)}`;
-  const values = slots.map((slot) => columnArray(table, slot, rows));
-  return { sql, values, expect: rows.length, table, operation: 'update', key: null };
+  return {
+    sql,
+    ...parameters(table, slots, rows),
+    expect: rows.length,
+    table,
+    operation: 'update',
+    key: null,
+  };
 }

@@ -7,7 +7,7 @@ import { byteText } from '../change/change.ts';
 import { nameKey, type QualifiedName } from '../change/relation.ts';
 import type { Session } from '../pg/session.ts';
 import type { Statement } from '../pg/wire/pipeline.ts';
-import { arrayLiteral } from './set-sql.ts';
+import { arrayLiteral } from './column-array.ts';
 
 /**
  * `retry`: try the changes again; `recopy`: copy the table again; `as-is`: try again, and fill the target table as it is from now on,

@@ -615,10 +615,40 @@ describe('a window', () => {
   it('folds nothing where triggers fire', async () => {
     await using target = await Target.create(18, INTEGER!);
     const { relation } = target;
-    const table: TargetTable = { ...target.join(0), folds: false };
+    const table: TargetTable = { ...target.join(0), folds: false, gathers: false };
     const window = new Window(false);
     window.add(table, { kind: 'insert', relation, new: row('1') });
+    window.add(table, { kind: 'insert', relation, new: row('2') });
     window.add(table, { kind: 'update', relation, new: row('1', 'b'), old: null });
-    expect(window.drain().planned.map(({ operation }) => operation)).toEqual(['insert', 'update']);
+    expect(window.drain().planned.map(({ operation, expect: rows }) => `${operation} ${rows}`)).toEqual([
+      'insert 1',
+      'insert 1',
+      'update 1',
+    ]);
+  });
+
+  it('where nothing folds lets new rows go together, but not past another change of their table', async () => {
+    const ddl = 'id int, a text, n numeric, big text';
+    await using target = await Target.create(18, { ...INTEGER!, ddl, full: true });
+    const { relation } = target;
+    const changes: RowChange[] = [
+      { kind: 'insert', relation, new: row('1') },
+      { kind: 'insert', relation, new: row('2') },
+      { kind: 'delete', relation, old: row('1') },
+      { kind: 'insert', relation, new: row('3') },
+      { kind: 'insert', relation, new: row('1') },
+      { kind: 'insert', relation, new: row('1') },
+    ];
+    const [planned] = await target.apply(
+      changes.map((change) => ({ kind: 'change', table: 0, change })),
+      false,
+    );
+    expect(planned?.map(({ operation, expect: rows }) => `${operation} ${rows}`)).toEqual([
+      'insert 2',
+      'delete 1',
+      'insert 3',
+    ]);
+    const left = ['1', '1', '2', '3'].map((id) => [id, 'a', null, 'big']);
+    expect(await target.content(0)).toEqual(wanted(left));
   });
 });

@@ -128,15 +128,22 @@ export class Window {
     if (change.kind === 'update' && movesKey(key, change.old, change.new)) return false;
     const id = keyText(key, row);
     if (id === null) return false;
-    const folding = this.foldings.get(table) ?? { table, key, rows: new Map<string, Net>(), changes: 0 };
+    const folding = this.folding(table, key);
     const before = folding.rows.get(id);
     const net = merge(before, change, table.lenient);
     if (net === 'refused') return false;
     if (net === null) folding.rows.delete(id);
     else folding.rows.set(id, net);
     folding.changes++;
-    this.foldings.set(table, folding);
     return true;
+  }
+
+  private folding(table: TargetTable, key: readonly KeyColumn[]): Folding {
+    const known = this.foldings.get(table);
+    if (known) return known;
+    const folding = { table, key, rows: new Map<string, Net>(), changes: 0 };
+    this.foldings.set(table, folding);
+    return folding;
   }
 
   private gather(table: TargetTable, row: Tuple): void {
@@ -165,21 +172,25 @@ export class Window {
     const inserts: Tuple[] = [];
     const updates = new Map<string, Tuple[]>();
     let applied = 0;
-    for (const net of folding.rows.values()) {
-      if (net.kind === 'delete' || net.kind === 'replace') deletes.push(net.row);
-      if (net.kind === 'insert' || net.kind === 'replace') inserts.push(net.row);
-      if (net.kind !== 'update') applied++;
-      else if (settable(table, net.row, key).length > 0) {
+    for (const { kind, row } of folding.rows.values()) {
+      if (kind === 'delete' || kind === 'replace') deletes.push(row);
+      if (kind === 'insert' || kind === 'replace') inserts.push(row);
+      if (kind !== 'update') {
         applied++;
-        const shape = net.row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('');
-        const group = updates.get(shape);
-        if (group) group.push(net.row);
-        else updates.set(shape, [net.row]);
+        continue;
       }
+      const shape = shapeOf(row);
+      const group = updates.get(shape);
+      if (group) group.push(row);
+      else updates.set(shape, [row]);
     }
     if (deletes.length > 0) this.plan(deleteSet(table, key, deletes));
-    for (const rows of updates.values())
-      this.plan(updateSet(table, key, settable(table, rows[0] ?? [], key), rows));
+    for (const rows of updates.values()) {
+      const sets = settable(table, rows[0] ?? [], key);
+      if (sets.length === 0) continue;
+      applied += rows.length;
+      this.plan(updateSet(table, key, sets, rows));
+    }
     this.planned.push(...insertAll(table, inserts));
     this.tally(table, applied, folding.changes - applied);
   }
@@ -196,6 +207,11 @@ export class Window {
     const mayMiss = statement.table.lenient && statement.operation !== 'insert';
     this.planned.push(mayMiss ? { ...statement, expect: null } : statement);
   }
+}
+
+/** Equal for rows that have the same values unchanged. */
+function shapeOf(row: Tuple): string {
+  return row.includes(UNCHANGED) ? row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('') : '';
 }
 
 function insertAll(table: TargetTable, rows: readonly Tuple[]): Planned[] {
@@ -240,6 +256,11 @@ function sizeOf(row: Tuple): number {
 
 /** The key's cells as one string; null when one of them is not known. A NUL cannot occur in a value. */
 function keyText(key: readonly KeyColumn[], row: Tuple): string | null {
+  const [first] = key;
+  if (first && key.length === 1) {
+    const cell = row[first.at];
+    return typeof cell === 'string' ? cell : null;
+  }
   let text = '';
   for (const { at } of key) {
     const cell = row[at];
@@ -269,5 +290,6 @@ function merge(before: Net | undefined, change: RowChange, lenient: boolean): Ne
 
 /** Later values over earlier ones; a value that did not change keeps what was known before. */
 function overlay(before: Tuple, after: Tuple): Tuple {
+  if (!after.includes(UNCHANGED)) return after;
   return after.map((cell, at): Cell => (cell === UNCHANGED ? (before[at] ?? null) : cell));
 }

@@ -49,6 +49,42 @@ describe.each([12, 18] as const)('a pipeline on PostgreSQL %i', (major) => {
     expect(await db.session.query('SELECT n FROM t ORDER BY n')).toEqual([{ n: '5' }, { n: '6' }]);
   });
 
+  it('copies rows in between, and passes over those that follow a failure', async () => {
+    await using db = await freshDatabase(major);
+    await db.session.query('CREATE TABLE t (n int CHECK (n <> 3), v text)');
+    const pipeline = new Pipeline(await db.open());
+    const copy = (...lines: string[]): Statement => ({
+      sql: 'COPY public.t (n, v) FROM STDIN',
+      values: [],
+      copyData: byteText(lines.map((line) => `${line}\n`).join('')),
+    });
+    const rows = await pipeline.run([
+      plain('BEGIN'),
+      copy('1\tü\\t\\N', '2\t\\N'),
+      insert('7'),
+      copy('4\tx'),
+      plain('COMMIT'),
+    ]);
+    expect(rows).toEqual([0, 2, 1, 1, 0]);
+    for (const [failing, index] of [
+      [copy('1\tx', '3\ty'), 2],
+      [insert('3'), 2],
+      [plain('SELECT FROM nowhere'), 2],
+    ] as const) {
+      const all = [plain('BEGIN'), copy('5\tx'), failing, copy('6\tx', '6\ty'), insert('6')];
+      expect(await failureOf(pipeline.run(all))).toMatchObject({ statementIndex: index });
+      await pipeline.run([plain('ROLLBACK')]);
+    }
+    expect(await pipeline.run([copy('8\tx')])).toEqual([1]);
+    expect(await db.session.query('SELECT n, v FROM t ORDER BY n')).toEqual([
+      { n: '1', v: 'ü\tN' },
+      { n: '2', v: null },
+      { n: '4', v: 'x' },
+      { n: '7', v: null },
+      { n: '8', v: 'x' },
+    ]);
+  });
+
   it('forgets statements when it has prepared thousands, and still tells rows and failures rightly', async () => {
     await using db = await freshDatabase(major);
     await db.session.query('CREATE TABLE t (n int CHECK (n <> 3))');

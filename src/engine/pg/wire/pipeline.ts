@@ -14,6 +14,8 @@ import type { Wire } from './wire.ts';
 export interface Statement {
   readonly sql: string;
   readonly values: readonly (ByteText | null)[];
+  /** Which values are in their type's binary form; without it none is. */
+  readonly binary?: readonly boolean[];
   /** The lines, in text format, of a `COPY … FROM STDIN`. */
   readonly copyData?: ByteText;
 }
@@ -71,14 +73,14 @@ export class Pipeline {
     this.names.clear();
   }
 
-  private send({ sql, values, copyData }: Statement): void {
+  private send({ sql, values, binary = [], copyData }: Statement): void {
     let name = this.names.get(sql);
     if (name === undefined) {
       name = `o${this.prepared++}`;
       this.names.set(sql, name);
       this.write(parseMessage(name, sql));
     }
-    this.write(bindExecuteMessage(name, values));
+    this.write(bindExecuteMessage(name, values, binary));
     if (copyData === undefined) return;
     this.write(copyMessage(copyData));
     this.write(copyDoneMessage);
@@ -146,9 +148,13 @@ function parseMessage(name: string, sql: string): Buffer {
 
 const EXECUTE = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
 
-/** Bind of the unnamed portal with text parameters and no result columns' formats, then Execute without a row limit. */
-function bindExecuteMessage(name: string, values: readonly (ByteText | null)[]): Buffer {
-  let size = 5 + 1 + name.length + 1 + 2 + 2 + 2;
+/** Bind of the unnamed portal without result columns' formats, then Execute without a row limit. */
+function bindExecuteMessage(
+  name: string,
+  values: readonly (ByteText | null)[],
+  binary: readonly boolean[],
+): Buffer {
+  let size = 5 + 1 + name.length + 1 + 2 + 2 * binary.length + 2 + 2;
   for (const value of values) size += 4 + (value === null ? 0 : value.length);
   const buffer = Buffer.allocUnsafe(size + EXECUTE.length);
   let at = buffer.write('B', 0, 'latin1');
@@ -156,7 +162,8 @@ function bindExecuteMessage(name: string, values: readonly (ByteText | null)[]):
   at = buffer.writeUInt8(0, at);
   at += buffer.write(name, at, 'latin1');
   at = buffer.writeUInt8(0, at);
-  at = buffer.writeUInt16BE(0, at);
+  at = buffer.writeUInt16BE(binary.length, at);
+  for (const isBinary of binary) at = buffer.writeUInt16BE(isBinary ? 1 : 0, at);
   at = buffer.writeUInt16BE(values.length, at);
   for (const value of values) {
     at = buffer.writeInt32BE(value === null ? -1 : value.length, at);
