@@ -7,10 +7,10 @@
  *   keepalive        once nothing is in flight: record the position, then report it (P9)
  */
 import { toAppError } from '../../base/errors/app-error.ts';
+import { sleep } from '../../base/runtime/sleep.ts';
 import type { Begin, Change, RowChange, Truncate } from '../change/change.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
 import type { Relation } from '../change/relation.ts';
-import { ddlEventOf } from '../source/helpers/ddl-event.ts';
 import type { StreamItem } from '../source/change-reader.ts';
 import type { Planned } from '../target/apply-sql.ts';
 import type { TargetTable } from '../target/target-table.ts';
@@ -19,12 +19,14 @@ import { FollowedTables } from './followed-tables.ts';
 import { HandOver } from './hand-over.ts';
 import type { StreamEnd, StreamRun } from './stream-run.ts';
 import { Unit } from './unit.ts';
-import { waitAside } from './wait-aside.ts';
 import { chunksNotInCopy, notInCopy, type TableCopy } from './visibility.ts';
 
 const MAX_WINDOW_CHANGES = 20_000;
 const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
 const IDLE_RECORD_MS = 2_000;
+/** Well within the limit after which a lane's idle transaction is ended. */
+const KEEP_ALIVE_MS = 30_000;
+
 /** A transaction being received. `repeated`: applied in an earlier run, but perhaps not to tables that have stopped since. */
 interface Open {
   readonly begin: Begin;
@@ -156,22 +158,10 @@ export class StreamLoop {
 
   private takeRow(change: RowChange, open: Open): Promise<void> | null {
     const copy = this.admit(change.relation, open);
-    if (!copy) return this.notice(change, open);
+    if (!copy) return null;
     const left = notInCopy(copy, change, open.begin);
     if (left instanceof Unit) return this.takeLater(left, { copy, change, open });
     this.add(change.relation, left);
-    return null;
-  }
-
-  /** A change that is not ours may tell of a DDL command. */
-  private notice(change: RowChange, { begin }: Open): null {
-    const event = ddlEventOf(change);
-    if (event === null) return null;
-    const isSeen = this.tables.assertFits(event, (table) => {
-      const position = this.spec.lane.positions.of(table);
-      return position !== null && begin.finalLsn >= position;
-    });
-    if (isSeen && begin.finalLsn >= this.spec.lane.recorded) this.spec.onDdl?.(event);
     return null;
   }
 
@@ -212,11 +202,16 @@ export class StreamLoop {
   }
 
   /** Something beside the stream is to happen first. The open target transaction is kept from looking idle. */
-  private waitFor(event: Promise<void>): Promise<void> {
+  private async waitFor(event: Promise<void>): Promise<void> {
     const { lane, signal } = this.spec;
-    return waitAside(event, signal, async () => {
-      if (!this.target.isBusy) await lane.keepAlive();
-    });
+    const over = new AbortController();
+    const done = event.finally(() => over.abort());
+    const paused = AbortSignal.any([signal, over.signal]);
+    while (!paused.aborted) {
+      await Promise.race([done, sleep(KEEP_ALIVE_MS, paused)]);
+      if (!paused.aborted && !this.target.isBusy) await lane.keepAlive();
+    }
+    signal.throwIfAborted();
   }
 
   /**

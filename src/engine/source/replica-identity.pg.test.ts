@@ -100,6 +100,13 @@ describe('with tables that cannot be followed as they are', () => {
       remedy: expect.stringContaining('ALTER TABLE "public"."keyless" REPLICA IDENTITY FULL;'),
     });
     expect(await identityOf('keyless')).toBe('d');
+    const keyed = tables.filter(({ name }) => name === 'keyed');
+    await expect(
+      setReplicaIdentities(session, keyed, { policy: 'never', needsWholeRow: () => true, remember }),
+    ).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('must be known by whole rows'),
+    });
   });
 });
 

@@ -52,7 +52,7 @@ export async function setReplicaIdentities(
   },
 ): Promise<SetFull[]> {
   const changed: SetFull[] = [];
-  for (const table of tables) assertFollowable(table, whyFull(table, wishes));
+  for (const table of tables) assertFollowable(table, wishes);
   for (const table of tables) {
     const why = whyFull(table, wishes);
     if (why === null) continue;
@@ -74,12 +74,15 @@ export async function setReplicaIdentities(
  * sends NULL for it; and a published table with FULL over a virtual generated column refuses its own users' UPDATE and DELETE, as one
  * without any identity does.
  */
-function assertFollowable(table: TableInfo, why: WhyFull | null): void {
+function assertFollowable(table: TableInfo, wishes: IdentityWishes): void {
+  const why = whyFull(table, wishes);
   const isFull = why !== null || table.replicaIdentity === 'full';
-  if (!isFull && table.identityColumns.length === 0) {
+  const hasNoKey = table.identityColumns.length === 0;
+  if (!isFull && (hasNoKey || wishes.needsWholeRow(table))) {
+    const what = hasNoKey ? 'has no key that tells its rows apart' : 'must be known by whole rows';
     throw new AppError('USAGE', {
-      problem: `${displayName(table)} has no key that tells its rows apart, and replica identities are not to be changed.`,
-      remedy: `Run ALTER TABLE ${qname(table)} REPLICA IDENTITY FULL; yourself, give it a primary key, or leave it out with --exclude-table.`,
+      problem: `${displayName(table)} ${what}, and replica identities are not to be changed.`,
+      remedy: `Run ALTER TABLE ${qname(table)} REPLICA IDENTITY FULL; yourself, or leave it out with --exclude-table.`,
     });
   }
   const missing = table.columns.find(({ name, generated }) =>
