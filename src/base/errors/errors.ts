@@ -227,10 +227,15 @@ export const ERRORS = {
     'The filter of {table} cannot be evaluated for a change: {problem}.',
     'The condition must work for every value. Have the table copied again without that change: opendts tables --recopy {table}; or leave it out.',
   ),
+  DDL_SEEN: data(
+    409,
+    'Table {table} was changed on the source: {difference}. Statement: {statement}',
+    'Make the same change on the target and let it go on (opendts tables --retry), have it copied again (--recopy), or go on with the target table as it is (--as-is).',
+  ),
   RELATION_CHANGED: data(
     409,
     'Table {table} changed on the source while changes are followed: {difference}.',
-    'Make the same change on the target and run again; the changes wait in the slot.',
+    'Make the same change on the target and let it go on (opendts tables --retry), or go on with the target table as it is (--as-is).',
   ),
   // Comparison
   DIFFERENCES: differences(409, '{count} of {tables} tables differ.', 'See the list above.'),

@@ -3,9 +3,11 @@ import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import type { RowChange } from '../change/change.ts';
 import { displayName, nameKey, type QualifiedName, type Relation } from '../change/relation.ts';
 import type { StreamItem } from '../source/change-reader.ts';
+import type { DdlEvent } from '../source/helpers/ddl-event.ts';
 import { emptyAccount, type Account } from '../target/account.ts';
 import { joinTable, type TargetShape, type TargetTable } from '../target/target-table.ts';
 import type { Folded } from '../target/window.ts';
+import { ddlSeen, differenceOf } from './ddl-seen.ts';
 import type { StreamRun } from './stream-run.ts';
 
 const COUNTER = { insert: 'inserts', update: 'updates', delete: 'deletes' } as const;
@@ -81,6 +83,20 @@ export class FollowedTables {
     } catch (thrown) {
       throw thrown instanceof AppError ? new TableFails(known.name, thrown) : thrown;
     }
+  }
+
+  /** Throws TableFails where a table that is at the command no longer fits. False when it concerns no table of ours. */
+  assertFits(event: DdlEvent, isAt: (table: QualifiedName) => boolean): boolean {
+    let concerns = false;
+    for (const table of event.tables) {
+      const name = this.names.get(table.oid);
+      const shape = name && this.shapes.get(nameKey(name));
+      if (!shape) continue;
+      concerns = true;
+      const difference = isAt(name) ? differenceOf(table, shape) : null;
+      if (difference !== null) throw new TableFails(name, ddlSeen(event, displayName(name), difference));
+    }
+    return concerns;
   }
 
   account(relation: Relation): Account {

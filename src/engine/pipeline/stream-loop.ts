@@ -7,10 +7,10 @@
  *   keepalive        once nothing is in flight: record the position, then report it (P9)
  */
 import { toAppError } from '../../base/errors/app-error.ts';
-import { sleep } from '../../base/runtime/sleep.ts';
 import type { Begin, Change, RowChange, Truncate } from '../change/change.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
 import type { Relation } from '../change/relation.ts';
+import { ddlEventOf } from '../source/helpers/ddl-event.ts';
 import type { StreamItem } from '../source/change-reader.ts';
 import type { Planned } from '../target/apply-sql.ts';
 import type { TargetTable } from '../target/target-table.ts';
@@ -19,14 +19,12 @@ import { FollowedTables } from './followed-tables.ts';
 import { HandOver } from './hand-over.ts';
 import type { StreamEnd, StreamRun } from './stream-run.ts';
 import { Unit } from './unit.ts';
+import { waitAside } from './wait-aside.ts';
 import { chunksNotInCopy, notInCopy, type TableCopy } from './visibility.ts';
 
 const MAX_WINDOW_CHANGES = 20_000;
 const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
 const IDLE_RECORD_MS = 2_000;
-/** Well within the limit after which a lane's idle transaction is ended. */
-const KEEP_ALIVE_MS = 30_000;
-
 /** A transaction being received. `repeated`: applied in an earlier run, but perhaps not to tables that have stopped since. */
 interface Open {
   readonly begin: Begin;
@@ -61,7 +59,7 @@ export class StreamLoop {
   }
 
   async run(): Promise<StreamEnd> {
-    const { reader, intake, wantsRefresh } = this.spec;
+    const { reader, signal, intake, wantsRefresh } = this.spec;
     for (;;) {
       if (this.open === null && (wantsRefresh() || this.isAtGoal)) return this.endHere();
       const item = reader.takeQueued();
@@ -71,6 +69,7 @@ export class StreamLoop {
       }
       for (let opening = intake.opening; opening !== null; opening = intake.opening)
         await this.waitFor(opening);
+      signal.throwIfAborted();
       const waits = this.take(item);
       if (waits !== null) await waits;
     }
@@ -158,10 +157,22 @@ export class StreamLoop {
 
   private takeRow(change: RowChange, open: Open): Promise<void> | null {
     const copy = this.admit(change.relation, open);
-    if (!copy) return null;
+    if (!copy) return this.notice(change, open);
     const left = notInCopy(copy, change, open.begin);
     if (left instanceof Unit) return this.takeLater(left, { copy, change, open });
     this.add(change.relation, left);
+    return null;
+  }
+
+  /** A change that is not ours may tell of a DDL command. */
+  private notice(change: RowChange, { begin }: Open): null {
+    const event = ddlEventOf(change);
+    if (event === null) return null;
+    const isSeen = this.tables.assertFits(event, (table) => {
+      const position = this.spec.lane.positions.of(table);
+      return position !== null && begin.finalLsn >= position;
+    });
+    if (isSeen && begin.finalLsn >= this.spec.lane.recorded) this.spec.onDdl?.(event);
     return null;
   }
 
@@ -202,16 +213,11 @@ export class StreamLoop {
   }
 
   /** Something beside the stream is to happen first. The open target transaction is kept from looking idle. */
-  private async waitFor(event: Promise<void>): Promise<void> {
+  private waitFor(event: Promise<void>): Promise<void> {
     const { lane, signal } = this.spec;
-    const over = new AbortController();
-    const done = event.finally(() => over.abort());
-    const paused = AbortSignal.any([signal, over.signal]);
-    while (!paused.aborted) {
-      await Promise.race([done, sleep(KEEP_ALIVE_MS, paused)]);
-      if (!paused.aborted && !this.target.isBusy) await lane.keepAlive();
-    }
-    signal.throwIfAborted();
+    return waitAside(event, signal, async () => {
+      if (!this.target.isBusy) await lane.keepAlive();
+    });
   }
 
   /**
@@ -249,7 +255,6 @@ export class StreamLoop {
   private async hand(work: () => Promise<void>): Promise<void> {
     const { inOrder, newestFinalLsn } = this;
     await this.target.settled();
-    this.spec.signal.throwIfAborted();
     this.handedFinalLsn = newestFinalLsn;
     await this.target.give(work);
     if (inOrder) await this.target.settled();

@@ -5,6 +5,7 @@
 import type { AppError } from '../../base/errors/app-error.ts';
 import type { Lsn } from '../change/lsn.ts';
 import type { QualifiedName } from '../change/relation.ts';
+import type { DdlEvent } from '../source/helpers/ddl-event.ts';
 import type { ChangeReader } from '../source/change-reader.ts';
 import type { Account } from '../target/account.ts';
 import { ApplyRefused, explainApply, RowCountDiffers } from '../target/apply-failure.ts';
@@ -57,6 +58,8 @@ export interface StreamRun {
   readonly until: () => Lsn | null;
   readonly signal: AbortSignal;
   readonly onDurable: (durable: Durable) => void;
+  /** A DDL command on a table of ours that stops nothing. */
+  readonly onDdl?: (event: DdlEvent) => void;
   /** Nothing that lies before is missing on the target, although it may not be recorded. */
   readonly onReached?: (lsn: Lsn) => void;
 }

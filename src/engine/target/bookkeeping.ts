@@ -23,6 +23,8 @@ const TABLES = `
   -- the source tables that were selected when the task began
   CREATE TABLE IF NOT EXISTS _opendts.task_table (
     task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, table_oid bigint NOT NULL,
+    -- the target table is filled as it is, although its columns differ
+    as_is boolean NOT NULL DEFAULT false,
     PRIMARY KEY (task_id, schema_name, table_name));
   -- schema steps, in the transaction of the step
   CREATE TABLE IF NOT EXISTS _opendts.object (

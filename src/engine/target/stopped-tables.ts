@@ -9,8 +9,11 @@ import type { Session } from '../pg/session.ts';
 import type { Statement } from '../pg/wire/pipeline.ts';
 import { arrayLiteral } from './column-array.ts';
 
-/** `retry`: try the changes again; `recopy`: copy the table again. Null: nobody has chosen yet. */
-export const TABLE_CHOICES = ['retry', 'recopy'] as const;
+/**
+ * `retry`: try the changes again; `recopy`: copy the table again; `as-is`: try again, and fill the target table as it is from now on,
+ * although its columns differ from the source's.
+ */
+export const TABLE_CHOICES = ['retry', 'recopy', 'as-is'] as const;
 export type TableChoice = (typeof TABLE_CHOICES)[number];
 
 export interface StoppedTable {
@@ -20,7 +23,8 @@ export interface StoppedTable {
   /** Code of the error table, and the text a person reads. */
   readonly code: string;
   readonly reason: string;
-  readonly choice: TableChoice | null;
+  /** Null: nobody has chosen yet. */
+  readonly choice: Exclude<TableChoice, 'as-is'> | null;
 }
 
 export async function readStoppedTables(session: Session, taskId: string): Promise<StoppedTable[]> {
@@ -34,7 +38,7 @@ export async function readStoppedTables(session: Session, taskId: string): Promi
     endLsn: parseLsn(row.end_lsn ?? ''),
     code: row.code ?? '',
     reason: row.reason ?? '',
-    choice: (row.choice ?? null) as TableChoice | null,
+    choice: (row.choice ?? null) as StoppedTable['choice'],
   }));
 }
 
@@ -52,8 +56,13 @@ export async function chooseForTable(
 ): Promise<boolean> {
   const rows = await session.query(
     `UPDATE _opendts.stopped_table SET choice = $4 WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 RETURNING 1 AS chosen`,
-    [taskId, table.schema, table.name, choice],
+    [taskId, table.schema, table.name, choice === 'as-is' ? 'retry' : choice],
   );
+  if (choice === 'as-is')
+    await session.query(
+      'UPDATE _opendts.task_table SET as_is = true WHERE task_id = $1 AND schema_name = $2 AND table_name = $3',
+      [taskId, table.schema, table.name],
+    );
   return rows.length > 0;
 }
 

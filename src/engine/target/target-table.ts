@@ -44,6 +44,8 @@ export interface TargetShape {
   readonly leftOut: ReadonlySet<string>;
   /** Made by this task: it has the columns of the source and no others. */
   readonly isOurs: boolean;
+  /** A person has said that the table is to be filled as it is: columns that it lacks are left out, others stay as they are. */
+  readonly asIs?: boolean;
   /** User triggers or foreign keys that fire while we apply: order then matters. */
   readonly fires: boolean;
   /** Not all operations of the source are followed. */
@@ -56,7 +58,7 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
   const byName = new Map(shape.columns.map((column) => [column.name, column]));
   const columns = relation.columns.map(({ name }) => {
     const column = byName.get(name);
-    if (!column && shape.leftOut.has(name)) return null;
+    if (!column && (shape.asIs || shape.leftOut.has(name))) return null;
     if (!column)
       throw new AppError('RELATION_CHANGED', {
         table: displayName(relation),
@@ -66,7 +68,9 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
   });
   const sent = new Set(relation.columns.map(({ name }) => name));
   const dropped =
-    shape.isOurs && shape.columns.find((column) => column.generated === '' && !sent.has(column.name));
+    shape.isOurs &&
+    !shape.asIs &&
+    shape.columns.find((column) => column.generated === '' && !sent.has(column.name));
   if (dropped)
     throw new AppError('RELATION_CHANGED', {
       table: displayName(relation),

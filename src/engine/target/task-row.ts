@@ -96,15 +96,19 @@ async function insertTaskTables(
   );
 }
 
-export async function readTaskTables(session: Session, taskId: string): Promise<TaskTable[]> {
+export async function readTaskTables(
+  session: Session,
+  taskId: string,
+): Promise<(TaskTable & { readonly asIs: boolean })[]> {
   const rows = await session.query(
-    'SELECT schema_name, table_name, table_oid FROM _opendts.task_table WHERE task_id = $1',
+    'SELECT schema_name, table_name, table_oid, as_is::text AS as_is FROM _opendts.task_table WHERE task_id = $1',
     [taskId],
   );
   return rows.map((row) => ({
     schema: row.schema_name ?? '',
     name: row.table_name ?? '',
     oid: Number(row.table_oid),
+    asIs: row.as_is === 'true',
   }));
 }
 

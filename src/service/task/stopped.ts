@@ -44,5 +44,5 @@ export async function chooseForTables(
   for (const { taskId, table } of chosen)
     if (!(await chooseForTable(target, taskId, { table, choice })))
       throw new AppError('NOT_STOPPED', { table: displayName(table) });
-  return [...chosen].map((one) => ({ ...one, choice }));
+  return [...chosen];
 }

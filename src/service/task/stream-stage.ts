@@ -1,6 +1,7 @@
 /** Incremental migration inside a task: the stream runs under its supervisor until stopped or until the wanted position is applied. */
 import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
+import { ddlLine } from '../../engine/pipeline/ddl-seen.ts';
 import { Intake } from '../../engine/pipeline/intake.ts';
 import { superviseStream } from '../../engine/pipeline/supervisor.ts';
 import type { NeedsRecopy } from '../../engine/pipeline/visibility.ts';
@@ -118,6 +119,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
           book.durable(durable);
         },
         onReached: (lsn) => book.reached(lsn),
+        onDdl: (event) => warn(run, ddlLine(event)),
         onRetry: (error, waitMs) => {
           abandon();
           if (error.facts.side === 'target') ends.abandon('target');

@@ -12,6 +12,7 @@ import { printable, table } from './text.ts';
 interface TablesFlags extends TaskFlags {
   readonly retry?: string[];
   readonly recopy?: string[];
+  readonly asIs?: string[];
 }
 
 export const tablesCommand: CliCommand = {
@@ -23,7 +24,11 @@ export const tablesCommand: CliCommand = {
       );
     return withJson(withEnds(command))
       .option('--retry <table...>', 'apply its changes again, once the cause is removed')
-      .option('--recopy <table...>', 'empty the table on the target and copy it again');
+      .option('--recopy <table...>', 'empty the table on the target and copy it again')
+      .option(
+        '--as-is <table...>',
+        'go on and fill the target table as it is, although its columns differ from the source',
+      );
   },
 
   async run(command, context) {
@@ -32,6 +37,7 @@ export const tablesCommand: CliCommand = {
     await using session = await openSide(ends, 'target', 'tables', context.signal);
     await chooseForTables(session, flags.retry ?? [], 'retry');
     await chooseForTables(session, flags.recopy ?? [], 'recopy');
+    await chooseForTables(session, flags.asIs ?? [], 'as-is');
     const stopped = await stoppedTables(session);
     context.stdout.write(
       flags.json

@@ -5,6 +5,7 @@ import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts
 import { readUniqueKeys } from '../../../engine/pg/catalog/unique-keys.ts';
 import { followsAll } from '../../../engine/source/filtered-reader.ts';
 import type { TargetShape } from '../../../engine/target/target-table.ts';
+import { readTaskTables } from '../../../engine/target/task-row.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
 /** By nameKey of the source table. */
@@ -19,6 +20,7 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
       .filter((table) => !followsAll(run.followedOf(table).operations))
       .map((table) => nameKey(run.targetOf(table))),
   );
+  const asIs = new Set((await readTaskTables(target, run.taskId)).filter((table) => table.asIs).map(nameKey));
   // Where anything fires, the order between tables counts too: then nothing is folded.
   const fires = tables.filter((table) => firing.has(nameKey(table)));
   if (fires.length > 0) {
@@ -37,6 +39,7 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         keys: keys.get(nameKey(table)) ?? [],
         leftOut: new Set(leftOut(run, table)),
         isOurs: run.request.types.has('schema'),
+        asIs: asIs.has(sources.get(nameKey(table)) ?? ''),
         fires: fires.length > 0,
         lenient: lenient.has(nameKey(table)),
       },
