@@ -71,6 +71,22 @@ export function insertOne(table: TargetTable, row: Tuple): Planned {
   };
 }
 
+/** The row, unless there is one of its key; touches one row or none. */
+export function insertMissing(table: TargetTable, key: readonly KeyColumn[], row: Tuple): Planned {
+  const slots = writable(table);
+  const read = ({ at, column }: Slot) =>
+    `$${slots.findIndex((slot) => slot.at === at) + 1}::${column.bareType}`;
+  const same = key.map((part) => `t.${ident(part.column.name)} ${part.equals} ${read(part)}`).join(' AND ');
+  return {
+    sql: `INSERT INTO ${qname(table.name)} (${slots.map(({ column }) => ident(column.name)).join(', ')}) OVERRIDING SYSTEM VALUE SELECT ${slots.map(read).join(', ')} WHERE NOT EXISTS (SELECT FROM ${rowsOf(table)} t WHERE ${same})`,
+    values: slots.map(({ at }) => value(row[at])),
+    expect: null,
+    table,
+    operation: 'insert',
+    key: keyCells(table, row),
+  };
+}
+
 function keyCells(table: TargetTable, row: Tuple): readonly Cell[] | null {
   return table.key?.map(({ at }) => row[at] ?? null) ?? null;
 }

@@ -28,6 +28,8 @@ export interface TargetTable {
   readonly gathers: boolean;
   /** Not all operations are followed: a row may be missing, and passed over, or in the way of a new one, and gives way. */
   readonly lenient: boolean;
+  /** The source's rows replace those of the target (conflict mode ignore): as lenient, and a row that an UPDATE does not find is put in. */
+  readonly overwrites: boolean;
 }
 
 /** Types whose equal values have one text, so that a key's text can stand for the key (P8). */
@@ -50,11 +52,14 @@ export interface TargetShape {
   readonly fires: boolean;
   /** Not all operations of the source are followed. */
   readonly lenient?: boolean;
+  /** Rows of the target give way to those of the source (C7). */
+  readonly overwrites?: boolean;
 }
 
 /** Throws RELATION_CHANGED when the target lacks a column of the source that it is not known to do without. */
 export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
-  const { lenient = false } = shape;
+  const { overwrites = false } = shape;
+  const lenient = overwrites || (shape.lenient ?? false);
   const byName = new Map(shape.columns.map((column) => [column.name, column]));
   const columns = relation.columns.map(({ name }) => {
     const column = byName.get(name);
@@ -100,6 +105,7 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
     folds,
     gathers: !shape.fires && !lenient,
     lenient,
+    overwrites,
   };
 }
 

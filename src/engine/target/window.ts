@@ -18,6 +18,7 @@ import {
   type Planned,
 } from './apply-sql.ts';
 import { copyIn, deleteSet, updateSet } from './set-sql.ts';
+import { movesKey, putIn, rowInTheWay, wholeChange } from './give-way.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 /** What has become of one row inside the window. `row` of an update holds UNCHANGED where the value is not known to have changed. */
@@ -65,7 +66,8 @@ export class Window {
     return this.cells;
   }
 
-  add(table: TargetTable, change: RowChange): void {
+  add(table: TargetTable, given: RowChange): void {
+    const change = table.overwrites ? wholeChange(table, given) : given;
     this.supersede(table);
     this.count++;
     if (change.kind !== 'delete') this.cells += sizeOf(change.new);
@@ -200,11 +202,15 @@ export class Window {
     const inTheWay = table.lenient && statement ? rowInTheWay(table, change) : null;
     if (inTheWay) this.plan(inTheWay);
     if (statement) this.plan(statement);
+    if (table.overwrites && change.kind === 'update') this.planned.push(...putIn(table, change.new));
     this.tally(table, statement ? 1 : 0, statement ? 0 : 1);
   }
 
   private plan(statement: Planned): void {
-    const mayMiss = statement.table.lenient && statement.operation !== 'insert';
+    const { table, operation, key } = statement;
+    // A set that does not find all its rows is applied in order, where each that is missing can be put in.
+    const mustFind = operation === 'insert' || (table.overwrites && operation === 'update' && key === null);
+    const mayMiss = table.lenient && !mustFind;
     this.planned.push(mayMiss ? { ...statement, expect: null } : statement);
   }
 }
@@ -226,26 +232,11 @@ function orderedStatement(table: TargetTable, change: RowChange): Planned | null
   return updateOne(table, oldRow(table, change.old, change.new), change.new);
 }
 
-/** The source has one row of the new key, so another one that the target still has is gone there: its end was not followed. */
-function rowInTheWay(table: TargetTable, change: RowChange): Planned | null {
-  if (!table.key || change.kind === 'delete') return null;
-  const old = change.kind === 'insert' ? null : change.old;
-  if (change.kind === 'update' && !movesKey(table.key, old, change.new)) return null;
-  return deleteOne(
-    table,
-    change.new.map((cell, at): Cell => (cell === UNCHANGED ? (old?.[at] ?? null) : cell)),
-  );
-}
-
 /** What finds the row: all of the old row where it was sent, else its old key, else the (unchanged) key in the new row. */
 function oldRow(table: TargetTable, old: Tuple | null, row: Tuple): Tuple {
   if (old === null) return row;
   if (!table.key || table.relation.replicaIdentity === 'full') return old;
   return row.map((cell, at) => (table.key?.some((part) => part.at === at) ? (old[at] ?? cell) : cell));
-}
-
-function movesKey(key: readonly KeyColumn[], old: Tuple | null, row: Tuple): boolean {
-  return old !== null && key.some(({ at }) => row[at] !== UNCHANGED && row[at] !== old[at]);
 }
 
 function sizeOf(row: Tuple): number {

@@ -1,7 +1,7 @@
 /** What a task has in its source, as its options say: replica identities, the publication, the helpers. */
 import { taskSpec } from '../../contract/task-spec.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { ColumnInfo, TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import type { CatalogEvent } from '../../engine/source/helpers/catalog-diff.ts';
 import { keepHelpers } from '../../engine/source/helpers/keep-helpers.ts';
@@ -25,16 +25,30 @@ export function sourceOptions(request: Asked): Required<Asked> {
 
 /** Which tables must get FULL. */
 function identityWishes(run: TaskRun): IdentityWishes {
+  // A row that the target lacks is put in whole (conflict mode ignore).
+  const keeps = (table: TableInfo) =>
+    run.request.conflict === 'ignore' &&
+    table.replicaIdentity !== 'full' &&
+    table.columns.some(mayBeOutOfLine);
   const reads = (table: TableInfo) => {
     const { filter, operations } = run.followedOf(table);
-    return needsWholeRow(table, filter, operations);
+    return keeps(table) || needsWholeRow(table, filter, operations);
   };
   return { policy: sourceOptions(run.request).replicaIdentity, needsWholeRow: reads };
 }
 
+/** By type: those of fixed length never are. */
+function mayBeOutOfLine({ typeKind, typeOid, isArray }: ColumnInfo): boolean {
+  return isArray || (typeKind !== 'e' && !FIXED.has(typeOid));
+}
+
+/** bool, "char", name, int2, int4, int8, oid, float4, float8, money, date, time, timestamp, timestamptz, interval, timetz, uuid. */
+const FIXED = new Set([16, 18, 19, 20, 21, 23, 26, 700, 701, 790, 1082, 1083, 1114, 1184, 1186, 1266, 2950]);
+
 const WHY: Readonly<Record<WhyFull, string>> = {
   'no-key': 'tables without a key',
-  'whole-row': 'tables of which more than the key is read (by their filter)',
+  'whole-row':
+    'tables of which more than the key is read (by their filter, or to put in rows that the target lacks)',
   all: 'all other tables (--replica-identity all)',
 };
 

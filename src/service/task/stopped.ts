@@ -24,6 +24,20 @@ export async function stoppedTables(target: Session): Promise<StoppedTableOfTask
   return found;
 }
 
+/** Rows of the target's own would go as well. */
+async function assertMayEmpty(target: Session, stopped: readonly StoppedTableOfTask[]): Promise<void> {
+  const tasks = new Set(stopped.map(({ taskId }) => taskId));
+  const keeps = (await readTasks(target)).some(
+    ({ taskId, options }) => tasks.has(taskId) && options.includes('"conflict":"ignore"'),
+  );
+  if (keeps)
+    throw new AppError('USAGE', {
+      problem:
+        'A table that keeps rows of the target (--conflict ignore) cannot be emptied and copied again.',
+      remedy: 'Remove the cause and let it go on: opendts tables --retry.',
+    });
+}
+
 /**
  * For every stopped table that one of the patterns names; a running migration sees it within a second or two. Throws NOT_STOPPED naming
  * the pattern that names none.
@@ -34,6 +48,7 @@ export async function chooseForTables(
   choice: TableChoice,
 ): Promise<StoppedTableOfTask[]> {
   const stopped = await stoppedTables(target);
+  if (choice === 'recopy') await assertMayEmpty(target, stopped);
   const chosen = new Set<StoppedTableOfTask>();
   for (const pattern of patterns) {
     const isNamed = matcher(pattern);

@@ -90,14 +90,6 @@ async function filledTables(
   { target, conflict, types }: CheckContext,
   pairs: readonly Pair[],
 ): Promise<Finding[]> {
-  if (conflict === 'ignore' && types.has('incremental')) {
-    return [
-      finding(targetTables.name, 'failed', {
-        what: 'keeping rows of the target (--conflict ignore) is not possible yet while changes are followed',
-        fix: '# give --types full, or empty the tables on the target',
-      }),
-    ];
-  }
   const filled = await withRows(
     target,
     pairs.map((pair) => pair.target),
@@ -106,13 +98,18 @@ async function filledTables(
   const about = { evidence: listedTables(filled) };
   const what = `${counted(filled.length, 'table')} of the target already hold rows`;
   if (conflict === 'ignore')
-    return [finding(targetTables.name, 'alert', { ...about, what: `${what}, which are kept` })];
+    return [
+      finding(targetTables.name, 'alert', {
+        ...about,
+        what: `${what}, which are kept${types.has('incremental') ? ' until the source changes them' : ''}`,
+      }),
+    ];
   const options = pairs.filter((pair) => filled.includes(pair.target)).map(excludeOption);
   return [
     finding(targetTables.name, 'failed', {
       ...about,
       what,
-      fix: `# leave them out, empty them on the target, or keep their rows with --types full --conflict ignore\n${options.join(' ')}`,
+      fix: `# leave them out, empty them on the target, or keep their rows with --conflict ignore\n${options.join(' ')}`,
     }),
   ];
 }

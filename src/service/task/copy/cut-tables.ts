@@ -25,7 +25,11 @@ export async function cutTables(
   targetOf: TargetOf,
 ): Promise<CopiedTable[]> {
   const wishes = wishesOf(run);
-  const open = books.filter((one) => !one.isCut && !isBegun(one) && partsOf(one.table.bytes, wishes) > 1);
+  // Ranges may have to be emptied for another copy, and rows of the target's own would go with them.
+  const keeps = run.request.conflict === 'ignore' && run.request.types.has('incremental');
+  const open = books.filter(
+    (one) => !keeps && !one.isCut && !isBegun(one) && partsOf(one.table.bytes, wishes) > 1,
+  );
   const cuts = await chooseCuts(
     run,
     open.map(({ table }) => table),

@@ -42,6 +42,7 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         asIs: asIs.has(sources.get(nameKey(table)) ?? ''),
         fires: fires.length > 0,
         lenient: lenient.has(nameKey(table)),
+        overwrites: run.request.conflict === 'ignore',
       },
     ]),
   );
