@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { STREAM_TABLES } from '../scripts/faults/stream-tables.ts';
 import { LSN_ZERO } from '../src/engine/change/lsn.ts';
 import { SlotStream } from '../src/engine/pg/slot/stream.ts';
-import { disturbed, expectExact, openBooks, retries, writersOn, type Pair } from './apply-faults.ts';
+import { breaking, disturbed, expectExact, openBooks, writersOn, type Pair } from './apply-faults.ts';
 import { terminate } from './copy-faults.ts';
 import { freshDatabase, freshPair } from './database.ts';
 import { follow, pause, reaches } from './follow.ts';
@@ -19,15 +19,7 @@ describe.concurrent('a server that crashes and restarts again and again', () => 
     await using target = await freshDatabase(to);
     const pair = { source: server.database, target };
     await pair.source.session.query(STREAM_TABLES);
-    const events = await disturbed(pair, {
-      disturb: async () => {
-        for (let crash = 0; crash < 3; crash++) {
-          await server.crash();
-          await pause(300 + Math.random() * 700);
-        }
-      },
-    });
-    expect(retries(events)).toBeGreaterThan(1);
+    await disturbed(pair, { disturb: breaking(3, () => server.crash()) });
   });
 
   it.each([
@@ -38,30 +30,14 @@ describe.concurrent('a server that crashes and restarts again and again', () => 
     await using source = await freshDatabase(from);
     const pair = { source, target: server.database };
     await source.session.query(STREAM_TABLES);
-    const events = await disturbed(pair, {
-      disturb: async () => {
-        for (let crash = 0; crash < 3; crash++) {
-          await server.crash();
-          await pause(300 + Math.random() * 700);
-        }
-      },
-    });
-    expect(retries(events)).toBeGreaterThan(1);
+    await disturbed(pair, { disturb: breaking(3, () => server.crash()) });
   });
 });
 
 describe.concurrent('the connection that reads the slot', () => {
   it('is ended by the source again and again', async () => {
     await using pair = await freshPair(17, 18, STREAM_TABLES);
-    const events = await disturbed(pair, {
-      disturb: async () => {
-        for (let round = 0; round < 6; round++) {
-          expect(await terminate(pair.source, 'stream')).toBe(1);
-          await pause(100 + Math.random() * 400);
-        }
-      },
-    });
-    expect(retries(events)).toBeGreaterThan(1);
+    await disturbed(pair, { disturb: breaking(5, () => terminate(pair.source, 'stream')) });
   });
 
   it('is taken by another reader, who takes it again when he is ended, for some seconds', async () => {

@@ -127,3 +127,22 @@ export async function expectExact(pair: Pair, books: Books): Promise<void> {
 /** How often the stream was begun anew. */
 export const retries = (events: Following['events']): number =>
   events.filter(({ message }) => message.includes('Trying again in')).length;
+
+const NOTICE_MS = 3_000;
+
+/** Breaks something so many times, at random moments, until the stream has noticed: it may just have been about to open what breaks. */
+export function breaking(
+  times: number,
+  work: () => Promise<unknown>,
+): (following: Following) => Promise<void> {
+  return async ({ events }) => {
+    for (let noticed = 0, round = 0; round < times; round++) {
+      await pause(Math.random() * 700);
+      while (retries(events) <= noticed) {
+        await work();
+        for (let wait = 0; wait < NOTICE_MS && retries(events) <= noticed; wait += 20) await pause(20);
+      }
+      noticed = retries(events);
+    }
+  };
+}
