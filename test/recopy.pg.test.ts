@@ -154,7 +154,8 @@ it.each(['catch-up', 'stream'] as const)(
   async (phase) => {
     await using pair = await freshPair(15, 17, TABLES);
     const { source, target } = pair;
-    const { migration } = rolling(pair, { strict: true });
+    // Without the capture of DDL it is the copy that meets it.
+    const { migration } = rolling(pair, { strict: true, captureDdl: 'off' });
     await reaches(migration, 'catch-up');
     if (phase === 'stream') migration.limit(NO_LIMITS);
     await reaches(migration, phase);
