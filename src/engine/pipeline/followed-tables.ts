@@ -1,11 +1,14 @@
 /** What the stream looks up for every change, by the Relation it belongs to: names, the target table, and the account since the last commit. */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import type { RowChange } from '../change/change.ts';
 import { displayName, nameKey, type QualifiedName, type Relation } from '../change/relation.ts';
 import type { StreamItem } from '../source/change-reader.ts';
 import { emptyAccount, type Account } from '../target/account.ts';
 import { joinTable, type TargetShape, type TargetTable } from '../target/target-table.ts';
 import type { Folded } from '../target/window.ts';
 import type { StreamRun } from './stream-run.ts';
+
+const COUNTER = { insert: 'inserts', update: 'updates', delete: 'deletes' } as const;
 
 /** A table that cannot go on. */
 export class TableFails extends Error {
@@ -94,6 +97,13 @@ export class FollowedTables {
   leaveOut(item: Extract<StreamItem, { kind: 'filtered' | 'unjudged' }>): void {
     if (item.kind === 'unjudged') throw new TableFails(this.name(item.relation), item.error);
     this.account(item.relation).filtered++;
+  }
+
+  /** A change that the window has taken, or null where the copy has it already. */
+  count(relation: Relation, taken: RowChange | null): void {
+    const account = this.account(relation);
+    if (taken === null) account.invisible++;
+    else account[COUNTER[taken.kind]]++;
   }
 
   /** What became of changes that a window took. */

@@ -180,12 +180,8 @@ export class StreamLoop {
 
   /** What of a change is not in the copy. */
   private add(relation: Relation, left: RowChange | null): void {
-    const account = this.tables.account(relation);
-    if (left === null) account.invisible++;
-    else {
-      this.window.add(this.tables.join(relation), left);
-      account[COUNTER[left.kind]]++;
-    }
+    if (left !== null) this.window.add(this.tables.join(relation), left);
+    this.tables.count(relation, left);
   }
 
   private async takeTruncate(change: Truncate, open: Open): Promise<void> {
@@ -298,5 +294,3 @@ export class StreamLoop {
     onDurable({ transactions: 0, accounts: new Map(), endLsn: lane.recorded, commitTime: null });
   }
 }
-
-const COUNTER = { insert: 'inserts', update: 'updates', delete: 'deletes' } as const;
