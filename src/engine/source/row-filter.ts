@@ -24,7 +24,7 @@ export interface FilterColumn {
 }
 
 export interface RowFilter {
-  /** As the source calls it now; a partition by the name of the table at its top. */
+  /** As the source calls it now. */
   readonly table: QualifiedName;
   /** One boolean expression over bare column names. Rows for which it is NULL do not pass. */
   readonly condition: string;
@@ -74,7 +74,7 @@ export async function estimateRows(
     if (filter === null || table.estimatedRows < 0) estimated.push(table);
     else {
       const row = await source.one(
-        `EXPLAIN (FORMAT JSON) SELECT FROM ONLY ${qname(table)} WHERE ${filter.condition}`,
+        `EXPLAIN (FORMAT JSON) SELECT FROM ONLY ${qname(filter.table)} WHERE ${filter.condition}`,
       );
       const [plan] = JSON.parse(row['QUERY PLAN'] ?? '[]') as { Plan?: { 'Plan Rows'?: number } }[];
       estimated.push({ ...table, estimatedRows: plan?.Plan?.['Plan Rows'] ?? table.estimatedRows });
@@ -104,8 +104,11 @@ export async function readFilters(
   }
   for (const table of wanted) {
     const judged = tops.get(table.rootOid ?? table.oid);
-    const mayToast = present.get(table.oid)?.mayToast ?? true;
-    if (judged) filters.set(table.oid, { ...judged, mayToast });
+    const now = present.get(table.oid);
+    if (judged && now) {
+      const { schema, name, mayToast } = now;
+      filters.set(table.oid, { ...judged, table: { schema, name }, mayToast });
+    }
   }
   return { filters, problems };
 }
