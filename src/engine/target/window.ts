@@ -3,7 +3,8 @@
  * are folded, column by column, into its net change where the table allows it; everything else keeps its place in order. Pure.
  *
  * Per table the order is: folded changes collected so far, then an ordered one, then new folded ones. Where nothing folds, new rows are
- * gathered until another change of their table comes. Tables do not wait for one another, because foreign keys and triggers do not fire for us (a table where they would does not fold, and TRUNCATE closes all).
+ * gathered until another change of their table comes. Tables do not wait for one another, because foreign keys and triggers do not fire
+ * for us (a table where they would neither folds nor gathers, and TRUNCATE closes all).
  */
 import { sizeOf, UNCHANGED, type Cell, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
