@@ -17,6 +17,13 @@ export const UNCHANGED = Symbol('unchanged TOAST value');
 export type Cell = ByteText | null | typeof UNCHANGED;
 export type Tuple = readonly Cell[];
 
+/** Bytes of the values. */
+export function sizeOf(row: Tuple): number {
+  let size = 0;
+  for (const cell of row) if (typeof cell === 'string') size += cell.length;
+  return size;
+}
+
 export function readable(value: ByteText): string {
   return Buffer.from(value, 'latin1').toString('utf8');
 }

@@ -59,7 +59,7 @@ export class StreamLoop {
   }
 
   async run(): Promise<StreamEnd> {
-    const { reader, signal, intake, wantsRefresh } = this.spec;
+    const { reader, intake, wantsRefresh } = this.spec;
     for (;;) {
       if (this.open === null && (wantsRefresh() || this.isAtGoal)) return this.endHere();
       const item = reader.takeQueued();
@@ -69,7 +69,6 @@ export class StreamLoop {
       }
       for (let opening = intake.opening; opening !== null; opening = intake.opening)
         await this.waitFor(opening);
-      signal.throwIfAborted();
       const waits = this.take(item);
       if (waits !== null) await waits;
     }
@@ -255,6 +254,8 @@ export class StreamLoop {
   private async hand(work: () => Promise<void>): Promise<void> {
     const { inOrder, newestFinalLsn } = this;
     await this.target.settled();
+    // Asked for every item it would cost more than taking it.
+    this.spec.signal.throwIfAborted();
     this.handedFinalLsn = newestFinalLsn;
     await this.target.give(work);
     if (inOrder) await this.target.settled();

@@ -109,7 +109,7 @@ describe.each([12, 18] as const)('an array on PostgreSQL %i', (major) => {
       const array = arrayOf(list.map(cellOf), { typeOid, typeKind, isText: false, isSame: true });
       expect(array.isBinary).toBe(true);
       const sql = `INSERT INTO public.seen SELECT $1::int, '${type}', array_agg(c::text ORDER BY n) FROM unnest($2::${type}[]) WITH ORDINALITY u(c, n)`;
-      await pipeline.run([{ sql, values: [byteText(String(at)), array.text], binary: [false, true] }]);
+      await pipeline.run([{ sql, values: [byteText(String(at)), array.bytes], binary: [false, true] }]);
     }
     const seen = await db.session.query(
       "SELECT coalesce(to_json(list), '[]')::text AS list FROM seen ORDER BY at",

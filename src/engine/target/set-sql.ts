@@ -2,10 +2,11 @@
  * The statements of the applier that change many rows at once; pure. New rows go through COPY, updates and deletes as one array per column
  * (`unnest`). Values are ByteText and reach the server as they left the source.
  */
-import type { ByteText, Tuple } from '../change/change.ts';
+import { sizeOf, type ByteText, type Tuple } from '../change/change.ts';
 import type { ColumnInfo } from '../pg/catalog/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
-import { copyLine } from '../pg/wire/copy-rows.ts';
+import { ByteSink } from '../pg/wire/byte-sink.ts';
+import { putRow } from '../pg/wire/copy-rows.ts';
 import { rowsOf, value, writable, type Planned, type Slot } from './apply-sql.ts';
 import { arrayOf } from './column-array.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
@@ -49,7 +50,7 @@ function parameters(
     const cells = rows.map((row) => value(row[slot.at]));
     return arrayOf(cells, { ...slot.column, isText, isSame });
   });
-  return { values: arrays.map(({ text }) => text), binary: arrays.map(({ isBinary }) => isBinary) };
+  return { values: arrays.map(({ bytes }) => bytes), binary: arrays.map(({ isBinary }) => isBinary) };
 }
 
 function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
@@ -59,11 +60,16 @@ function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
 /** For a table with columns to write. COPY takes identity columns as they come. */
 export function copyIn(table: TargetTable, rows: Rows): Planned {
   const slots = writable(table);
-  const lines = rows.map((row) => copyLine(slots.map(({ at }) => value(row[at]))));
+  const sink = new ByteSink(1.25 * rows.length * sizeOf(rows[0] ?? []));
+  const cells: (ByteText | null)[] = [];
+  for (const row of rows) {
+    for (const [position, { at }] of slots.entries()) cells[position] = value(row[at]);
+    putRow(cells, sink);
+  }
   return {
     sql: `COPY ${qname(table.name)} (${slots.map(({ column }) => ident(column.name)).join(', ')}) FROM STDIN`,
     values: [],
-    copyData: lines.join('') as ByteText,
+    copyData: sink.bytes(),
     expect: rows.length,
     table,
     operation: 'insert',

@@ -3,9 +3,10 @@
  * are folded, column by column, into its net change where the table allows it; everything else keeps its place in order. Pure.
  *
  * Per table the order is: folded changes collected so far, then an ordered one, then new folded ones. Where nothing folds, new rows are
- * gathered until another change of their table comes. Tables do not wait for one another, because foreign keys and triggers do not fire for us (a table where they would does not fold, and TRUNCATE closes all).
+ * gathered until another change of their table comes. Tables do not wait for one another, because foreign keys and triggers do not fire
+ * for us (a table where they would neither folds nor gathers, and TRUNCATE closes all).
  */
-import { UNCHANGED, type Cell, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
+import { sizeOf, UNCHANGED, type Cell, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
 import {
   deleteOne,
@@ -237,12 +238,6 @@ function oldRow(table: TargetTable, old: Tuple | null, row: Tuple): Tuple {
   if (old === null) return row;
   if (!table.key || table.relation.replicaIdentity === 'full') return old;
   return row.map((cell, at) => (table.key?.some((part) => part.at === at) ? (old[at] ?? cell) : cell));
-}
-
-function sizeOf(row: Tuple): number {
-  let size = 0;
-  for (const cell of row) if (typeof cell === 'string') size += cell.length;
-  return size;
 }
 
 /** The key's cells as one string; null when one of them is not known. A NUL cannot occur in a value. */

@@ -4,6 +4,7 @@
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
 import type { ByteText } from '../../change/change.ts';
+import { ByteSink } from './byte-sink.ts';
 import { copyDataMessage } from './messages.ts';
 
 /** In the order of the COPY's columns. */
@@ -11,6 +12,10 @@ export type CopyRow = readonly (ByteText | null)[];
 
 /** Null leaves the row out. */
 export type RowTransform = (row: CopyRow) => CopyRow | null;
+
+const NULL = '\\N' as ByteText;
+const TAB = 9;
+const NEWLINE = 10;
 
 const LETTERS: Readonly<Record<string, string>> = {
   b: '\b',
@@ -37,21 +42,25 @@ export function decodeRow(payload: Buffer): CopyRow {
   });
 }
 
+const SPECIAL = /[\\\b\f\n\r\t\v]/;
+const ALL_SPECIAL = new RegExp(SPECIAL, 'g');
+
 /** A line of `COPY … FROM STDIN`. */
-export function copyLine(row: CopyRow): string {
-  let line = '';
-  for (const [at, cell] of row.entries()) {
-    if (at > 0) line += '\t';
-    if (cell === null) line += '\\N';
-    else if (/[\\\b\f\n\r\t\v]/.test(cell))
-      line += cell.replace(/[\\\b\f\n\r\t\v]/g, (char) => ESCAPES[char] ?? char);
-    else line += cell;
+export function putRow(row: CopyRow, sink: ByteSink): void {
+  for (let at = 0; at < row.length; at++) {
+    const cell = row[at] ?? null;
+    if (at > 0) sink.byte(TAB);
+    if (cell === null) sink.text(NULL);
+    else if (!SPECIAL.test(cell)) sink.text(cell);
+    else sink.text(cell.replace(ALL_SPECIAL, (char) => ESCAPES[char] ?? char) as ByteText);
   }
-  return `${line}\n`;
+  sink.byte(NEWLINE);
 }
 
 export function encodeRow(row: CopyRow): Buffer {
-  return Buffer.from(copyLine(row), 'latin1');
+  const sink = new ByteSink(256);
+  putRow(row, sink);
+  return sink.bytes();
 }
 
 /** A CopyData message through the transform: the message to send on, or null. */

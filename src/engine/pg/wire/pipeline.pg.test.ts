@@ -56,7 +56,7 @@ describe.each([12, 18] as const)('a pipeline on PostgreSQL %i', (major) => {
     const copy = (...lines: string[]): Statement => ({
       sql: 'COPY public.t (n, v) FROM STDIN',
       values: [],
-      copyData: byteText(lines.map((line) => `${line}\n`).join('')),
+      copyData: Buffer.from(lines.map((line) => `${line}\n`).join('')),
     });
     const rows = await pipeline.run([
       plain('BEGIN'),

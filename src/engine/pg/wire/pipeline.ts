@@ -13,11 +13,11 @@ import type { Wire } from './wire.ts';
 
 export interface Statement {
   readonly sql: string;
-  readonly values: readonly (ByteText | null)[];
+  readonly values: readonly (ByteText | Buffer | null)[];
   /** Which values are in their type's binary form; without it none is. */
   readonly binary?: readonly boolean[];
   /** The lines, in text format, of a `COPY … FROM STDIN`. */
-  readonly copyData?: ByteText;
+  readonly copyData?: Buffer;
 }
 
 /** Prepared statements kept per session; beyond it all are forgotten and prepared anew as they come. */
@@ -82,7 +82,8 @@ export class Pipeline {
     }
     this.write(bindExecuteMessage(name, values, binary));
     if (copyData === undefined) return;
-    this.write(copyMessage(copyData));
+    this.write(copyDataHead(copyData.length));
+    this.write(copyData);
     this.write(copyDoneMessage);
   }
 
@@ -151,7 +152,7 @@ const EXECUTE = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
 /** Bind of the unnamed portal without result columns' formats, then Execute without a row limit. */
 function bindExecuteMessage(
   name: string,
-  values: readonly (ByteText | null)[],
+  values: readonly (ByteText | Buffer | null)[],
   binary: readonly boolean[],
 ): Buffer {
   let size = 5 + 1 + name.length + 1 + 2 + 2 * binary.length + 2 + 2;
@@ -167,17 +168,17 @@ function bindExecuteMessage(
   at = buffer.writeUInt16BE(values.length, at);
   for (const value of values) {
     at = buffer.writeInt32BE(value === null ? -1 : value.length, at);
-    if (value !== null) at += buffer.write(value, at, 'latin1');
+    if (typeof value === 'string') at += buffer.write(value, at, 'latin1');
+    else if (value !== null) at += value.copy(buffer, at);
   }
   at = buffer.writeUInt16BE(0, at);
   EXECUTE.copy(buffer, at);
   return buffer;
 }
 
-function copyMessage(data: ByteText): Buffer {
-  const buffer = Buffer.allocUnsafe(5 + data.length);
-  buffer.write('d', 0, 'latin1');
-  buffer.writeUInt32BE(data.length + 4, 1);
-  buffer.write(data, 5, 'latin1');
-  return buffer;
+function copyDataHead(length: number): Buffer {
+  const head = Buffer.allocUnsafe(5);
+  head.write('d', 0, 'latin1');
+  head.writeUInt32BE(length + 4, 1);
+  return head;
 }
