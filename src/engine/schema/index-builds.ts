@@ -33,7 +33,7 @@ export async function readIndexBuilds(session: Session, applicationName: string)
  * catalog. Null for anything else, as for several statements at once.
  */
 function indexOf(query: string): string | null {
-  const [, name] = /^CREATE (?:UNIQUE )?INDEX ("(?:[^"]|"")+"|\S+) ON /.exec(query) ?? [];
+  const [, name] = /^CREATE (?:UNIQUE )?INDEX (?:CONCURRENTLY )?("(?:[^"]|"")+"|\S+) ON /.exec(query) ?? [];
   if (name === undefined || query.includes('\n;\n')) return null;
   return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
 }

@@ -3,6 +3,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { isShortOfConnections } from '../pg/connect-failure.ts';
 import { PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
+import { announcedOf, buildBeside, isBuiltBeside, type BesideRun } from './build-beside.ts';
 import { PHASES } from './draft.ts';
 import type { SchemaStep } from './plan.ts';
 import { WorkList } from './work-list.ts';
@@ -20,8 +21,12 @@ export interface StepRunner {
   readonly onDone: (step: SchemaStep) => void;
   /** Called inside each index step's transaction, after its statements. */
   readonly duringIndex: () => void;
+  /** Tables of so many bytes are written to meanwhile: their indexes keep no writer waiting. None: nobody writes. */
+  readonly besideFrom?: bigint;
   readonly signal: AbortSignal;
 }
+
+interface Running extends StepRunner, BesideRun {}
 
 /** Creating empty objects is quick: many share a transaction. More would need many locks at once. */
 const PRE_DATA_BATCH = 200;
@@ -32,16 +37,17 @@ const DEADLOCK_TRIES = 5;
  * reason; steps that were committed stay recorded and are not run again with the `done` of the next call.
  */
 export async function runSteps(steps: readonly SchemaStep[], runner: StepRunner): Promise<void> {
+  const running: Running = { ...runner, announced: announcedOf(runner.done) };
   const pending = steps.filter((step) => !runner.done.has(step.id));
   for (const phase of PHASES) {
     const ofPhase = pending.filter((step) => step.phase === phase);
     if (ofPhase.length === 0) continue;
-    if (phase === 'index') await runParallel(ofPhase, runner);
-    else await runSerial(ofPhase, phase === 'pre-data' ? PRE_DATA_BATCH : 1, runner);
+    if (phase === 'index') await runParallel(ofPhase, running);
+    else await runSerial(ofPhase, phase === 'pre-data' ? PRE_DATA_BATCH : 1, running);
   }
 }
 
-async function runSerial(steps: readonly SchemaStep[], batch: number, runner: StepRunner): Promise<void> {
+async function runSerial(steps: readonly SchemaStep[], batch: number, runner: Running): Promise<void> {
   await withSession(runner, async (session) => {
     for (let from = 0; from < steps.length; from += batch)
       await runBatch(session, steps.slice(from, from + batch), runner);
@@ -49,7 +55,7 @@ async function runSerial(steps: readonly SchemaStep[], batch: number, runner: St
 }
 
 /** The largest work that is ready goes first. A failure lets the others finish what they are at, and is thrown then. */
-async function runParallel(steps: readonly SchemaStep[], runner: StepRunner): Promise<void> {
+async function runParallel(steps: readonly SchemaStep[], runner: Running): Promise<void> {
   const list = new WorkList(steps);
   const failures: unknown[] = [];
   let changed = Promise.withResolvers<void>();
@@ -86,7 +92,7 @@ async function runParallel(steps: readonly SchemaStep[], runner: StepRunner): Pr
 }
 
 /** A session that ends with the work; the signal cuts it, since a statement may take hours. */
-async function withSession(runner: StepRunner, work: (session: Session) => Promise<void>): Promise<void> {
+async function withSession(runner: Running, work: (session: Session) => Promise<void>): Promise<void> {
   runner.signal.throwIfAborted();
   await using session = await runner.open();
   const cut = () => session.destroy();
@@ -103,8 +109,9 @@ async function withSession(runner: StepRunner, work: (session: Session) => Promi
 }
 
 /** Several steps in one transaction. Where that fails they are run one by one: what passes stays, and the error has a name. */
-async function runBatch(session: Session, steps: readonly SchemaStep[], runner: StepRunner): Promise<void> {
-  if (steps.length > 1 && (await runTogether(session, steps, runner))) return;
+async function runBatch(session: Session, steps: readonly SchemaStep[], runner: Running): Promise<void> {
+  const isApart = steps.some((step) => isBuiltBeside(step, runner.besideFrom));
+  if (steps.length > 1 && !isApart && (await runTogether(session, steps, runner))) return;
   for (const step of steps) await runOne(session, step, runner);
 }
 
@@ -112,7 +119,7 @@ async function runBatch(session: Session, steps: readonly SchemaStep[], runner: 
 async function runTogether(
   session: Session,
   steps: readonly SchemaStep[],
-  runner: StepRunner,
+  runner: Running,
 ): Promise<boolean> {
   runner.signal.throwIfAborted();
   try {
@@ -131,12 +138,13 @@ async function runTogether(
 }
 
 /** One step and its record. A deadlock with another session is tried again. */
-async function runOne(session: Session, step: SchemaStep, runner: StepRunner): Promise<void> {
+async function runOne(session: Session, step: SchemaStep, runner: Running): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     runner.signal.throwIfAborted();
     try {
+      const isBuilt = isBuiltBeside(step, runner.besideFrom) && (await buildApart(session, step, runner));
       await session.transaction(async () => {
-        for (const statement of step.statements) {
+        for (const statement of isBuilt ? step.statements.slice(1) : step.statements) {
           await session.query(statement).catch((thrown: unknown) => {
             throw explain(thrown, step, statement);
           });
@@ -151,6 +159,14 @@ async function runOne(session: Session, step: SchemaStep, runner: StepRunner): P
     }
   }
   runner.onDone(step);
+}
+
+async function buildApart(session: Session, step: SchemaStep, runner: Running): Promise<boolean> {
+  try {
+    return await buildBeside(session, step, runner);
+  } catch (thrown) {
+    throw explain(thrown, step, step.statements[0] ?? '');
+  }
 }
 
 function explain(thrown: unknown, step: SchemaStep, statement: string): unknown {

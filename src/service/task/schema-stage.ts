@@ -40,11 +40,15 @@ export function keysOnly(plan: SchemaPlan): SchemaPlan {
   return { ...plan, steps: plan.steps.filter(isNeeded) };
 }
 
-/** Runs the plan's steps of these phases that the target has not recorded yet. */
+/** An index of a smaller table is built before the changes that wait for it have become many. */
+const BESIDE_FROM = 64n * 1024n * 1024n;
+
+/** Runs the plan's steps of these phases that the target has not recorded yet; `besideStream`: changes are applied meanwhile. */
 export async function runPhases(
   run: TaskRun,
   plan: SchemaPlan,
   phases: readonly SchemaPhase[],
+  { besideStream = false } = {},
 ): Promise<void> {
   const isIndex = (step: SchemaStep) => step.phase === 'index';
   for (const phase of phases) {
@@ -68,6 +72,7 @@ export async function runPhases(
       onDone: (step) => {
         if (isIndex(step)) run.book.indexesDone++;
       },
+      ...(besideStream ? { besideFrom: BESIDE_FROM } : {}),
       duringIndex: () => run.hooks.failpoints.pass('schema.during-index-build'),
       signal: run.hooks.signal,
     });

@@ -66,7 +66,7 @@ export async function copyBeside(
   together: Together,
 ): Promise<AppError | null> {
   const hasCopied = run.request.types.has('full') && (await copyRest(run, together));
-  await runPhases(run, plan, ['index']);
+  await runPhases(run, plan, ['index'], { besideStream: true });
   if (hasCopied) await analyze(run);
   const { leftBehind } = together.copies;
   return leftBehind.size > 0 ? tablesFailed(leftBehind) : null;
