@@ -6,11 +6,9 @@
  */
 import { startEmbedded, type EmbeddedServer } from '../src/base/embedded/server.ts';
 import { sleep } from '../src/base/runtime/sleep.ts';
-import { connect } from '../src/engine/pg/connect.ts';
-import { parseConninfo } from '../src/engine/pg/conninfo/parse.ts';
-import type { Session } from '../src/engine/pg/session.ts';
 import { openCli, reached, say, type Run } from './faults/cli.ts';
-import { changeTables, TABLES } from './faults/tables.ts';
+import { TABLES } from './faults/tables.ts';
+import { open, startWriter } from './faults/writer.ts';
 
 const quick = process.argv.includes('--quick');
 const KILLS = quick ? 10 : 200;
@@ -21,35 +19,6 @@ const LATEST_MS = 1_500;
 const RATE = ['--max-megabytes', '1.2'];
 const TYPES = ['schema,full', 'schema,full,incremental'] as const;
 const PAST_THE_COPY = /phase=(index|catch-up|stream|finish|done)/;
-
-async function open(server: EmbeddedServer, database: string): Promise<Session> {
-  const session = await connect(parseConninfo(server.uri(database), 'source'), {
-    side: 'source',
-    applicationName: 'faults',
-  });
-  await session.query('SET search_path = public');
-  return session;
-}
-
-/** Writes until stopped; throws its own failure then, and says how many transactions there were. */
-function startWriter(session: Session): { stop(): Promise<number> } {
-  let stopped = false;
-  const running = (async () => {
-    let n = 0;
-    for (; !stopped; n++) {
-      await session.query(changeTables(n));
-      await sleep(5);
-    }
-    return n;
-  })();
-  running.catch(() => {});
-  return {
-    stop: () => {
-      stopped = true;
-      return running;
-    },
-  };
-}
 
 interface Totals {
   kills: number;
