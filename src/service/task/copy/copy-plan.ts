@@ -37,15 +37,13 @@ async function readTargetOf(run: TaskRun): Promise<TargetOf> {
 /** The books, with all tables cut that are worth it. */
 export async function cutAll(run: TaskRun): Promise<CopiedTable[]> {
   const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
-  return cutTables(run, books, await readTargetOf(run));
+  return cutTables(run, books, () => readTargetOf(run));
 }
 
 export async function planCopy(run: TaskRun): Promise<CopyPlan> {
   const targetOf = await readTargetOf(run);
-  const books = await cutTables(
-    run,
-    await readBooks(await run.ends.target(), run.taskId, run.tables),
-    targetOf,
+  const books = await cutTables(run, await readBooks(await run.ends.target(), run.taskId, run.tables), () =>
+    Promise.resolve(targetOf),
   );
   const referenced = await readReferencedTables(await run.ends.target());
   const failed = new Map<string, AppError>();

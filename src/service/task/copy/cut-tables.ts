@@ -18,11 +18,11 @@ import type { TaskRun } from '../task-run.ts';
 /** The target table that a source table goes to. */
 type TargetOf = (table: TableInfo) => TableInfo | undefined;
 
-/** Returns the tables as they are cut now. */
+/** Returns the tables as they are cut now. The target's tables, of which there may be many, are read only where one is to be cut. */
 export async function cutTables(
   run: TaskRun,
   books: readonly CopiedTable[],
-  targetOf: TargetOf,
+  readTargetOf: () => Promise<TargetOf>,
 ): Promise<CopiedTable[]> {
   const wishes = wishesOf(run);
   // Ranges may have to be emptied for another copy, and rows of the target's own would go with them.
@@ -30,10 +30,11 @@ export async function cutTables(
   const open = books.filter(
     (one) => !keeps && !one.isCut && !isBegun(one) && partsOf(one.table.bytes, wishes) > 1,
   );
+  if (open.length === 0) return [...books];
   const cuts = await chooseCuts(
     run,
     open.map(({ table }) => table),
-    { wishes, targetOf },
+    { wishes, targetOf: await readTargetOf() },
   );
   await recordCuts(await run.ends.target(), run, cuts);
   return books.map((one) => {
@@ -60,7 +61,6 @@ async function chooseCuts(
   { wishes, targetOf }: { wishes: CutWishes; targetOf: TargetOf },
 ): Promise<Map<string, Cut>> {
   const cuts = new Map<string, Cut>();
-  if (tables.length === 0) return cuts;
   const facts = await readCutFacts(await run.ends.source(), tables, wishes.followed);
   const sampled: { table: TableInfo; blocks: number; decision: CutDecision & { kind: 'sample' } }[] = [];
   for (const table of tables) {
