@@ -11,6 +11,7 @@ import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { nameKey } from '../src/engine/change/relation.ts';
 import { readTables } from '../src/engine/pg/catalog/tables.ts';
 import { tableWishes } from '../src/engine/selection/table-wishes.ts';
+import { targetNames } from '../src/engine/selection/target-names.ts';
 import { usableFilters } from '../src/engine/source/row-filter.ts';
 import { verifyTables, type TableVerdict } from '../src/engine/verify/verify.ts';
 import { startMigration, type Migration } from '../src/service/task/migrate.ts';
@@ -97,14 +98,16 @@ export async function compare(
   source: TestDatabase,
   target: TestDatabase,
   rules: readonly TableRule[] = [],
+  rename: MigrationRequest['rename'] = {},
 ): Promise<{ verdicts: TableVerdict[]; differing: TableVerdict[] }> {
   const there = new Map((await readTables(target.session)).map((table) => [nameKey(table), table]));
   const here = await readTables(source.session);
   await using session = await source.open();
   const filters = await usableFilters(session, here, tableWishes(here, { operations: OPERATIONS, rules }));
+  const targetOf = targetNames(here, rename);
   const pairs = here.map((table) => ({
     source: table,
-    target: there.get(nameKey(table)) ?? null,
+    target: there.get(nameKey(targetOf(table))) ?? null,
     condition: filters.get(table.oid)?.condition,
   }));
   const verdicts = await verifyTables(pairs, {

@@ -232,10 +232,20 @@ export const ERRORS = {
     'Table {table} was changed on the source: {difference}. Statement: {statement}',
     'Make the same change on the target and let it go on (opendts tables --retry), have it copied again (--recopy), or go on with the target table as it is (--as-is).',
   ),
+  TRUNCATE_SHARED: data(
+    409,
+    'A TRUNCATE of {table} cannot be applied: {target} holds the rows of other tables too, and which are whose is not known there.',
+    'Have them copied again together: opendts tables --recopy {table}. To empty one of tables that go into one, use DELETE.',
+  ),
   RELATION_CHANGED: data(
     409,
     'Table {table} changed on the source while changes are followed: {difference}.',
     'Make the same change on the target and let it go on (opendts tables --retry), or go on with the target table as it is (--as-is).',
+  ),
+  COLUMN_GONE: data(
+    409,
+    'The target has no column "{column}" of {table} any more, but changes from before it was dropped on the source still carry it.',
+    'Add it again on the target and run until the table stops at the change of the source; then drop it and go on.',
   ),
   // Comparison
   DIFFERENCES: differences(409, '{count} of {tables} tables differ.', 'See the list above.'),

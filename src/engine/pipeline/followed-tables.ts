@@ -78,10 +78,15 @@ export class FollowedTables {
     if (known.table) return known.table;
     const shape = this.shapes.get(known.key);
     if (!shape) throw toAppError(new Error(`no target table for ${known.shown}`));
+    return (known.table = this.failing(relation, () => joinTable(relation, shape)));
+  }
+
+  /** What a person must look at is the trouble of this table alone. */
+  failing<T>(relation: Relation, work: () => T): T {
     try {
-      return (known.table = joinTable(relation, shape));
+      return work();
     } catch (thrown) {
-      throw thrown instanceof AppError ? new TableFails(known.name, thrown) : thrown;
+      throw thrown instanceof AppError ? new TableFails(this.name(relation), thrown) : thrown;
     }
   }
 

@@ -83,7 +83,6 @@ export class StreamLoop {
     await (this.target.isBusy ? Promise.race([ready, this.target.settled()]) : ready);
   }
 
-  /** No transaction is open, and nothing waits to be applied. */
   private get isBetween(): boolean {
     return this.open === null && this.pendingEnd === null && !this.target.isBusy;
   }
@@ -208,7 +207,7 @@ export class StreamLoop {
         whole.push(this.tables.join(relation));
       else this.window.emptyRanges(this.tables.join(relation), copy.cut, chunks);
     }
-    if (whole.length > 0) this.window.truncate(whole, change);
+    if (whole[0]) this.tables.failing(whole[0].relation, () => this.window.truncate(whole, change));
   }
 
   /** Something beside the stream is to happen first. The open target transaction is kept from looking idle. */

@@ -4,7 +4,7 @@
  */
 import type { AppError } from '../../base/errors/app-error.ts';
 import type { Lsn } from '../change/lsn.ts';
-import type { QualifiedName } from '../change/relation.ts';
+import { nameKey, type QualifiedName } from '../change/relation.ts';
 import type { DdlEvent } from '../source/helpers/ddl-event.ts';
 import type { ChangeReader } from '../source/change-reader.ts';
 import type { Account } from '../target/account.ts';
@@ -95,9 +95,10 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
   }
 }
 
-async function stopTable({ lane }: StreamRun, { table, error }: TableFails): Promise<StreamEnd> {
+/** Those that go into the same target table stop with it: their rows may pass from one to another. */
+async function stopTable({ lane, shapes }: StreamRun, { table, error }: TableFails): Promise<StreamEnd> {
   try {
-    await lane.stop(table, error);
+    await lane.stop(shapes.get(nameKey(table))?.sources ?? [table], error);
     return { kind: 'table-stopped', table, cause: error };
   } catch (thrown) {
     return { kind: 'broken', cause: thrown };

@@ -12,6 +12,7 @@ import {
   type ReplicaIdentityPolicy,
   type TableRule,
 } from '../../contract/task-spec.ts';
+import { targetNames } from '../selection/target-names.ts';
 import { readTables } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../pg/conninfo/parse.ts';
@@ -39,12 +40,14 @@ async function check(
     jobs = 2,
     replicaIdentity = 'needed',
     rules = [],
+    rename = {},
   }: {
     types?: readonly MigrationType[];
     checks?: readonly Check[];
     jobs?: number;
     replicaIdentity?: ReplicaIdentityPolicy;
     rules?: readonly TableRule[];
+    rename?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Finding[]> {
   await using source = await connect(ends.source, { side: 'source', applicationName: 'opendts:test:check' });
@@ -58,7 +61,7 @@ async function check(
     types: new Set(types),
     tables,
     targetTables: await readTables(target),
-    targetOf: (table: QualifiedName) => table,
+    targetOf: targetNames(tables, rename),
     wishOf: tableWishes(tables, { operations: OPERATIONS, rules }),
     conflict: 'report' as const,
     wholeDatabase: true,
@@ -241,6 +244,17 @@ describe('tables of the target', () => {
       { result: 'failed', evidence: 'public.b', what: expect.stringContaining('already hold rows') },
     ]);
     expect(await complaints('target_tables', ends, ['incremental'])).toEqual([]);
+  });
+
+  it('may take several of the source, and then it is said what could go wrong', async () => {
+    await source.session.query(
+      'CREATE TABLE p (k int) PARTITION BY LIST (k); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE p2 PARTITION OF p DEFAULT',
+    );
+    await target.session.query('CREATE TABLE flat (k int)');
+    const changes = { ...only('target_tables'), types: ['full'], rename: { p: 'public.flat' } } as const;
+    expect(await check(ends, changes)).toMatchObject([
+      { result: 'alert', evidence: 'public.p1, public.p2', what: expect.stringContaining('public.flat') },
+    ]);
   });
 });
 

@@ -50,6 +50,7 @@ function table(oid: number, given: { parent?: number; expression?: string } = {}
           attnum: 1,
           name: 'id',
           typeOid: 23,
+          typmod: -1,
           type: 'integer',
           bareType: 'integer',
           typeKind: 'b',

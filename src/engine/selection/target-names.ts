@@ -1,13 +1,15 @@
 /** The one place that turns a source name into a destination name. Pure. */
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, nameKey, type QualifiedName } from '../change/relation.ts';
-import { parseName } from './selection.ts';
+import { parseName, type Selectable } from './selection.ts';
 
 /**
  * `rename`: `schema.table` (or `table`, where one schema only has it) of the source → `schema.table` of the target; names as in a table
- * pattern, without wildcards. Throws NOTHING_SELECTED for a name that is not selected, USAGE for two tables with one target.
+ * pattern, without wildcards. The partitions of a partitioned table that is renamed go there with it, but for those named themselves.
+ * Several tables may go into one where each of them is named. Throws NOTHING_SELECTED for a name that is not selected, USAGE for two
+ * tables with one target otherwise.
  */
-export function targetNames<T extends QualifiedName>(
+export function targetNames<T extends Selectable>(
   selected: readonly T[],
   rename: Readonly<Record<string, string>>,
 ): (table: QualifiedName) => QualifiedName {
@@ -27,24 +29,42 @@ export function targetNames<T extends QualifiedName>(
       });
     renamed.set(nameKey(table), { schema: target.schema, name: target.name });
   }
+  const byOid = new Map(selected.map((table) => [table.oid, table]));
+  for (const table of selected) {
+    const root = byOid.get(table.rootOid ?? -1);
+    const target = root && renamed.get(nameKey(root));
+    if (target && !renamed.has(nameKey(table))) renamed.set(nameKey(table), target);
+  }
   const targetOf = (table: QualifiedName) => renamed.get(nameKey(table)) ?? table;
-  assertDistinct(selected, targetOf);
+  for (const [first, ...others] of byTarget(selected, targetOf).values()) {
+    const unnamed = [first, ...others].find((table) => table && !renamed.has(nameKey(table)));
+    if (first && others.length > 0 && unnamed) throw unnamedMerge([first, ...others], targetOf(first));
+  }
   return targetOf;
 }
 
-function assertDistinct(
-  selected: readonly QualifiedName[],
+/** By nameKey of the target: the source tables that go into it. */
+export function byTarget<T extends QualifiedName>(
+  tables: readonly T[],
   targetOf: (table: QualifiedName) => QualifiedName,
-): void {
-  const taken = new Map<string, QualifiedName>();
-  for (const table of selected) {
-    const key = nameKey(targetOf(table));
-    const other = taken.get(key);
-    if (other)
-      throw new AppError('USAGE', {
-        problem: `${displayName(other)} and ${displayName(table)} would both go into ${displayName(targetOf(table))}.`,
-        remedy: 'Give each table a target of its own.',
-      });
-    taken.set(key, table);
-  }
+): ReadonlyMap<string, readonly T[]> {
+  return Map.groupBy(tables, (table) => nameKey(targetOf(table)));
+}
+
+/** Target tables, by nameKey, that several of the tables go into. */
+export function sharedTargets(
+  tables: readonly QualifiedName[],
+  targetOf: (table: QualifiedName) => QualifiedName,
+): ReadonlySet<string> {
+  const groups = [...byTarget(tables, targetOf)];
+  return new Set(groups.flatMap(([target, group]) => (group.length > 1 ? [target] : [])));
+}
+
+/** A misspelt name must not put two tables together in silence. */
+function unnamedMerge(tables: readonly QualifiedName[], target: QualifiedName): AppError {
+  return new AppError('USAGE', {
+    problem: `${tables.map(displayName).join(' and ')} would go into one table, ${displayName(target)}.`,
+    remedy:
+      'Give each table a target of its own, or name each of them with --rename if they are to go together.',
+  });
 }

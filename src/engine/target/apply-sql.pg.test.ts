@@ -84,6 +84,10 @@ async function joined(
     fires: false,
     isOurs: false,
     leftOut: new Set<string>(),
+    sourceColumns: new Set<string>(),
+    known: new Map(),
+    source: { schema: 'public', name: 't' },
+    sources: [{ schema: 'public', name: 't' }],
     isPartitioned: info.kind === 'p',
   });
 }

@@ -20,9 +20,9 @@ const TABLES = `
     slot_snapshot text,
     slot_timeline int,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now());
-  -- the source tables that were selected when the task began
+  -- the source tables that were selected when the task began, and the types that their columns have had since
   CREATE TABLE IF NOT EXISTS _opendts.task_table (
-    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, table_oid bigint NOT NULL,
+    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, table_oid bigint NOT NULL, columns text NOT NULL,
     -- the target table is filled as it is, although its columns differ
     as_is boolean NOT NULL DEFAULT false,
     PRIMARY KEY (task_id, schema_name, table_name));

@@ -92,14 +92,20 @@ export class Lane implements AsyncDisposable {
     return this.positions.recorded;
   }
 
-  /** The table stands still from here on, until a person chooses; the others go on. */
-  async stop(table: QualifiedName, error: AppError): Promise<void> {
+  /** The tables stand still from here on, until a person chooses; the others go on. */
+  async stop(tables: readonly QualifiedName[], error: AppError): Promise<void> {
     await this.rollback();
-    const endLsn = this.positions.of(table) ?? this.recorded;
-    const one: StoppedTable = { table, endLsn, code: error.code, reason: error.message, choice: null };
+    const { code, message: reason } = error;
+    const stopped = tables.map((table): StoppedTable => {
+      const endLsn = this.positions.of(table) ?? this.recorded;
+      return { table, endLsn, code, reason, choice: null };
+    });
     await this.apply([], false);
-    await this.write([stopStatement(this.options.taskId, one)], null);
-    this.positions.stop(one);
+    await this.write(
+      stopped.map((one) => stopStatement(this.options.taskId, one)),
+      null,
+    );
+    for (const one of stopped) this.positions.stop(one);
   }
 
   /** While the stream waits for something, the open transaction is not to look forgotten. */

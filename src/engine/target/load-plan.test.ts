@@ -8,6 +8,7 @@ function column(name: string, typeOid: number, type: string, more: Partial<Colum
     attnum: 1,
     name,
     typeOid,
+    typmod: -1,
     type,
     bareType: type,
     typeKind: 'b',

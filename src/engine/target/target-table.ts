@@ -1,8 +1,9 @@
 /** A target table as the applier sees it: its columns, and the key by which a row is found. */
 import { AppError } from '../../base/errors/app-error.ts';
-import { displayName, type QualifiedName, type Relation } from '../change/relation.ts';
+import { displayName, type QualifiedName, type Relation, type RelationColumn } from '../change/relation.ts';
 import type { ColumnInfo } from '../pg/catalog/tables.ts';
 import type { UniqueKey } from '../pg/catalog/unique-keys.ts';
+import type { KnownColumns } from './task-tables.ts';
 
 export interface KeyColumn {
   /** Index into the relation's (the source's) columns. */
@@ -24,6 +25,10 @@ export interface TargetTable {
   readonly key: readonly KeyColumn[] | null;
   /** Changes of one row may be merged and applied as sets (P8). */
   readonly folds: boolean;
+  /** What the task calls the source table. */
+  readonly source: QualifiedName;
+  /** All source tables whose rows stand in this target table: more than one where the user put them together. */
+  readonly sources: readonly QualifiedName[];
   /** Where nothing folds: new rows that follow one another may at least go together. */
   readonly gathers: boolean;
   /** Not all operations are followed: a row may be missing, and passed over, or in the way of a new one, and gives way. */
@@ -44,6 +49,14 @@ export interface TargetShape {
   readonly keys: readonly UniqueKey[];
   /** Columns of the source that the user's own table was made without (A4): left out. */
   readonly leftOut: ReadonlySet<string>;
+  /** Columns that the source's table has now, by the catalog. */
+  readonly sourceColumns: ReadonlySet<string>;
+  /** Columns that it has had since the task took it in, with the types they had. */
+  readonly known: KnownColumns;
+  /** The source table, as the task calls it. */
+  readonly source: QualifiedName;
+  /** All source tables that go into this target table. */
+  readonly sources: readonly QualifiedName[];
   /** Made by this task: it has the columns of the source and no others. */
   readonly isOurs: boolean;
   /** A person has said that the table is to be filled as it is: columns that it lacks are left out, others stay as they are. */
@@ -56,31 +69,30 @@ export interface TargetShape {
   readonly overwrites?: boolean;
 }
 
-/** Throws RELATION_CHANGED when the target lacks a column of the source that it is not known to do without. */
+/**
+ * Throws RELATION_CHANGED when the target has not followed a column that was added, dropped or given another type on the source: values
+ * that were rewritten for a new type are in no change. Throws COLUMN_GONE when the target is ahead.
+ */
 export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
   const { overwrites = false } = shape;
-  const lenient = overwrites || (shape.lenient ?? false);
+  // Where several tables go into one, a row in the way may be another table's.
+  const lenient = overwrites || (shape.lenient === true && shape.sources.length === 1);
   const byName = new Map(shape.columns.map((column) => [column.name, column]));
-  const columns = relation.columns.map(({ name }) => {
-    const column = byName.get(name);
-    if (!column && (shape.asIs || shape.leftOut.has(name))) return null;
-    if (!column)
-      throw new AppError('RELATION_CHANGED', {
-        table: displayName(relation),
-        difference: `the target has no column "${name}"`,
-      });
+  const columns = relation.columns.map((source) => {
+    const column = byName.get(source.name);
+    if (!column && (shape.asIs || shape.leftOut.has(source.name))) return null;
+    if (!column) throw lacking(source.name, shape);
+    if (!shape.asIs) assertTypeIsKnown(source, column, shape);
     return column.generated === '' ? column : null;
   });
   const sent = new Set(relation.columns.map(({ name }) => name));
   const dropped =
     shape.isOurs &&
     !shape.asIs &&
-    shape.columns.find((column) => column.generated === '' && !sent.has(column.name));
-  if (dropped)
-    throw new AppError('RELATION_CHANGED', {
-      table: displayName(relation),
-      difference: `the source has no column "${dropped.name}" any more`,
-    });
+    shape.columns.find(
+      ({ name, generated }) => generated === '' && !sent.has(name) && isDropped(name, shape),
+    );
+  if (dropped) throw changed(shape, `the source has no column "${dropped.name}" any more`);
   const usable = shape.keys.find((key) => key.columns.every((name) => carries(relation, name)));
   const key = usable
     ? usable.columns.map((name, at) =>
@@ -103,10 +115,40 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
     columns,
     key,
     folds,
+    source: shape.source,
+    sources: shape.sources,
     gathers: !shape.fires && !lenient,
     lenient,
     overwrites,
   };
+}
+
+/** Changes from before a column was added do not have it either. */
+function isDropped(column: string, { known, sourceColumns }: TargetShape): boolean {
+  const before = known.get(column);
+  return before !== undefined && !(before.isLater && sourceColumns.has(column));
+}
+
+function changed({ source }: TargetShape, difference: string): AppError {
+  return new AppError('RELATION_CHANGED', { table: displayName(source), difference });
+}
+
+function lacking(column: string, shape: TargetShape): AppError {
+  return shape.known.has(column) && !shape.sourceColumns.has(column)
+    ? new AppError('COLUMN_GONE', { table: displayName(shape.source), column })
+    : changed(shape, `the target has no column "${column}"`);
+}
+
+/** A target column of a type of its own is the user's decision, from the beginning or since it was changed there. */
+function assertTypeIsKnown(sent: RelationColumn, column: ColumnInfo, shape: TargetShape): void {
+  const forms = shape.known.get(sent.name)?.forms ?? [];
+  const newest = forms.at(-1);
+  if (!newest || column.type !== newest.type) return;
+  if (forms.some(({ typeOid, typmod }) => typeOid === sent.typeOid && typmod === sent.typmod)) return;
+  throw changed(
+    shape,
+    `column "${sent.name}" was ${newest.type}, as it still is on the target, and has been given another type`,
+  );
 }
 
 /** The old row of an UPDATE or DELETE has this column. */

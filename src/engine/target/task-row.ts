@@ -4,6 +4,7 @@ import { parseLsn, formatLsn, type Lsn } from '../change/lsn.ts';
 import type { QualifiedName } from '../change/relation.ts';
 import type { Session } from '../pg/session.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
+import { insertTaskTables, type TaskTable } from './task-tables.ts';
 
 /** How far the task is, on the target; each is left for good once its work has committed. */
 export const TASK_PHASES = ['schema', 'slot', 'copy', 'index', 'stream', 'done'] as const;
@@ -50,11 +51,6 @@ export async function readTasks(session: Session): Promise<TaskRow[]> {
   );
 }
 
-/** As it was called when the task took it in, and its oid on the source, by which it is known if it is renamed. */
-export interface TaskTable extends QualifiedName {
-  readonly oid: number;
-}
-
 export type NewTask = Pick<TaskRow, 'taskId' | 'sourceSystem' | 'sourceDatabase' | 'options' | 'phase'>;
 
 /** Registers the task with the tables it is about, in one transaction. Of two that begin it at the same moment the first counts. */
@@ -82,34 +78,6 @@ export async function addTaskTables(
     await holdFence(session, taskId, fence);
     await insertTaskTables(session, taskId, tables);
   });
-}
-
-async function insertTaskTables(
-  session: Session,
-  taskId: string,
-  tables: readonly TaskTable[],
-): Promise<void> {
-  await session.query(
-    `INSERT INTO _opendts.task_table (task_id, schema_name, table_name, table_oid)
-       SELECT $1, t.value ->> 0, t.value ->> 1, (t.value ->> 2)::bigint FROM pg_catalog.json_array_elements($2::json) t ON CONFLICT DO NOTHING`,
-    [taskId, JSON.stringify(tables.map(({ schema, name, oid }) => [schema, name, oid]))],
-  );
-}
-
-export async function readTaskTables(
-  session: Session,
-  taskId: string,
-): Promise<(TaskTable & { readonly asIs: boolean })[]> {
-  const rows = await session.query(
-    'SELECT schema_name, table_name, table_oid, as_is::text AS as_is FROM _opendts.task_table WHERE task_id = $1',
-    [taskId],
-  );
-  return rows.map((row) => ({
-    schema: row.schema_name ?? '',
-    name: row.table_name ?? '',
-    oid: Number(row.table_oid),
-    asIs: row.as_is === 'true',
-  }));
 }
 
 const RAISE_ATTEMPTS = 30;

@@ -317,6 +317,10 @@ class Target implements AsyncDisposable {
       fires: false,
       isOurs: false,
       leftOut: new Set<string>(),
+      sourceColumns: new Set<string>(),
+      known: new Map(),
+      source: { schema: 'public', name: 't' },
+      sources: [{ schema: 'public', name: 't' }],
       isPartitioned: false,
     }));
     const relations = infos.map((info): Relation => ({

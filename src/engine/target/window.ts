@@ -6,8 +6,10 @@
  * gathered until another change of their table comes. Tables do not wait for one another, because foreign keys and triggers do not fire
  * for us (a table where they would neither folds nor gathers, and TRUNCATE closes all).
  */
-import { sizeOf, UNCHANGED, type Cell, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
+import { AppError } from '../../base/errors/app-error.ts';
+import { sizeOf, UNCHANGED, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
+import { displayName, nameKey } from '../change/relation.ts';
 import {
   deleteOne,
   deleteRanges,
@@ -20,13 +22,8 @@ import {
 } from './apply-sql.ts';
 import { copyIn, deleteSet, updateSet } from './set-sql.ts';
 import { movesKey, putIn, rowInTheWay, wholeChange } from './give-way.ts';
+import { hasSameKey, keyText, merge, type Net } from './net-change.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
-
-/** What has become of one row inside the window. `row` of an update holds UNCHANGED where the value is not known to have changed. */
-type Net =
-  | { readonly kind: 'insert' | 'replace'; readonly row: Tuple }
-  | { readonly kind: 'update'; readonly row: Tuple }
-  | { readonly kind: 'delete'; readonly row: Tuple };
 
 interface Folding {
   readonly table: TargetTable;
@@ -76,14 +73,18 @@ export class Window {
     if (change.kind !== 'insert' && change.old !== null) this.cells += sizeOf(change.old);
     if (!this.ordered && table.folds && table.key && this.fold(table, table.key, change)) return;
     if (!this.ordered && !table.folds && table.gathers && change.kind === 'insert') {
+      this.closeNeighbours(table, () => true);
       this.gather(table, change.new);
       return;
     }
+    this.closeNeighbours(table, () => true);
     this.close(table);
     this.order(table, change);
   }
 
+  /** Throws TRUNCATE_SHARED, and holds nothing of it, where the target tables hold the rows of other source tables too. */
   truncate(tables: readonly TargetTable[], change: Truncate): void {
+    assertAllAreEmptied(tables);
     this.closeAll();
     this.count += tables.length;
     for (const table of tables) this.tally(table, 1, 0);
@@ -131,6 +132,7 @@ export class Window {
     if (change.kind === 'update' && movesKey(key, change.old, change.new)) return false;
     const id = keyText(key, row);
     if (id === null) return false;
+    this.closeNeighbours(table, (other) => other.rows.has(id) || !hasSameKey(other.key, key));
     const folding = this.folding(table, key);
     const before = folding.rows.get(id);
     const net = merge(before, change, table.lenient);
@@ -153,6 +155,23 @@ export class Window {
     const rows = this.gathered.get(table);
     if (rows) rows.push(row);
     else this.gathered.set(table, [row]);
+  }
+
+  /**
+   * Several source tables in one target table fold apart, so that rows of two that meet under one key are found out; but a key that passes
+   * from one to another (a row that moves between partitions) keeps its order.
+   */
+  private closeNeighbours(table: TargetTable, meets: (other: Folding) => boolean): void {
+    if (table.sources.length === 1) return;
+    const target = nameKey(table.name);
+    const others = [...this.foldings.keys(), ...this.gathered.keys()].filter(
+      (other) => other !== table && nameKey(other.name) === target,
+    );
+    const isMet = (other: TargetTable) => {
+      const folding = this.foldings.get(other);
+      return folding === undefined || meets(folding);
+    };
+    if (others.some(isMet)) for (const other of [...others, table]) this.close(other);
   }
 
   private closeAll(): void {
@@ -240,42 +259,10 @@ function oldRow(table: TargetTable, old: Tuple | null, row: Tuple): Tuple {
   return row.map((cell, at) => (table.key?.some((part) => part.at === at) ? (old[at] ?? cell) : cell));
 }
 
-/** The key's cells as one string; null when one of them is not known. A NUL cannot occur in a value. */
-function keyText(key: readonly KeyColumn[], row: Tuple): string | null {
-  const [first] = key;
-  if (first && key.length === 1) {
-    const cell = row[first.at];
-    return typeof cell === 'string' ? cell : null;
-  }
-  let text = '';
-  for (const { at } of key) {
-    const cell = row[at];
-    if (typeof cell !== 'string') return null;
-    text += `${cell}\0`;
-  }
-  return text;
-}
-
-/** The net of what the row was and what happens to it. null: as if nothing had happened. */
-function merge(before: Net | undefined, change: RowChange, lenient: boolean): Net | null | 'refused' {
-  const kind = before?.kind ?? 'none';
-  switch (change.kind) {
-    case 'insert':
-      if (kind === 'none') return { kind: lenient ? 'replace' : 'insert', row: change.new };
-      return kind === 'delete' ? { kind: 'replace', row: change.new } : 'refused';
-    case 'update':
-      if (before === undefined) return { kind: 'update', row: change.new };
-      if (before.kind === 'delete') return 'refused';
-      return { kind: before.kind, row: overlay(before.row, change.new) };
-    case 'delete':
-      if (kind === 'none' || kind === 'update' || kind === 'replace')
-        return { kind: 'delete', row: change.old };
-      return kind === 'insert' ? null : 'refused';
-  }
-}
-
-/** Later values over earlier ones; a value that did not change keeps what was known before. */
-function overlay(before: Tuple, after: Tuple): Tuple {
-  if (!after.includes(UNCHANGED)) return after;
-  return after.map((cell, at): Cell => (cell === UNCHANGED ? (before[at] ?? null) : cell));
+/** Which rows of a shared target came from which source table, nobody knows any more. */
+function assertAllAreEmptied(tables: readonly TargetTable[]): void {
+  const emptied = new Set(tables.map(({ source }) => nameKey(source)));
+  for (const { source, name, sources } of tables)
+    if (sources.length > 1 && !sources.every((one) => emptied.has(nameKey(one))))
+      throw new AppError('TRUNCATE_SHARED', { table: displayName(source), target: displayName(name) });
 }

@@ -109,6 +109,12 @@ export async function readDigest(session: Session, query: DigestQuery): Promise<
   return { rows: BigInt(rows ?? '0'), high: high ?? '0', low: low ?? '0' };
 }
 
+/** The digest of the rows of both tables together. */
+export function addDigests(a: TableDigest, b: TableDigest): TableDigest {
+  const sum = (x: string, y: string) => String(BigInt(x) + BigInt(y));
+  return { rows: a.rows + b.rows, high: sum(a.high, b.high), low: sum(a.low, b.low) };
+}
+
 export async function countRows(session: Session, table: TableInfo, condition?: string): Promise<bigint> {
   const { rows } = await session.one(
     `SELECT pg_catalog.count(*)::pg_catalog.text AS rows FROM ${from(table)} AS t${where(condition)}`,

@@ -7,7 +7,15 @@ import { displayName } from '../change/relation.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
-import { countRows, digestSettings, floatForm, readDigest, type FloatForm } from './digest.ts';
+import {
+  addDigests,
+  countRows,
+  digestSettings,
+  floatForm,
+  readDigest,
+  type FloatForm,
+  type TableDigest,
+} from './digest.ts';
 import { pairsToCompare, readPartitionRoots } from './partitions.ts';
 
 export interface TablePair {
@@ -69,13 +77,14 @@ export async function verifyTables(
     await readPartitionRoots(first.target.session),
   );
   // The largest first, so that the last lane does not end long after the others.
-  const queue = compared.toSorted((a, b) => (b.source.bytes > a.source.bytes ? 1 : -1));
-  const verdicts = new Map<TablePair, TableVerdict>();
+  const groups = byTarget(compared);
+  const queue = groups.toSorted((a, b) => (b.bytes > a.bytes ? 1 : -1));
+  const verdicts = new Map<Group, TableVerdict>();
   const work = async (lane: Lane) => {
-    for (let pair = queue.shift(); pair; pair = queue.shift()) {
+    for (let group = queue.shift(); group; group = queue.shift()) {
       signal.throwIfAborted();
-      const verdict = await comparePair(pair, lane);
-      verdicts.set(pair, verdict);
+      const verdict = await compareGroup(group, lane);
+      verdicts.set(group, verdict);
       onVerdict(verdict);
     }
   };
@@ -102,7 +111,23 @@ export async function verifyTables(
   await cancelled;
   signal.throwIfAborted();
   if (failures.length > 0) throw failures[0];
-  return compared.flatMap((pair) => verdicts.get(pair) ?? []);
+  return groups.flatMap((group) => verdicts.get(group) ?? []);
+}
+
+/** One table, or several that go into one: their rows are counted and their digests added up. */
+interface Group {
+  readonly pairs: readonly [TablePair, ...TablePair[]];
+  readonly target: TableInfo | null;
+  readonly bytes: bigint;
+}
+
+function byTarget(pairs: readonly TablePair[]): Group[] {
+  const groups = Map.groupBy(pairs, ({ source, target }) => target?.oid ?? source);
+  return [...groups.values()].flatMap(([first, ...others]) => {
+    if (!first) return [];
+    const bytes = others.reduce((sum, { source }) => sum + source.bytes, first.source.bytes);
+    return [{ pairs: [first, ...others], target: first.target, bytes }];
+  });
 }
 
 async function openLane(options: VerifyOptions, stack: AsyncDisposableStack): Promise<Lane> {
@@ -142,36 +167,41 @@ async function cancelAll(lanes: readonly Lane[], options: VerifyOptions): Promis
   ]);
 }
 
-async function comparePair({ source, target, condition }: TablePair, lane: Lane): Promise<TableVerdict> {
-  const table = displayName(source);
-  const countSource = () =>
-    inSnapshot(lane.source, source, () => countRows(lane.source.session, source, condition));
+async function compareGroup({ pairs: [first, ...others], target }: Group, lane: Lane): Promise<TableVerdict> {
+  const pairs = [first, ...others];
+  const table = pairs.map(({ source }) => displayName(source)).join(' + ');
+  const count = (end: End, of: TableInfo, where?: string) =>
+    inSnapshot(end, of, () => countRows(end.session, of, where));
+  const countSources = async () => {
+    let rows = 0n;
+    for (const { source, condition } of pairs) rows += await count(lane.source, source, condition);
+    return rows;
+  };
   if (!target) {
-    const sourceRows = await countSource();
+    const sourceRows = await countSources();
     return { table, verdict: 'missing', sourceRows, targetRows: null, reason: 'not on the target' };
   }
-  const mismatch = columnMismatch(source, target);
-  if (mismatch) {
-    const [sourceRows, targetRows] = await both(
-      countSource(),
-      inSnapshot(lane.target, target, () => countRows(lane.target.session, target)),
-    );
+  const mismatch = pairs
+    .map(({ source }) => columnMismatch(source, target))
+    .find((reason) => reason !== null);
+  if (mismatch !== undefined) {
+    const [sourceRows, targetRows] = await both(countSources(), count(lane.target, target));
     return { table, verdict: 'not-comparable', sourceRows, targetRows, reason: mismatch };
   }
+  const { columns } = first.source;
   const digest = (end: End, of: TableInfo, where?: string) =>
     inSnapshot(end, of, async () => {
       const settings = digestSettings(lane.form);
       if (settings) await end.session.query(settings);
       const { encoding } = end;
-      return readDigest(end.session, {
-        table: of,
-        condition: where,
-        columns: source.columns,
-        form: lane.form,
-        encoding,
-      });
+      return readDigest(end.session, { table: of, condition: where, columns, form: lane.form, encoding });
     });
-  const [here, there] = await both(digest(lane.source, source, condition), digest(lane.target, target));
+  const digestSources = async () => {
+    const digests: TableDigest[] = [];
+    for (const { source, condition } of pairs) digests.push(await digest(lane.source, source, condition));
+    return digests.reduce(addDigests);
+  };
+  const [here, there] = await both(digestSources(), digest(lane.target, target));
   const sameRows = here.rows === there.rows;
   const identical = sameRows && here.high === there.high && here.low === there.low;
   const reason = identical ? null : sameRows ? 'the rows differ' : 'the numbers of rows differ';

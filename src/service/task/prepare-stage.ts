@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../../base/errors/app-error.ts';
 import { OPERATIONS } from '../../contract/task-spec.ts';
-import { displayName } from '../../engine/change/relation.ts';
+import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { endBackends, identify, isSameDatabase, type DatabaseIdentity } from '../../engine/pg/identity.ts';
 import type { Session } from '../../engine/pg/session.ts';
@@ -10,23 +10,18 @@ import type { Finding } from '../../engine/precheck/check.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
-import { targetNames } from '../../engine/selection/target-names.ts';
+import { sharedTargets, targetNames } from '../../engine/selection/target-names.ts';
 import type { StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import { estimateRows } from '../../engine/source/row-filter.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
-import {
-  readTaskTables,
-  readTasks,
-  registerTask,
-  takeOver,
-  type TaskRow,
-  type TaskTable,
-} from '../../engine/target/task-row.ts';
+import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/task-row.ts';
+import { readTaskTables, type TaskTable } from '../../engine/target/task-tables.ts';
 import type { Ends } from './ends.ts';
 import { readFollowed } from './followed.ts';
+import { newTaskTables } from './known-columns.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
@@ -82,10 +77,12 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const target = await ends.target();
   if (!existing) {
     await ensureBookkeeping(target);
+    const theirs = request.types.has('schema') ? [] : await readTables(target);
+    const byName = new Map(theirs.map((table) => [nameKey(table), table]));
     await registerTask(
       target,
       { taskId, ...found.source, options: found.options, phase: 'schema' },
-      found.selected,
+      newTaskTables(found.selected, byName, targetNames(found.selected, request.rename)),
     );
   }
   // What a former owner began on the source under his fence must be over before anybody can see that it was raised (ownership.ts, O2).
@@ -96,6 +93,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');
   const { followedOf } = await readFollowed(await ends.source(), request, selected);
+  const targetOf = targetNames(selected, request.rename);
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
     ...parts,
@@ -108,7 +106,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     followed: tables.filter((table) => table.persistence !== 'unlogged'),
     notPickedUp: new Set(),
     saidRenamed: new Set(),
-    targetOf: targetNames(selected, request.rename),
+    targetOf,
+    shared: sharedTargets(tables, targetOf),
     followedOf,
     wholeDatabase: request.tables.length === 0,
     warnings: [],

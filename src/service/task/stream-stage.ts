@@ -36,7 +36,7 @@ const PATIENCE_MS = 10 * 60_000;
 /** What the stream and the copy beside it share, as the books have it. */
 export async function openTogether(run: TaskRun): Promise<Together> {
   const [source, target] = [await run.ends.source(), await run.ends.target()];
-  const copies = new Copies();
+  const copies = new Copies(run.targetOf);
   if (run.request.types.has('full')) {
     const books = await readBooks(target, run.taskId, run.followed);
     copies.load(books, await readKeysOfBothEnds(run));
@@ -204,7 +204,10 @@ async function copyAgain(
   { copies, turns }: Together,
   lane: Lane,
 ): Promise<'begun' | 'later' | null> {
-  const wanted = lane.positions.stopped.filter(({ choice }) => choice === 'recopy').map(({ table }) => table);
+  const chosen = lane.positions.stopped.filter(({ choice }) => choice === 'recopy');
+  // What is emptied of one takes the rows of all that go into the same table with it.
+  const targets = new Set(chosen.map(({ table }) => nameKey(run.targetOf(table))));
+  const wanted = run.followed.filter((table) => targets.has(nameKey(run.targetOf(table))));
   const names = new Set([...wanted.map(nameKey), ...copies.notSettled]);
   if (names.size === 0) {
     turns.leave();

@@ -10,7 +10,7 @@ import type {
 import type { MigrationEvent, Phase } from '../../contract/progress.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
-import type { QualifiedName } from '../../engine/change/relation.ts';
+import { nameKey, type QualifiedName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
@@ -97,6 +97,8 @@ export interface TaskRun {
   targetOf: (table: QualifiedName) => QualifiedName;
   /** What is followed of a table, and which of its rows are migrated. */
   followedOf: FollowedOf;
+  /** Target tables, by nameKey, that several tables with rows go into. */
+  shared: ReadonlySet<string>;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
   /** What of the source was warned of, and when it was last so. */
@@ -104,6 +106,11 @@ export interface TaskRun {
   readonly notMigrated: string[];
   /** Whether the target account keeps foreign keys and triggers silent while we apply (I8). */
   readonly firesNothing: boolean;
+}
+
+/** Other tables go into the same target table. */
+export function isTogether({ shared, targetOf }: TaskRun, table: QualifiedName): boolean {
+  return shared.size > 0 && shared.has(nameKey(targetOf(table)));
 }
 
 /** The same run, which ends by another signal. What changes of the run changes for both. */

@@ -124,7 +124,7 @@ export function withJobs(command: Command, what: string): Command {
 export function withRename(command: Command): Command {
   return command.option(
     '--rename <source=target...>',
-    'tables that go into a table of another name, schema.table=schema.table; without schema migration',
+    'tables that go into a table of another name, or several into one, schema.table=schema.table; without schema migration',
   );
 }
 

@@ -6,6 +6,8 @@ export interface ColumnInfo {
   readonly attnum: number;
   readonly name: string;
   readonly typeOid: number;
+  /** Length or precision as the catalog has it; -1: none. */
+  readonly typmod: number;
   /** With length or precision, schema-qualified where needed: `character varying(40)`, `shop.mood`. */
   readonly type: string;
   /** The same without length or precision: `character varying`, `"bit"`. Safe in casts. */
@@ -66,7 +68,7 @@ const TABLES = (version: number, sizes: boolean) => `
    ORDER BY n.nspname, c.relname`;
 
 const COLUMNS = (version: number) => `
-  SELECT a.attrelid::text AS table_oid, a.attnum::text, a.attname AS name, a.atttypid::text AS type_oid,
+  SELECT a.attrelid::text AS table_oid, a.attnum::text, a.attname AS name, a.atttypid::text AS type_oid, a.atttypmod::text AS typmod,
          pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, pg_catalog.format_type(a.atttypid, -1) AS bare_type,
          t.typtype::text AS type_kind, (t.typelem <> 0 AND t.typlen = -1)::text AS is_array, (t.oid < 16384)::text AS is_builtin,
          a.attnotnull::text AS not_null, ${version >= 120_000 ? 'a.attgenerated::text' : "''"} AS generated,
@@ -107,6 +109,7 @@ export async function readTables(session: Session, { sizes = true } = {}): Promi
       attnum: Number(column.attnum),
       name: column.name ?? '',
       typeOid: Number(column.type_oid),
+      typmod: Number(column.typmod),
       type: column.type ?? '',
       bareType: column.bare_type ?? '',
       typeKind: column.type_kind ?? '',

@@ -1,6 +1,7 @@
 /** What stands in the target already: with schema migration the tables must not be there, without it they must, and empty before a copy. */
 import { nameKey } from '../../change/relation.ts';
 import type { TableInfo } from '../../pg/catalog/tables.ts';
+import { byTarget } from '../../selection/target-names.ts';
 import { literal, qname } from '../../pg/ident.ts';
 import type { Session } from '../../pg/session.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';
@@ -34,10 +35,15 @@ export const targetTables: Check = {
       const target = into(source);
       return target ? [{ source, target }] : [];
     });
-    const missing = tables.filter((table) => !into(table));
+    // A partitioned table holds no row itself: where its partitions go is what counts.
+    const missing = tables.filter((table) => table.kind === 'r' && !into(table));
     const findings = types.has('schema')
       ? toBeCreated(context, pairs)
-      : [...lacking(missing), ...(types.has('full') ? await filledTables(context, pairs) : [])];
+      : [
+          ...lacking(missing),
+          ...together(context),
+          ...(types.has('full') ? await filledTables(context, pairs) : []),
+        ];
     const what = types.has('schema')
       ? 'no selected table exists on the target yet'
       : 'every selected table is ready on the target';
@@ -72,6 +78,18 @@ function toBeCreated({ tables, targetOf }: CheckContext, pairs: readonly Pair[])
           }),
         ]),
   ];
+}
+
+/** Several tables in one: what may then go wrong is said before it does. */
+function together({ tables, targetOf }: CheckContext): Finding[] {
+  const plain = tables.filter(({ kind }) => kind === 'r');
+  const groups = [...byTarget(plain, targetOf).values()].filter(({ length }) => length > 1);
+  return groups.map((group) =>
+    finding(targetTables.name, 'alert', {
+      what: `${counted(group.length, 'table')} go into one, ${listedTables(group.slice(0, 1).map(targetOf))}: rows of two with the same key, or a TRUNCATE of only some of them, would stop the migration`,
+      evidence: listedTables(group),
+    }),
+  );
 }
 
 function lacking(missing: readonly TableInfo[]): Finding[] {

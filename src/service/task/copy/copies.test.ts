@@ -33,7 +33,7 @@ function done(cut: Cut, chunk: number, snapshot: string | null): DoneChunk {
 }
 
 function load(cut: Cut, chunks: readonly (DoneChunk | null)[], inEveryKey = true): Copies {
-  const copies = new Copies();
+  const copies = new Copies((one) => one);
   copies.load([{ table, cut, isCut: cut !== WHOLE, chunks }], () => inEveryKey);
   return copies;
 }

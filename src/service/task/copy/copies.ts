@@ -11,6 +11,7 @@ import type { TableCopy } from '../../../engine/pipeline/visibility.ts';
 import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
 import { isComplete, type CopiedTable } from './copy-books.ts';
 import type { IsInEveryKey } from './range-units.ts';
+import type { TaskRun } from '../task-run.ts';
 
 /** What is begun at once: `units`, whatever their size, and as many more as `bytes` hold. */
 export interface Firm {
@@ -20,7 +21,8 @@ export interface Firm {
 
 /** A unit that is not done. */
 interface Part {
-  readonly table: string;
+  /** More than one where they go into one: then they are of one moment. */
+  readonly tables: readonly string[];
   readonly unit: Unit;
   /** Its chunks that are not done. */
   readonly left: Set<string>;
@@ -44,13 +46,26 @@ export class Copies {
   /** Tables about to be emptied: what has become of them only the books can tell. By nameKey. */
   private readonly unsettled = new Set<string>();
 
-  /** What the books say of these tables; only while nothing is being copied. Other tables stay as they are. */
+  private readonly targetOf: TaskRun['targetOf'];
+
+  constructor(targetOf: TaskRun['targetOf']) {
+    this.targetOf = targetOf;
+  }
+
+  /**
+   * What the books say of these tables; only while nothing is being copied. Other tables stay as they are. Tables that go into one are
+   * loaded together.
+   */
   load(books: readonly CopiedTable[], isInEveryKey: IsInEveryKey): void {
     const names = new Set(books.map(({ table }) => displayName(table)));
-    for (const part of this.parts) if (names.has(part.table)) this.forget(part);
-    for (const one of books) {
-      this.tables.set(nameKey(one.table), this.copyOf(one, isInEveryKey));
-      this.unsettled.delete(nameKey(one.table));
+    for (const part of this.parts) if (part.tables.some((table) => names.has(table))) this.forget(part);
+    for (const group of Map.groupBy(books, ({ table }) => nameKey(this.targetOf(table))).values()) {
+      const isOne = group.length > 1 && !group.every(isComplete);
+      const copy = isOne ? { units: [this.waitTogether(group)], cut: null } : null;
+      for (const one of group) {
+        this.tables.set(nameKey(one.table), copy ?? this.copyOf(one, isInEveryKey));
+        this.unsettled.delete(nameKey(one.table));
+      }
     }
   }
 
@@ -90,11 +105,25 @@ export class Copies {
   /** A unit of these chunks; those that an earlier moment has left done are checked again before the others are copied. */
   private wait({ table, chunks }: CopiedTable, ids: readonly string[]): Unit {
     const bytes = (table.bytes * BigInt(ids.length)) / BigInt(chunks.length);
+    return this.waitFor([table], ids, bytes);
+  }
+
+  private waitTogether(group: readonly CopiedTable[]): Unit {
+    const tables = group.map(({ table }) => table);
+    const bytes = tables.reduce((sum, table) => sum + table.bytes, 0n);
+    return this.waitFor(tables, group.flatMap(chunkIds), bytes);
+  }
+
+  private waitFor(tables: readonly QualifiedName[], ids: readonly string[], bytes: bigint): Unit {
     const state = { left: new Set(ids), underWay: new Set<string>(), bytes, isOver: false };
-    const part: Part = { table: displayName(table), unit: Unit.waiting(), ...state };
+    const part: Part = { tables: tables.map(displayName), unit: Unit.waiting(), ...state };
     for (const id of ids) this.waiting.set(id, part);
     this.parts.add(part);
     return part.unit;
+  }
+
+  private isAside({ tables }: Part): boolean {
+    return this.givenUp.size > 0 && tables.some((table) => this.givenUp.has(table));
   }
 
   private forget(part: Part): void {
@@ -104,7 +133,7 @@ export class Copies {
 
   /** All is done but for what could not be copied. */
   get isComplete(): boolean {
-    for (const { table } of this.parts) if (!this.givenUp.has(table)) return false;
+    for (const part of this.parts) if (!this.isAside(part)) return false;
     return true;
   }
 
@@ -133,7 +162,7 @@ export class Copies {
   private mostUrgent({ units, bytes }: Firm): Part[] {
     const isRestless = ({ left }: Part) => left.values().some((id) => this.restless.has(id));
     const ranked = [...this.parts]
-      .filter(({ table }) => !this.givenUp.has(table))
+      .filter((part) => !this.isAside(part))
       .map((part) => ({ part, weight: (isRestless(part) ? 1n << 64n : 0n) + part.bytes }))
       .toSorted((a, b) => (a.weight < b.weight ? 1 : a.weight > b.weight ? -1 : 0));
     const chosen: Part[] = [];
@@ -149,7 +178,7 @@ export class Copies {
   /** The chunk is to be copied now; false when it has to wait for another snapshot. */
   claim(id: string): boolean {
     const part = this.waiting.get(id);
-    if (part === undefined || part.isOver || this.givenUp.has(part.table) || !part.unit.claim()) return false;
+    if (part === undefined || part.isOver || this.isAside(part) || !part.unit.claim()) return false;
     part.underWay.add(id);
     return true;
   }
@@ -201,7 +230,7 @@ export class Copies {
   giveUp(name: string, error: AppError): void {
     this.givenUp.set(name, error);
     for (const part of this.parts) {
-      if (part.table !== name) continue;
+      if (!part.tables.includes(name)) continue;
       part.isOver = true;
       this.releaseIfOver(part);
     }
@@ -214,7 +243,7 @@ export class Copies {
 
   isGivenUp(id: string): boolean {
     const part = this.waiting.get(id);
-    return part !== undefined && this.givenUp.has(part.table);
+    return part !== undefined && this.isAside(part);
   }
 
   /** Whoever asks for a table's copy again has removed the cause. */

@@ -1,9 +1,11 @@
 /** What the target's books say about the copy of this task: how each table is cut, and which of its chunks are done. */
 import { chunkCount, chunkId, WHOLE, type Cut } from '../../../engine/change/cut.ts';
-import type { QualifiedName } from '../../../engine/change/relation.ts';
+import { nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import { readCuts, readDoneChunks, type DoneChunk } from '../../../engine/target/done-chunks.ts';
 import type { Session } from '../../../engine/pg/session.ts';
+
+import type { TaskRun } from '../task-run.ts';
 
 /** One table in the books. */
 export interface CopiedTable {
@@ -36,6 +38,16 @@ export async function readBooks(
     );
     return { table, cut, isCut: recorded !== undefined, chunks };
   });
+}
+
+/** The chosen tables and those that go into the same target tables: what is done to one is done to all of them. */
+export function withThoseBeside(
+  { targetOf }: Pick<TaskRun, 'targetOf'>,
+  books: readonly CopiedTable[],
+  isChosen: (one: CopiedTable) => boolean,
+): CopiedTable[] {
+  const targets = new Set(books.filter(isChosen).map(({ table }) => nameKey(targetOf(table))));
+  return books.filter(({ table }) => targets.has(nameKey(targetOf(table))));
 }
 
 export function isComplete({ chunks }: CopiedTable): boolean {

@@ -100,7 +100,7 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
 
 /** All units, bound to this snapshot; null is the slot's own. */
 async function loadCopies(run: TaskRun, held: HeldSnapshot | null): Promise<Copies> {
-  const copies = new Copies();
+  const copies = new Copies(run.targetOf);
   copies.load(await cutAll(run), await readKeysOfBothEnds(run));
   copies.bindAll(held);
   return copies;

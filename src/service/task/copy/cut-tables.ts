@@ -1,4 +1,7 @@
-/** Cuts the large tables that are not begun yet, and writes the cuts down before anything is copied by them. */
+/**
+ * Cuts the large tables that are not begun yet, and writes the cuts down before anything is copied by them. Tables that go into one
+ * together stay whole: their rows cannot be taken back by a range of one of them.
+ */
 import { WHOLE, type Cut } from '../../../engine/change/cut.ts';
 import { readCutFacts, sampleQuantiles } from '../../../engine/source/cut-facts.ts';
 import {
@@ -13,7 +16,7 @@ import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import { recordCuts } from '../../../engine/target/done-chunks.ts';
 import { sideBySide } from '../../../base/runtime/side-by-side.ts';
 import { isBegun, tableId, type CopiedTable } from './copy-books.ts';
-import type { TaskRun } from '../task-run.ts';
+import { isTogether, type TaskRun } from '../task-run.ts';
 
 /** The target table that a source table goes to. */
 type TargetOf = (table: TableInfo) => TableInfo | undefined;
@@ -27,9 +30,8 @@ export async function cutTables(
   const wishes = wishesOf(run);
   // Ranges may have to be emptied for another copy, and rows of the target's own would go with them.
   const keeps = run.request.conflict === 'ignore' && run.request.types.has('incremental');
-  const open = books.filter(
-    (one) => !keeps && !one.isCut && !isBegun(one) && partsOf(one.table.bytes, wishes) > 1,
-  );
+  const mayBeCut = (one: CopiedTable) => !keeps && !one.isCut && !isBegun(one) && !isTogether(run, one.table);
+  const open = books.filter((one) => mayBeCut(one) && partsOf(one.table.bytes, wishes) > 1);
   if (open.length === 0) return [...books];
   const cuts = await chooseCuts(
     run,

@@ -13,10 +13,10 @@ import { readFilenodes } from '../../../engine/source/cut-facts.ts';
 import type { ChunkReader } from '../../../engine/source/chunk-reader.ts';
 import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
 import { restampChunks } from '../../../engine/target/done-chunks.ts';
-import { isBegun, isComplete, type CopiedTable } from './copy-books.ts';
+import { isBegun, isComplete, withThoseBeside, type CopiedTable } from './copy-books.ts';
 import { readKeysOfBothEnds, type IsInEveryKey } from './range-units.ts';
 import { emptyRanges, emptyTables } from './take-back.ts';
-import { warn, type TaskRun } from '../task-run.ts';
+import { isTogether, warn, type TaskRun } from '../task-run.ts';
 
 interface Rechecked {
   readonly one: CopiedTable;
@@ -38,11 +38,17 @@ export async function recheckCopies(
   { held, openReader, signal }: Rechecking,
 ): Promise<void> {
   const isInEveryKey = await readKeysOfBothEnds(run);
+  // Tables that go into one are of one moment: a row that moved from one to another would else meet itself there.
+  const unfinished = new Set(
+    withThoseBeside(run, books, (one) => isTogether(run, one.table) && !isComplete(one)),
+  );
   const stale = books.filter(
     (one) =>
       isBegun(one) &&
       one.chunks.some((chunk) => chunk !== null && chunk.snapshot !== held.text) &&
-      (!run.request.types.has('incremental') || (!isComplete(one) && isOfOneMoment(one, isInEveryKey))),
+      (!run.request.types.has('incremental') ||
+        (!isComplete(one) && isOfOneMoment(one, isInEveryKey)) ||
+        unfinished.has(one)),
   );
   if (stale.length === 0) return;
   const filenodes = await readFilenodes(
@@ -58,7 +64,20 @@ export async function recheckCopies(
       results.push(isMoved ? allChanged(one) : await recheck(run, one, { held, reader, signal }));
     }
   });
-  await settle(run, results, held);
+  await settle(run, withSpoiled(run, results, books), held);
+}
+
+/** What is taken back of one takes the rows of all that go into the same table with it. */
+function withSpoiled(
+  run: TaskRun,
+  results: readonly Rechecked[],
+  books: readonly CopiedTable[],
+): readonly Rechecked[] {
+  const changed = new Set(results.flatMap((result) => (result.changed.length > 0 ? [result.one] : [])));
+  const spoiled = new Set(
+    withThoseBeside(run, books, (one) => changed.has(one) && isTogether(run, one.table)),
+  );
+  return [...results.filter(({ one }) => !spoiled.has(one)), ...[...spoiled].filter(isBegun).map(allChanged)];
 }
 
 /** Also where changes are followed. S1 itself is never held again once lost: a done chunk without a stamp is of an earlier moment. */

@@ -15,7 +15,7 @@ import type { SchemaPlan } from '../../../engine/schema/plan.ts';
 import { tryFreshSnapshot, type HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
 import { raiseCopyFence } from '../../../engine/target/task-row.ts';
 import type { Copies, Firm } from '../copy/copies.ts';
-import { isComplete, readBooks } from '../copy/copy-books.ts';
+import { isComplete, readBooks, withThoseBeside } from '../copy/copy-books.ts';
 import { copyPass, patiently, type PassEnd } from '../copy/copy-pass.ts';
 import { cutAll } from '../copy/copy-plan.ts';
 import { tablesFailed } from '../copy/copy-stage.ts';
@@ -109,7 +109,7 @@ async function copyOnce(run: TaskRun, together: Together, enough: AbortSignal): 
 
 /** Only what is not complete: a finished table's units stay as the stream knows them. */
 async function loadRest(run: TaskRun, copies: Copies): Promise<void> {
-  const books = (await cutAll(run)).filter((one) => !isComplete(one));
+  const books = withThoseBeside(run, await cutAll(run), (one) => !isComplete(one));
   copies.load(books, await readKeysOfBothEnds(run));
 }
 

@@ -9,8 +9,9 @@ import type { Session } from '../../../engine/pg/session.ts';
 import type { Followed } from '../../../engine/source/filtered-reader.ts';
 import { nextXid } from '../../../engine/source/snapshot-holder.ts';
 import { membership, selectTables } from '../../../engine/selection/selection.ts';
-import { targetNames } from '../../../engine/selection/target-names.ts';
+import { sharedTargets, targetNames } from '../../../engine/selection/target-names.ts';
 import { addTaskTables } from '../../../engine/target/task-row.ts';
+import { newTaskTables } from '../known-columns.ts';
 import { readBooks } from '../copy/copy-books.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
 import { readFollowed } from '../followed.ts';
@@ -71,7 +72,7 @@ export class NewTables implements AsyncDisposable {
     const target = await run.ends.target();
     // Changes from before the publication had them are in no stream: the copy has to see them all.
     intake.settleFrom(await nextXid(await run.ends.source()));
-    await addTaskTables(target, run, fresh);
+    await addTaskTables(target, run, newTaskTables(fresh, new Map(), run.targetOf));
     const books = await readBooks(target, run.taskId, fresh.filter(hasRows));
     const keys = await readKeysOfBothEnds(run);
     // At once: a copy that begins a pass meanwhile knows all of them or none.
@@ -206,6 +207,7 @@ function take(run: TaskRun, fresh: readonly TableInfo[]): void {
   run.tables = [...run.tables, ...fresh.filter(hasRows)];
   run.followed = [...run.followed, ...fresh.filter(isFollowed)];
   run.targetOf = targetNames(run.selected, run.request.rename);
+  run.shared = sharedTargets(run.tables, run.targetOf);
   run.book.register(fresh.filter(hasRows));
 }
 

@@ -1,11 +1,13 @@
 /** The target tables as the applier must know them, read anew at each start of the stream. */
 import { displayName, nameKey } from '../../../engine/change/relation.ts';
 import { readFiringTables } from '../../../engine/pg/catalog/firing-tables.ts';
-import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { readTables } from '../../../engine/pg/catalog/tables.ts';
 import { readUniqueKeys } from '../../../engine/pg/catalog/unique-keys.ts';
+import { byTarget } from '../../../engine/selection/target-names.ts';
 import { followsAll } from '../../../engine/source/filtered-reader.ts';
 import type { TargetShape } from '../../../engine/target/target-table.ts';
-import { readTaskTables } from '../../../engine/target/task-row.ts';
+import { readTaskTables, type KnownColumns } from '../../../engine/target/task-tables.ts';
+import { learnColumns, type TablePair } from '../known-columns.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
 /** By nameKey of the source table. */
@@ -13,14 +15,14 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
   const target = await run.ends.target();
   const keys = await readUniqueKeys(target);
   const firing = await readFiringTables(target, run.firesNothing);
-  const sources = new Map(run.followed.map((table) => [nameKey(run.targetOf(table)), nameKey(table)]));
+  const sources = byTarget(run.followed, run.targetOf);
   const tables = (await readTables(target)).filter((table) => sources.has(nameKey(table)));
-  const lenient = new Set(
-    run.followed
-      .filter((table) => !followsAll(run.followedOf(table).operations))
-      .map((table) => nameKey(run.targetOf(table))),
+  const pairs = tables.flatMap((table) =>
+    (sources.get(nameKey(table)) ?? []).map((source) => ({ source, target: table })),
   );
-  const asIs = new Set((await readTaskTables(target, run.taskId)).filter((table) => table.asIs).map(nameKey));
+  const recorded = await readTaskTables(target, run.taskId);
+  const known = await learnColumns(run, recorded, pairs);
+  const asIs = new Set(recorded.filter((table) => table.asIs).map(nameKey));
   // Where anything fires, the order between tables counts too: then nothing is folded.
   const fires = tables.filter((table) => firing.has(nameKey(table)));
   if (fires.length > 0) {
@@ -30,31 +32,36 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
     );
   }
   return new Map(
-    tables.map((table) => [
-      sources.get(nameKey(table)) ?? '',
-      {
+    pairs.map(({ source, target: table }) => {
+      const columns: KnownColumns = known.get(nameKey(source)) ?? new Map();
+      const shape = {
         name: table,
         isPartitioned: table.kind === 'p',
         columns: table.columns,
         keys: keys.get(nameKey(table)) ?? [],
-        leftOut: new Set(leftOut(run, table)),
+        leftOut: new Set(leftOut(run, { source, target: table }, columns)),
         isOurs: run.request.types.has('schema'),
-        asIs: asIs.has(sources.get(nameKey(table)) ?? ''),
+        asIs: asIs.has(nameKey(source)),
+        sourceColumns: new Set(source.columns.map(({ name }) => name)),
+        known: columns,
         fires: fires.length > 0,
-        lenient: lenient.has(nameKey(table)),
+        lenient: !followsAll(run.followedOf(source).operations),
         overwrites: run.request.conflict === 'ignore',
-      },
-    ]),
+        source,
+        sources: sources.get(nameKey(table)) ?? [],
+      };
+      return [nameKey(source), shape] as const;
+    }),
   );
 }
 
-/** What the user's own table is made without; said at every start, because a column added later would be among them. */
-function leftOut(run: TaskRun, target: TableInfo): string[] {
-  if (run.request.types.has('schema')) return [];
-  const source = run.followed.find((table) => nameKey(run.targetOf(table)) === nameKey(target));
+/** What the user's own table was made without; a column that came later is not among them. */
+function leftOut(run: TaskRun, { source, target }: TablePair, known: KnownColumns): string[] {
   const there = new Set(target.columns.map(({ name }) => name));
-  const names = (source?.columns ?? []).map(({ name }) => name).filter((name) => !there.has(name));
-  if (source && names.length > 0)
+  const names = [...known].flatMap(([name, { forms }]) =>
+    forms.length > 0 || there.has(name) ? [] : [name],
+  );
+  if (names.length > 0)
     warn(
       run,
       `${displayName(source)}: left out, because the target table has no such column: ${names.join(', ')}`,

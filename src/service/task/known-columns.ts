@@ -1,0 +1,61 @@
+/** Which columns the source's tables have had since the task took them in, and of which types: by that a change is noticed, in whichever run. */
+import { nameKey, type QualifiedName } from '../../engine/change/relation.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import { writeKnownColumns, type KnownColumns, type TaskTable } from '../../engine/target/task-tables.ts';
+import type { TaskRun } from './task-run.ts';
+
+/** The tables as the task begins with them. `targets`: those that the user made, by nameKey. */
+export function newTaskTables(
+  source: readonly TableInfo[],
+  targets: ReadonlyMap<string, TableInfo>,
+  targetOf: (table: QualifiedName) => QualifiedName,
+): TaskTable[] {
+  return source.map((table) => {
+    const there = targets.get(nameKey(targetOf(table)))?.columns.map(({ name }) => name);
+    const columns = table.columns.map(({ name, typeOid, typmod, type }) => {
+      const isThere = there === undefined || there.includes(name);
+      return [name, { forms: isThere ? [{ typeOid, typmod, type }] : [], isLater: false }] as const;
+    });
+    return { ...table, columns: new Map(columns) };
+  });
+}
+
+/** A followed table and its target. */
+export interface TablePair {
+  readonly source: TableInfo;
+  readonly target: TableInfo;
+}
+
+/**
+ * By nameKey of the source table. A type that both ends have now is learned: whoever changed it on the source has done so on the target
+ * too.
+ */
+export async function learnColumns(
+  run: TaskRun,
+  tables: readonly TaskTable[],
+  pairs: readonly TablePair[],
+): Promise<ReadonlyMap<string, KnownColumns>> {
+  const recorded = new Map(tables.map((one) => [nameKey(one), one]));
+  const learned: TaskTable[] = [];
+  for (const pair of pairs) {
+    const before = recorded.get(nameKey(pair.source));
+    const columns = before && withTypesOfBoth(before.columns, pair);
+    if (before && columns) learned.push({ ...before, columns });
+  }
+  if (learned.length > 0) await writeKnownColumns(await run.ends.target(), run.taskId, learned);
+  for (const one of learned) recorded.set(nameKey(one), one);
+  return new Map([...recorded].map(([key, { columns }]) => [key, columns]));
+}
+
+/** Null when there is nothing new. */
+function withTypesOfBoth(known: KnownColumns, { source, target }: TablePair): KnownColumns | null {
+  const there = new Map(target.columns.map(({ name, type }) => [name, type]));
+  const columns = new Map(known);
+  for (const { name, typeOid, typmod, type } of source.columns) {
+    const { forms, isLater } = known.get(name) ?? { forms: [], isLater: true };
+    const isKnown = forms.some((form) => form.typeOid === typeOid && form.typmod === typmod);
+    if (!isKnown && there.get(name) === type)
+      columns.set(name, { forms: [...forms, { typeOid, typmod, type }], isLater });
+  }
+  return [...columns].some(([name, column]) => column !== known.get(name)) ? columns : null;
+}
