@@ -153,7 +153,13 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   return pass(run, 'done');
 }
 
-const FIRST_LOOK_MS = 5_000;
+const LOOK_MS = 5_000;
+
+/** Looks for new tables, not longer than a moment: somebody may have locked one. */
+async function findsMore(newTables: NewTables, signal: AbortSignal): Promise<boolean> {
+  await Promise.race([newTables.look(), sleep(LOOK_MS, signal)]);
+  return newTables.areReady;
+}
 
 async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 'caught-up'> {
   const { request, book, hooks } = run;
@@ -176,7 +182,7 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
     return hooks.signal.aborted ? 'stopped' : end;
   };
   // What came while nobody followed belongs to what there is to be in step with; a table that somebody locks comes later.
-  await Promise.race([newTables.look(), sleep(FIRST_LOOK_MS, hooks.signal)]);
+  await findsMore(newTables, hooks.signal);
   rest.begin();
   let goal: (() => Lsn | null) | null = null;
   for (;;) {
@@ -188,7 +194,8 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
     const wanted = goal;
     if ((await stream(() => (rest.turn === turn ? wanted() : rest.reconciled))) === 'stopped')
       return 'stopped';
-    if (rest.turn === turn) break;
+    // A table that was locked when it was looked for belongs to what there is to be in step with.
+    if (rest.turn === turn && !(await findsMore(newTables, hooks.signal))) break;
   }
   await assertNoneLeft(run, rest.leftBehind);
   return 'caught-up';
