@@ -9,8 +9,9 @@ import { LSN_ZERO } from '../src/engine/change/lsn.ts';
 import { SlotStream } from '../src/engine/pg/slot/stream.ts';
 import { disturbed, expectExact, openBooks, retries, writersOn, type Pair } from './apply-faults.ts';
 import { terminate } from './copy-faults.ts';
-import { freshPair } from './database.ts';
+import { freshDatabase, freshPair } from './database.ts';
 import { follow, pause } from './follow.ts';
+import { ownServer } from './own-server.ts';
 import { proxyBefore, type TcpProxy } from './tcp-proxy.ts';
 
 const HANG_MS = 60_000;
@@ -51,8 +52,12 @@ describe.concurrent('a target that hangs for a minute: the source with wal_sende
   it.each(HANGS)(
     'for %s',
     async (_, hang) => {
-      await using pair = await freshPair(17, 18, STREAM_TABLES);
-      const { session, name } = pair.source;
+      // A server of its own: while its transaction is open nobody else could create a slot on it.
+      await using server = await ownServer(18);
+      await using source = await freshDatabase(17);
+      const pair = { source, target: server.database };
+      const { session, name } = source;
+      await session.query(STREAM_TABLES);
       await session.query(`ALTER DATABASE ${name} SET wal_sender_timeout = '5s'`);
       const { proxy, options } = await proxyBefore(pair, 'target');
       await using __ = proxy;

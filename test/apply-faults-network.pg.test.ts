@@ -32,8 +32,11 @@ describe.concurrent.each(SIDES)('connections to the %s', (side) => {
       ...options,
       silentMs: 500,
       disturb: async ({ events: seen }) => {
+        const old = proxy.links();
         expect(proxy.silence()).toBeGreaterThan(0);
         while (retries(seen) === 0) await pause(20);
+        // At last their ends hear of it, as by TCP keepalives.
+        proxy.cut((link) => old.includes(link));
       },
     });
     expect(retries(events)).toBeGreaterThan(0);

@@ -102,15 +102,15 @@ export async function disturbed(
   await using books = await openBooks(pair);
   const writers = writersOn(pair.source, load);
   try {
-    await pause(300);
+    await writers.reach(10);
     await disturb(following);
-    await pause(300);
+    await writers.reach(30);
+    await writers.stop();
   } catch (thrown) {
     abort.abort();
+    await writers.stop().catch(() => {});
     await following.migration.finished.catch(() => {});
     throw thrown;
-  } finally {
-    expect(await writers.stop()).toBeGreaterThan(20);
   }
   await following.catchUp();
   await expectExact(pair, books);

@@ -15,6 +15,8 @@ export interface WriterOptions {
 }
 
 export interface Writers {
+  /** Resolves once so many transactions have committed, or a writer has failed. */
+  reach(transactions: number): Promise<void>;
   /** Ends once all have finished their transaction; says how many were committed. Throws what a writer failed with. */
   stop(): Promise<number>;
 }
@@ -68,8 +70,11 @@ export function startWriters(open: () => Promise<Session>, first: number, option
     ...Array.from({ length: options.writers }, (_, at) => run(first + 1 + at, write)),
   ]);
   // Seen again, and then thrown, at the end.
-  running.catch(() => {});
+  running.catch(() => (state.stopped = true));
   return {
+    reach: async (transactions) => {
+      while (state.committed < transactions && !state.stopped) await sleep(20);
+    },
     stop: async () => {
       state.stopped = true;
       await running;
