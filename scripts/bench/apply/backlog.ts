@@ -26,7 +26,7 @@ export interface Backlog {
   /** The database has the same name on both servers. */
   readonly data: LoadedData;
   readonly about: string;
-  /** The task's slot and publication; all contenders read through this publication. */
+  /** The task's slot. */
   readonly slot: string;
   /** Everything that was loaded lies before it, but for the row that says so. */
   readonly end: string;
@@ -38,10 +38,16 @@ const summaryDocument = z.object({ data: z.object({ slot: z.string() }) });
 const firstSlot = (database: string) => `bench_first_${database}`;
 const template = (database: string) => `${database}_start`;
 
-/** Sets the migration up and follows it to the end of what is there. Returns the name of its slot, which is that of its publication too. */
+/** Of the data's tables, for whoever has none of its own. */
+export const PUBLICATION = 'bench';
+
+/** Sets the migration up and follows it to the end of what is there. Returns the name of its slot. */
 export async function setUp(bench: Bench, data: LoadedData): Promise<string> {
   const { pair } = bench;
   await freshTarget(pair, data.database);
+  await using source = await openDatabase(pair.source, data.database);
+  const tables = data.tables.map(({ name }) => `public.${ident(name)}`);
+  await source.query(`CREATE PUBLICATION ${PUBLICATION} FOR TABLE ${tables.join(', ')}`);
   const folder = mkdtempSync(join(tmpdir(), 'opendts-bench-'));
   try {
     const ends = ['--source', pair.source.uri(data.database), '--target', pair.target.uri(data.database)];

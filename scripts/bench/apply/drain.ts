@@ -53,7 +53,6 @@ async function drainOnce(bench: Bench, drainer: Drainer, backlog: Backlog): Prom
     const job: FollowJob = {
       pair,
       database: data.database,
-      publication: backlog.slot,
       end: backlog.end,
       scratch,
       env,

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { literal } from '../../../src/engine/pg/ident.ts';
 import { openDatabase, type ClusterPair } from '../cluster-pair.ts';
+import { PUBLICATION } from './backlog.ts';
 import { startOpendts } from '../opendts-run.ts';
 import { startProgram, type ProgramOptions } from '../program.ts';
 
@@ -10,7 +11,6 @@ export interface FollowJob extends ProgramOptions {
   readonly pair: ClusterPair;
   /** On both servers. */
   readonly database: string;
-  readonly publication: string;
   /** Of the backlog only its last row lies behind it. */
   readonly end: string;
   /** An empty folder, removed after the run. */
@@ -42,10 +42,10 @@ export function subscription(name: string, synchronousCommit: 'on' | 'off'): Dra
   return {
     name,
     slotOf: () => slot,
-    async start({ pair, database, publication }) {
+    async start({ pair, database }) {
       const target = await openDatabase(pair.target, database);
       await target.query(
-        `CREATE SUBSCRIPTION bench CONNECTION ${literal(pair.source.uri(database))} PUBLICATION ${publication}
+        `CREATE SUBSCRIPTION bench CONNECTION ${literal(pair.source.uri(database))} PUBLICATION ${PUBLICATION}
            WITH (copy_data = false, create_slot = false, slot_name = ${literal(slot)}, synchronous_commit = ${literal(synchronousCommit)})`,
       );
       return {
@@ -79,10 +79,10 @@ const CHILD = fileURLToPath(new URL('./receive-child.ts', import.meta.url));
 export const receiveOnly: Drainer = {
   name: 'receive only',
   slotOf: () => 'bench_receive',
-  start: ({ pair, database, publication, end, env, signal }) => {
+  start: ({ pair, database, end, env, signal }) => {
     const finished = Promise.withResolvers<{ changes: number }>();
     const onLine = (line: string) => finished.resolve({ changes: Number(line) });
-    const args = [CHILD, pair.source.uri(database), 'bench_receive', publication, end];
+    const args = [CHILD, pair.source.uri(database), 'bench_receive', PUBLICATION, end];
     const running = startProgram(process.execPath, args, { env, signal, onLine });
     return Promise.resolve({ ...running, finished: finished.promise });
   },

@@ -37,7 +37,7 @@ export async function startLive(bench: Bench, drainer: Drainer, set: DataSet): P
     await dropSlot(pair, task);
   }
   const scratch = mkdtempSync(join(tmpdir(), 'opendts-bench-'));
-  const job = { pair, database, publication: task, end: '', scratch, env, signal };
+  const job = { pair, database, end: '', scratch, env, signal };
   const follower = await drainer.start(job);
   const live = {
     name: drainer.name,

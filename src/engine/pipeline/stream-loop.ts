@@ -253,7 +253,6 @@ export class StreamLoop {
   private async hand(work: () => Promise<void>): Promise<void> {
     const { inOrder, newestFinalLsn } = this;
     await this.target.settled();
-    // Asked for every item it would cost more than taking it.
     this.spec.signal.throwIfAborted();
     this.handedFinalLsn = newestFinalLsn;
     await this.target.give(work);
