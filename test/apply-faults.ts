@@ -121,8 +121,7 @@ export async function disturbed(
 export async function expectExact(pair: Pair, books: Books): Promise<void> {
   expect((await compare(pair.source, pair.target)).differing).toEqual([]);
   expect(await books.differences()).toEqual([]);
-  // A session that only watches, and whose bytes vanished, stands on the source until that gives its connection up: it holds nothing.
-  expect((await backendsOf(pair)).filter((name) => !name.endsWith(':watch'))).toEqual([]);
+  expect(await backendsOf(pair)).toEqual([]);
 }
 
 /** How often the stream was begun anew. */
