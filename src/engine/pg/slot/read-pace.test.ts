@@ -1,6 +1,6 @@
 /** When a socket is read in large pieces. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ReadPace } from './read-pace.ts';
 
 function held(): { readonly calls: string[]; readonly pace: ReadPace } {
@@ -49,5 +49,36 @@ describe('the pace of reading', () => {
     pace.read(100, now + 5);
     pace.read(20_000, now + 6);
     expect(calls).toEqual(['hold', 'let']);
+  });
+
+  it('rests more shortly where the buffer was full after a rest, and longer again where it was not', () => {
+    vi.useFakeTimers();
+    try {
+      const { calls, pace } = held();
+      const restOf = (most: number) => {
+        for (let ms = 1; ms <= most; ms++) {
+          vi.advanceTimersByTime(1);
+          if (calls.at(-1) === 'let') return ms;
+        }
+        return null;
+      };
+      trickle(pace, 400, 0.02);
+      const rests: (number | null)[] = [restOf(10)];
+      for (const [full, left] of [
+        [65_536, 20_000],
+        [65_536, 20_000],
+        [65_536, 20_000],
+        [0, 10_000],
+        [0, 10_000],
+        [0, 10_000],
+      ] as const) {
+        if (full > 0) pace.read(full, 0);
+        pace.read(left, 0);
+        rests.push(restOf(10));
+      }
+      expect(rests).toEqual([4, 2, 1, 1, 2, 4, 4]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -13,17 +13,22 @@ interface Held {
 const LOOK_MS = 10;
 /** So many reads in LOOK_MS only come from a source that has more to send than we take. */
 const FLOOD_READS = 150;
-const REST_MS = 4;
-/** A full read: there is more, and nothing to wait for. */
-const FULL_BYTES = 48 * 1024;
+const [SHORTEST_REST_MS, LONGEST_REST_MS] = [1, 4];
+/** A read of this size costs little for what it brings. */
+const LARGE_BYTES = 32 * 1024;
 /** After a rest, less than this says that the backlog is over. */
 const TRICKLE_BYTES = 4 * 1024;
+/** More than this after a rest: the system's buffer was full, and the source has waited for us. */
+const FULL_BYTES = 64 * 1024;
 
 export class ReadPace {
   private readonly wire: Held;
   private since = 0;
   private reads = 0;
   private floods = false;
+  private restMs = LONGEST_REST_MS;
+  /** Bytes since the last rest. */
+  private got = 0;
   private resting: NodeJS.Timeout | null = null;
 
   constructor(wire: Held) {
@@ -32,9 +37,10 @@ export class ReadPace {
 
   /** Tells of a read, at `now` (milliseconds of a steady clock). */
   read(bytes: number, now: number): void {
+    this.got += bytes;
     if (this.floods) {
-      if (bytes < TRICKLE_BYTES) this.floods = false;
-      else if (bytes < FULL_BYTES) this.rest();
+      if (this.got < TRICKLE_BYTES) this.floods = false;
+      else if (bytes < LARGE_BYTES) this.rest();
       return;
     }
     if (now - this.since > LOOK_MS) {
@@ -44,13 +50,16 @@ export class ReadPace {
     this.reads++;
     if (this.reads < FLOOD_READS) return;
     this.floods = true;
+    this.restMs = LONGEST_REST_MS;
     this.rest();
   }
 
   private rest(): void {
     if (this.resting !== null) return;
+    if (this.got > FULL_BYTES) this.restMs = Math.max(SHORTEST_REST_MS, this.restMs / 2);
+    else if (this.got < FULL_BYTES / 4) this.restMs = Math.min(LONGEST_REST_MS, this.restMs * 2);
     this.wire.holdReads();
-    this.resting = setTimeout(() => this.go(), REST_MS);
+    this.resting = setTimeout(() => this.go(), this.restMs);
   }
 
   /** Ends a rest: whoever pauses the socket must be the only one to do so. */
@@ -58,6 +67,7 @@ export class ReadPace {
     if (this.resting === null) return;
     clearTimeout(this.resting);
     this.resting = null;
+    this.got = 0;
     this.wire.letRead();
   }
 }
