@@ -24,6 +24,11 @@ export class MessageQueue {
     return this.unread + this.filled;
   }
 
+  /** Of them, the bytes of messages that can be taken. */
+  get whole(): number {
+    return this.unread;
+  }
+
   /** Takes a chunk in; `onMessage` is told of each message that is now whole: where it begins, header included. */
   push(chunk: Buffer, onMessage: (bytes: Buffer, at: number) => void): void {
     let offset = 0;

@@ -123,7 +123,7 @@ export class SlotStream implements AsyncDisposable {
   takeQueued(): StreamItem | null {
     const { queue } = this;
     while (queue.next()) {
-      if (this.paused && queue.size < MAX_QUEUED_BYTES / 2) this.goOn();
+      if (this.paused && queue.whole < MAX_QUEUED_BYTES / 2) this.goOn();
       try {
         const item = this.read();
         if (item !== null) return item;
@@ -165,7 +165,8 @@ export class SlotStream implements AsyncDisposable {
     if (this.failure !== null) return;
     this.lastReceived = performance.now();
     this.queue.push(bytes, (message, at) => this.onMessage(message, at));
-    if (!this.paused && this.queue.size > MAX_QUEUED_BYTES) {
+    // A message that is not whole yet cannot be taken: pausing for it would be for ever.
+    if (!this.paused && this.queue.whole > MAX_QUEUED_BYTES) {
       this.paused = true;
       this.wire.pause();
     } else if (!this.paused) this.pace.read(bytes.length, this.lastReceived);
