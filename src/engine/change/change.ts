@@ -14,18 +14,37 @@ export type ByteText = string & { readonly __brand: 'ByteText' };
 /** The value was stored out of line (TOAST) and did not change, so the server did not send it. */
 export const UNCHANGED = Symbol('unchanged TOAST value');
 
-export type Cell = ByteText | null | typeof UNCHANGED;
+/**
+ * A value of a large message, as the bytes that came: a view into the message, never copied (I4). Good until its change is applied.
+ */
+export type LargeValue = Buffer;
+
+export type Cell = ByteText | LargeValue | null | typeof UNCHANGED;
 export type Tuple = readonly Cell[];
 
 /** Bytes of the values. */
 export function sizeOf(row: Tuple): number {
   let size = 0;
-  for (const cell of row) if (typeof cell === 'string') size += cell.length;
+  for (const cell of row) if (typeof cell === 'string' || isLarge(cell)) size += cell.length;
   return size;
 }
 
-export function readable(value: ByteText): string {
-  return Buffer.from(value, 'latin1').toString('utf8');
+export function isLarge(cell: Cell | undefined): cell is LargeValue {
+  return typeof cell === 'object' && cell !== null;
+}
+
+/** The same value, or both unchanged. */
+export function isSame(a: Cell | undefined, b: Cell | undefined): boolean {
+  return a === b || (isLarge(a) && isLarge(b) && a.equals(b));
+}
+
+/** A value as one text, whatever its size: for what has to understand it. */
+export function asText(cell: ByteText | LargeValue): ByteText {
+  return typeof cell === 'string' ? cell : (cell.toString('latin1') as ByteText);
+}
+
+export function readable(value: ByteText | LargeValue): string {
+  return (typeof value === 'string' ? Buffer.from(value, 'latin1') : value).toString('utf8');
 }
 
 export function byteText(value: string): ByteText {

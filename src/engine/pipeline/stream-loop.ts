@@ -22,8 +22,6 @@ import { Unit } from './unit.ts';
 import { waitAside } from './wait-aside.ts';
 import { chunksNotInCopy, notInCopy, type TableCopy } from './visibility.ts';
 
-const MAX_WINDOW_CHANGES = 20_000;
-const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
 const IDLE_RECORD_MS = 2_000;
 /** A transaction being received. `repeated`: applied in an earlier run, but perhaps not to tables that have stopped since. */
 interface Open {
@@ -42,6 +40,7 @@ export class StreamLoop {
   /** How far the source has read, by its last keepalive. */
   private heard: Lsn | null = null;
   private lastIdle = 0;
+  private isAlone = false;
   readonly tables: FollowedTables;
   newestFinalLsn: Lsn = LSN_ZERO;
   /** Of the newest transaction that the target has been given something of. */
@@ -236,8 +235,8 @@ export class StreamLoop {
   }
 
   private isFull(): boolean {
-    const { size, bytes } = this.window;
-    return size >= MAX_WINDOW_CHANGES || bytes >= MAX_WINDOW_BYTES || this.spec.throttle.isFull(size, bytes);
+    const { size, bytes, isFull } = this.window;
+    return isFull || this.spec.throttle.isFull(size, bytes);
   }
 
   private async collect(): Promise<readonly Planned[]> {
@@ -245,18 +244,19 @@ export class StreamLoop {
     const paid = throttle.paid();
     if (paid !== null) await this.waitFor(paid);
     throttle.spend(this.window.size, this.window.bytes);
+    this.isAlone = this.inOrder || this.window.isLarge;
     const { planned, counts } = this.window.drain();
     this.tables.tally(counts);
     return planned;
   }
 
   private async hand(work: () => Promise<void>): Promise<void> {
-    const { inOrder, newestFinalLsn } = this;
+    const { isAlone, newestFinalLsn } = this;
     await this.target.settled();
     this.spec.signal.throwIfAborted();
     this.handedFinalLsn = newestFinalLsn;
     await this.target.give(work);
-    if (inOrder) await this.target.settled();
+    if (isAlone) await this.target.settled(); // in order, or large: nothing is collected meanwhile
   }
 
   private async applyPart(): Promise<void> {

@@ -1,5 +1,5 @@
 /** Which streamed change belongs to which copy (data-plane I1, I3): each is told to its unit, and the unit's snapshot decides. */
-import type { Begin, RowChange, Tuple } from '../change/change.ts';
+import { asText, isLarge, type Begin, type RowChange, type Tuple } from '../change/change.ts';
 import { chunkOfKey, type KeyCut } from '../change/cut.ts';
 import type { Relation } from '../change/relation.ts';
 import { wholeRow } from '../change/whole-row.ts';
@@ -74,6 +74,7 @@ function unitAt(units: readonly Unit[], at: number): Unit {
 
 function chunkOf({ column, order, bounds, kind }: KeyCut, relation: Relation, row: Tuple): number {
   const cell = row[relation.columns.findIndex(({ name }) => name === column)];
-  if (typeof cell !== 'string') throw new Error(`the stream does not carry the key column "${column}"`);
-  return chunkOfKey({ column, order, bounds, kind }, cell);
+  if (typeof cell !== 'string' && !isLarge(cell))
+    throw new Error(`the stream does not carry the key column "${column}"`);
+  return chunkOfKey({ column, order, bounds, kind }, asText(cell));
 }

@@ -1,7 +1,7 @@
 /** What a row filter makes of a change: a row that leaves what passes is a delete, one that enters it an insert. Pure. */
 import type { Operation } from '../../contract/task-spec.ts';
 import { AppError } from '../../base/errors/app-error.ts';
-import { UNCHANGED, type ByteText, type Cell, type RowChange, type Tuple } from '../change/change.ts';
+import { asText, UNCHANGED, type ByteText, type Cell, type RowChange, type Tuple } from '../change/change.ts';
 import { displayName, type Relation } from '../change/relation.ts';
 import { wholeRow } from '../change/whole-row.ts';
 import type { Question } from './filter-verdicts.ts';
@@ -42,7 +42,7 @@ export function questionsAbout(
   });
   const sent = (cell: Cell): ByteText | null => {
     if (cell === UNCHANGED) throw notWhole(change.relation);
-    return cell;
+    return cell === null ? null : asText(cell);
   };
   const before = (old: Tuple | null, row: Tuple) => (place: number) =>
     oldCell(change.relation, { old, row, place });

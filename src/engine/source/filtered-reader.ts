@@ -5,7 +5,7 @@
  */
 import { AppError } from '../../base/errors/app-error.ts';
 import { OPERATIONS, type Operation } from '../../contract/task-spec.ts';
-import type { Change, RowChange, Truncate } from '../change/change.ts';
+import { sizeOf, type Change, type RowChange, type Truncate } from '../change/change.ts';
 import type { Lsn } from '../change/lsn.ts';
 import type { Relation } from '../change/relation.ts';
 import type { ChangeReader, StreamItem } from './change-reader.ts';
@@ -103,7 +103,7 @@ export class FilteredReader implements ChangeReader {
     for (let item = this.held; item !== null; item = this.reader.takeQueued()) {
       batch.push(item);
       questions.push(...this.questionsOf(item));
-      bytes += sizeOf(item);
+      bytes += bytesOf(item);
       if (batch.length >= MOST_ITEMS || bytes >= MOST_BYTES) break;
     }
     this.held = null;
@@ -212,10 +212,11 @@ function isRowChange(item: StreamItem): item is RowChange {
   return item.kind === 'insert' || item.kind === 'update' || item.kind === 'delete';
 }
 
-function sizeOf(item: StreamItem): number {
+function bytesOf(item: StreamItem): number {
   if (!isRowChange(item)) return 0;
-  let size = 0;
-  const rows = [item.kind === 'insert' ? null : item.old, item.kind === 'delete' ? null : item.new];
-  for (const row of rows) for (const cell of row ?? []) if (typeof cell === 'string') size += cell.length;
-  return size;
+  const { old, row } = {
+    old: item.kind === 'insert' ? null : item.old,
+    row: item.kind === 'delete' ? null : item.new,
+  };
+  return sizeOf(old ?? []) + sizeOf(row ?? []);
 }

@@ -3,8 +3,8 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { isDataError, PgError } from '../pg/pg-error.ts';
 import { describeKey, describeTable, type Planned } from './apply-sql.ts';
 
-/** Errors travel into logs: the key may be named there, values may not. */
-function withoutValues(planned: Planned): Planned {
+/** Errors travel into logs: the key may be named there, values may not. Nor is what may be large kept for it. */
+export function withoutValues(planned: Planned): Planned {
   const { copyData: _, ...rest } = planned;
   return { ...rest, values: [] };
 }

@@ -2,7 +2,15 @@
  * The statements of the applier that change one row, or empty tables; pure. Sets are in set-sql.ts. Values are ByteText and reach the
  * server as they left the source.
  */
-import { UNCHANGED, type ByteText, type Cell, type Tuple } from '../change/change.ts';
+import {
+  isSame,
+  readable,
+  UNCHANGED,
+  type ByteText,
+  type Cell,
+  type LargeValue,
+  type Tuple,
+} from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
 import { displayName } from '../change/relation.ts';
 import type { ColumnInfo } from '../pg/catalog/tables.ts';
@@ -49,7 +57,7 @@ export function settable(table: TargetTable, tuple: Tuple, key: readonly KeyColu
   );
 }
 
-export function value(cell: Cell | undefined): ByteText | null {
+export function value(cell: Cell | undefined): ByteText | LargeValue | null {
   if (cell === UNCHANGED || cell === undefined) throw new Error('an unchanged TOAST value cannot be written');
   return cell;
 }
@@ -107,7 +115,7 @@ export function deleteOne(table: TargetTable, old: Tuple): Planned {
 /** `old` as in deleteOne; sets every column of `row` that is known, key columns too when they changed. Null when nothing is left to set. */
 export function updateOne(table: TargetTable, old: Tuple, row: Tuple): Planned | null {
   const isKey = ({ at }: Slot) => table.key?.some((part) => part.at === at) ?? false;
-  const moved = (slot: Slot) => row[slot.at] !== UNCHANGED && row[slot.at] !== old[slot.at];
+  const moved = (slot: Slot) => row[slot.at] !== UNCHANGED && !isSame(row[slot.at], old[slot.at]);
   // The old value of a column outside the identity is not known: it may have changed.
   const knowsOld = (slot: Slot) => isKey(slot) || table.relation.replicaIdentity === 'full';
   const slots = writable(table);
@@ -158,7 +166,7 @@ function findOne(
   table: TargetTable,
   old: Tuple,
   taken: number,
-): { where: string; values: (ByteText | null)[] } {
+): { where: string; values: (ByteText | LargeValue | null)[] } {
   if (table.key) {
     const where = table.key
       .map(
@@ -225,7 +233,7 @@ export function describeKey(planned: Planned): string {
   if (!planned.key || !planned.table.key) return '(unknown)';
   const names = planned.table.key.map(({ column }) => column.name).join(', ');
   const cells = planned.key.map((cell) =>
-    cell === null || cell === UNCHANGED ? 'NULL' : Buffer.from(cell, 'latin1').toString('utf8').slice(0, 80),
+    cell === null || cell === UNCHANGED ? 'NULL' : readable(cell).slice(0, 80),
   );
   return `(${names}) = (${cells.join(', ')})`;
 }

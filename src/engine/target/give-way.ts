@@ -2,12 +2,12 @@
  * Target tables that do not hold exactly what the source's table held: not all its operations are followed (lenient), or rows of their own
  * give way to the source's (overwriting, C7). Pure.
  */
-import { UNCHANGED, type Cell, type RowChange, type Tuple } from '../change/change.ts';
+import { isSame, UNCHANGED, type Cell, type RowChange, type Tuple } from '../change/change.ts';
 import { deleteOne, insertMissing, type Planned } from './apply-sql.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 export function movesKey(key: readonly KeyColumn[], old: Tuple | null, row: Tuple): boolean {
-  return old !== null && key.some(({ at }) => row[at] !== UNCHANGED && row[at] !== old[at]);
+  return old !== null && key.some(({ at }) => row[at] !== UNCHANGED && !isSame(row[at], old[at]));
 }
 
 /** The source has one row of the new key, so another one that the target still has is gone there, or gives way. */

@@ -16,7 +16,7 @@ import type { Session } from '../pg/session.ts';
 import { Pipeline, type Statement } from '../pg/wire/pipeline.ts';
 import { type Account, accountStatement } from './account.ts';
 import { silenceTriggers } from './silence-triggers.ts';
-import { ApplyRefused, RowCountDiffers } from './apply-failure.ts';
+import { ApplyRefused, RowCountDiffers, withoutValues } from './apply-failure.ts';
 import type { Planned } from './apply-sql.ts';
 import { planForKeys } from './plan-settings.ts';
 import { Positions } from './positions.ts';
@@ -121,7 +121,8 @@ export class Lane implements AsyncDisposable {
     const opening = this.isOpen ? [] : [BEGIN, this.fenceCheck(), ...(inOrder ? [DEFER] : [])];
     if (opening.length + planned.length === 0) return;
     this.isOpen = true;
-    this.last = planned.at(-1) ?? (opening.length > 0 ? null : this.last);
+    const last = planned.at(-1);
+    if (last || opening.length > 0) this.last = last ? withoutValues(last) : null;
     let rows: number[];
     try {
       rows = await this.pipeline.run([...opening, ...planned]);

@@ -2,7 +2,7 @@
  * The statements of the applier that change many rows at once; pure. New rows go through COPY, updates and deletes as one array per column
  * (`unnest`). Values are ByteText and reach the server as they left the source.
  */
-import { sizeOf, type ByteText, type Tuple } from '../change/change.ts';
+import { isLarge, sizeOf, type ByteText, type Cell, type Tuple } from '../change/change.ts';
 import type { ColumnInfo } from '../pg/catalog/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 import { ByteSink } from '../pg/wire/byte-sink.ts';
@@ -47,10 +47,17 @@ function parameters(
   const arrays = slots.map((slot, position) => {
     const isText = arrayParameter(slot, position).type === 'text';
     const isSame = table.relation.columns[slot.at]?.typeOid === slot.column.typeOid;
-    const cells = rows.map((row) => value(row[slot.at]));
+    const cells = rows.map((row) => small(row[slot.at]));
     return arrayOf(cells, { ...slot.column, isText, isSame });
   });
   return { values: arrays.map(({ bytes }) => bytes), binary: arrays.map(({ isBinary }) => isBinary) };
+}
+
+/** Large values go alone. */
+function small(cell: Cell | undefined): ByteText | null {
+  const known = value(cell);
+  if (isLarge(known)) throw new Error('a large value in a set');
+  return known;
 }
 
 function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
@@ -63,7 +70,7 @@ export function copyIn(table: TargetTable, rows: Rows): Planned {
   const sink = new ByteSink(1.25 * rows.length * sizeOf(rows[0] ?? []));
   const cells: (ByteText | null)[] = [];
   for (const row of rows) {
-    for (const [position, { at }] of slots.entries()) cells[position] = value(row[at]);
+    for (const [position, { at }] of slots.entries()) cells[position] = small(row[at]);
     putRow(cells, sink);
   }
   return {

@@ -7,7 +7,7 @@
  * for us (a table where they would neither folds nor gathers, and TRUNCATE closes all).
  */
 import { AppError } from '../../base/errors/app-error.ts';
-import { sizeOf, UNCHANGED, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
+import { isLarge, sizeOf, UNCHANGED, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
 import { displayName, nameKey } from '../change/relation.ts';
 import {
@@ -24,6 +24,9 @@ import { copyIn, deleteSet, updateSet } from './set-sql.ts';
 import { movesKey, putIn, rowInTheWay, wholeChange } from './give-way.ts';
 import { hasSameKey, keyText, merge, type Net } from './net-change.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
+
+const MAX_CHANGES = 20_000;
+const MAX_BYTES = 4 * 1024 * 1024;
 
 interface Folding {
   readonly table: TargetTable;
@@ -64,15 +67,26 @@ export class Window {
     return this.cells;
   }
 
+  /** Time for it to be applied. */
+  get isFull(): boolean {
+    return this.count >= MAX_CHANGES || this.cells >= MAX_BYTES;
+  }
+
+  /** A single change has made it larger than it should be: two such windows are too many (I4). */
+  get isLarge(): boolean {
+    return this.cells > 2 * MAX_BYTES;
+  }
+
   add(table: TargetTable, given: RowChange): void {
     const change = table.overwrites ? wholeChange(table, given) : given;
     this.supersede(table);
     this.count++;
+    const inOrder = this.ordered || (change.kind !== 'delete' && change.new.some(isLarge));
     if (change.kind !== 'delete') this.cells += sizeOf(change.new);
     // Under FULL the old row is as large as the new one, and held as long.
     if (change.kind !== 'insert' && change.old !== null) this.cells += sizeOf(change.old);
-    if (!this.ordered && table.folds && table.key && this.fold(table, table.key, change)) return;
-    if (!this.ordered && !table.folds && table.gathers && change.kind === 'insert') {
+    if (!inOrder && table.folds && table.key && this.fold(table, table.key, change)) return;
+    if (!inOrder && !table.folds && table.gathers && change.kind === 'insert') {
       this.closeNeighbours(table, () => true);
       this.gather(table, change.new);
       return;

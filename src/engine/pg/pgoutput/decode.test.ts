@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../base/errors/app-error.ts';
-import { byteText, readable, UNCHANGED, type Cell, type StreamMessage } from '../../change/change.ts';
+import { asText, byteText, readable, UNCHANGED, type Cell, type StreamMessage } from '../../change/change.ts';
 import { lsnFrom } from '../../change/lsn.ts';
 import type { Relation, ReplicaIdentity } from '../../change/relation.ts';
 import { decode, type RelationCache } from './decode.ts';
@@ -24,7 +24,7 @@ function encodeTuple(cells: readonly Cell[]): Buffer {
   const parts = cells.map((cell) => {
     if (cell === null) return Buffer.from('n');
     if (cell === UNCHANGED) return Buffer.from('u');
-    const bytes = Buffer.from(cell, 'latin1');
+    const bytes = Buffer.from(asText(cell), 'latin1');
     return Buffer.concat([Buffer.from('t'), int(4, bytes.length), bytes]);
   });
   return Buffer.concat([int(2, cells.length), ...parts]);

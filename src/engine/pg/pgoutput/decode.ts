@@ -19,6 +19,8 @@ const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {
 };
 
 const SMALL = 8 * 1024;
+/** Values of such a message stay where they are (I4). */
+const LARGE = 1024 * 1024;
 
 /** Reads fields in order; running over the end throws, as does an unknown tag. */
 class Cursor {
@@ -75,6 +77,7 @@ class Cursor {
     if (tag !== 0x74) throw new RangeError(`column tag ${tag}`); // t
     const length = this.int32();
     const from = this.take(length);
+    if (length > SMALL && this.end - this.begin > LARGE) return this.bytes.subarray(from, from + length);
     // A value keeps the text alive that it is part of.
     if (this.end - this.begin > SMALL) return this.bytes.toString('latin1', from, from + length) as ByteText;
     this.text ??= this.bytes.toString('latin1', this.begin, this.end);

@@ -24,6 +24,16 @@ export class MessageQueue {
     return this.unread + this.filled;
   }
 
+  /** Of them, the bytes of messages that can be taken. */
+  get whole(): number {
+    return this.unread;
+  }
+
+  /** Length of the message that has begun; 0 where that is not known. */
+  get coming(): number {
+    return this.partial !== null && this.partial.length > HEADER ? this.partial.length : 0;
+  }
+
   /** Takes a chunk in; `onMessage` is told of each message that is now whole: where it begins, header included. */
   push(chunk: Buffer, onMessage: (bytes: Buffer, at: number) => void): void {
     let offset = 0;

@@ -122,6 +122,17 @@ describe('a change stream', () => {
     expect(thrown).toMatchObject({ code: 'STREAM_BROKEN' });
   });
 
+  it('takes messages larger than all that may wait, one after the other', async () => {
+    await using source = await start();
+    const { stream } = source;
+    const large = Buffer.concat([Buffer.from('M'), Buffer.alloc(20 * 1024 * 1024)]);
+    for (const at of [1n, 2n, 3n]) source.say(begin(at), walData(at, large));
+    for (const at of [1n, 2n, 3n]) {
+      expect(await stream.next(NEVER)).toMatchObject({ kind: 'begin', finalLsn: lsnFrom(at) });
+      expect(await stream.next(NEVER)).toEqual({ kind: 'other' });
+    }
+  });
+
   it('reports as flushed only what was confirmed, whatever it received', async () => {
     await using source = await start(1_000);
     source.say(begin(5_000n), keepalive(9_000n, true));

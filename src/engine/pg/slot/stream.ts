@@ -2,8 +2,8 @@
  * The change stream of a slot: START_REPLICATION on a taken wire, decoded messages out, positions back.
  *
  * Invariants: (S1) what is reported as flushed is only what `confirm()` was given (I5, P9); (S2) status goes out from a timer that
- * waits for nobody, also while our consumer is slow; (S3) a full queue pauses the socket, so memory is bounded by the
- * queue plus one message. What waits is bytes; it is decoded as it is taken.
+ * waits for nobody, also while our consumer is slow; (S3) a full queue pauses the socket, and so does a large message that nobody waits
+ * for yet, so memory is bounded by the queue plus one message. What waits is bytes; it is decoded as it is taken.
  * https://www.postgresql.org/docs/current/protocol-replication.html
  */
 import { AppError } from '../../../base/errors/app-error.ts';
@@ -106,6 +106,7 @@ export class SlotStream implements AsyncDisposable {
     signal.throwIfAborted();
     if (!this.queue.isEmpty) return;
     if (this.failure !== null) throw this.failure;
+    if (this.paused) this.goOn();
     this.arrival ??= Promise.withResolvers();
     const { promise } = this.arrival;
     const aborted = () => this.wake();
@@ -123,7 +124,7 @@ export class SlotStream implements AsyncDisposable {
   takeQueued(): StreamItem | null {
     const { queue } = this;
     while (queue.next()) {
-      if (this.paused && queue.size < MAX_QUEUED_BYTES / 2) this.goOn();
+      if (this.paused && queue.whole < MAX_QUEUED_BYTES / 2 && !this.isLargeComing) this.goOn();
       try {
         const item = this.read();
         if (item !== null) return item;
@@ -165,11 +166,17 @@ export class SlotStream implements AsyncDisposable {
     if (this.failure !== null) return;
     this.lastReceived = performance.now();
     this.queue.push(bytes, (message, at) => this.onMessage(message, at));
-    if (!this.paused && this.queue.size > MAX_QUEUED_BYTES) {
+    const isWaitedFor = this.arrival !== null && this.queue.isEmpty;
+    if (!this.paused && (this.queue.whole > MAX_QUEUED_BYTES || (this.isLargeComing && !isWaitedFor))) {
       this.paused = true;
       this.wire.pause();
     } else if (!this.paused) this.pace.read(bytes.length, this.lastReceived);
     if (!this.queue.isEmpty) this.wake();
+  }
+
+  /** Before it is taken whatever was taken before must be done with: two of its size are too many. */
+  private get isLargeComing(): boolean {
+    return this.queue.coming > MAX_QUEUED_BYTES;
   }
 
   /** What is of interest at once, whenever the message is taken. `at`: where it begins, header included. */

@@ -23,6 +23,8 @@ export interface Statement {
 /** Prepared statements kept per session; beyond it all are forgotten and prepared anew as they come. */
 const MAX_PREPARED = 5_000;
 const FLUSH_BYTES = 64 * 1024;
+const SLICE_BYTES = 1024 * 1024;
+const LARGE_BYTES = 8 * SLICE_BYTES;
 
 /** A session used for pipelined statements only; its wire stays taken until `close`. */
 export class Pipeline {
@@ -32,6 +34,8 @@ export class Pipeline {
   private prepared = 0;
   private outgoing: Buffer[] = [];
   private outgoingBytes = 0;
+  /** Behind what is outgoing: of one statement, from its first large part on. */
+  private large: Buffer[] = [];
 
   constructor(session: Session) {
     this.session = session;
@@ -53,7 +57,10 @@ export class Pipeline {
     });
     try {
       if (forgets) this.forget();
-      for (const statement of statements) this.send(statement);
+      for (const statement of statements) {
+        this.send(statement);
+        if (this.large.length > 0) await this.writeLarge(promise);
+      }
       this.wire.answerDue = true;
       this.write(SYNC);
       this.flush();
@@ -61,6 +68,7 @@ export class Pipeline {
     } catch (thrown) {
       // What followed the error was not parsed: the names of this batch cannot be relied on.
       this.names.clear();
+      this.large = [];
       throw thrown instanceof PgError ? thrown : this.session.explain(thrown);
     } finally {
       this.wire.answerDue = false;
@@ -80,7 +88,7 @@ export class Pipeline {
       this.names.set(sql, name);
       this.write(parseMessage(name, sql));
     }
-    this.write(bindExecuteMessage(name, values, binary));
+    for (const part of bindExecuteMessage(name, values, binary)) this.write(part);
     if (copyData === undefined) return;
     this.write(copyDataHead(copyData.length));
     this.write(copyData);
@@ -89,6 +97,10 @@ export class Pipeline {
 
   /** Small messages leave together: each write is a call of the system. */
   private write(message: Buffer): void {
+    if (this.large.length > 0 || message.length > LARGE_BYTES) {
+      this.large.push(message);
+      return;
+    }
     if (message.length >= FLUSH_BYTES) {
       this.flush();
       this.wire.write(message);
@@ -97,6 +109,19 @@ export class Pipeline {
     this.outgoing.push(message);
     this.outgoingBytes += message.length;
     if (this.outgoingBytes >= FLUSH_BYTES) this.flush();
+  }
+
+  /** What is large leaves in slices, the next when the one before has gone: nothing may copy the whole (I4). `over`: nobody reads any more. */
+  private async writeLarge(over: Promise<unknown>): Promise<void> {
+    this.flush();
+    let isOver = false;
+    const end = () => (isOver = true);
+    const ended = over.then(end, end);
+    for (const message of this.large)
+      for (let at = 0; at < message.length && !isOver; at += SLICE_BYTES)
+        if (!this.wire.write(message.subarray(at, at + SLICE_BYTES)))
+          await Promise.race([new Promise<void>((drained) => this.wire.onDrain(drained)), ended]);
+    this.large = [];
   }
 
   private flush(): void {
@@ -149,15 +174,21 @@ function parseMessage(name: string, sql: string): Buffer {
 
 const EXECUTE = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
 
-/** Bind of the unnamed portal without result columns' formats, then Execute without a row limit. */
+/** Bind of the unnamed portal without result columns' formats, then Execute without a row limit. Large values are parts of their own. */
 function bindExecuteMessage(
   name: string,
   values: readonly (ByteText | Buffer | null)[],
   binary: readonly boolean[],
-): Buffer {
+): Buffer[] {
   let size = 5 + 1 + name.length + 1 + 2 + 2 * binary.length + 2 + 2;
-  for (const value of values) size += 4 + (value === null ? 0 : value.length);
-  const buffer = Buffer.allocUnsafe(size + EXECUTE.length);
+  let apart = 0;
+  for (const value of values) {
+    size += 4 + (value === null ? 0 : value.length);
+    if (typeof value === 'object' && value !== null && value.length > SLICE_BYTES) apart += value.length;
+  }
+  const buffer = Buffer.allocUnsafe(size - apart + EXECUTE.length);
+  const parts: Buffer[] = [];
+  let begin = 0;
   let at = buffer.write('B', 0, 'latin1');
   at = buffer.writeUInt32BE(size - 1, at);
   at = buffer.writeUInt8(0, at);
@@ -169,11 +200,15 @@ function bindExecuteMessage(
   for (const value of values) {
     at = buffer.writeInt32BE(value === null ? -1 : value.length, at);
     if (typeof value === 'string') at += buffer.write(value, at, 'latin1');
-    else if (value !== null) at += value.copy(buffer, at);
+    else if (value !== null && value.length <= SLICE_BYTES) at += value.copy(buffer, at);
+    else if (value !== null) {
+      parts.push(buffer.subarray(begin, at), value);
+      begin = at;
+    }
   }
   at = buffer.writeUInt16BE(0, at);
   EXECUTE.copy(buffer, at);
-  return buffer;
+  return [...parts, buffer.subarray(begin)];
 }
 
 function copyDataHead(length: number): Buffer {
