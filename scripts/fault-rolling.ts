@@ -22,7 +22,7 @@ const quick = process.argv.includes('--quick');
 const WANTED = argument('disturbances') ?? (quick ? 6 : 200);
 const MAJORS = { from: argument('from') ?? 18, to: argument('to') ?? 17 };
 const A_MIGRATION = quick ? 6 : 10;
-const LATEST_MS = quick ? 2_500 : 5_000;
+const LATEST_MS = quick ? 1_500 : 5_000;
 const KINDS = ['kill', 'kill', 'cut', 'abandon', 'silence'] as const;
 /** What a disturbed run may end with; it is run again. */
 const MAY_END =
