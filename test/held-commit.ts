@@ -12,7 +12,7 @@ const GDB = '/usr/bin/gdb';
 
 export const canHold = existsSync(GDB) && spawnSync(GDB, ['--version']).status === 0;
 
-export interface HeldCommit {
+export interface HeldCommit extends AsyncDisposable {
   /** Resolves when the backend stands between the two. */
   readonly held: Promise<void>;
   /** Lets it go on. */
@@ -47,12 +47,11 @@ export async function holdNextCommit(pid: number): Promise<HeldCommit> {
   await says(/Breakpoint 1 at/);
   const held = says(/Breakpoint 1, /);
   held.catch(() => {});
-  return {
-    held,
-    release: async () => {
-      writeFileSync(go, '');
-      await closed;
-      rmSync(folder, { recursive: true });
-    },
+  const release = async () => {
+    if (!existsSync(folder)) return;
+    writeFileSync(go, '');
+    await closed;
+    rmSync(folder, { recursive: true });
   };
+  return { held, release, [Symbol.asyncDispose]: release };
 }

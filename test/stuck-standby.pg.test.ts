@@ -146,7 +146,7 @@ describe.each([12, 18] as const)('a commit that waits for a standby, on PostgreS
       await stuck.query(
         "BEGIN; INSERT INTO public.loose VALUES (7), (7); UPDATE public.keyed SET v = 'stuck'",
       );
-      const commit = await holdNextCommit(stuck.pid);
+      await using commit = await holdNextCommit(stuck.pid);
       const committing = stuck.query('COMMIT');
       await commit.held;
       await until(

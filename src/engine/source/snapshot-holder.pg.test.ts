@@ -141,7 +141,7 @@ describe.each([12, 17, 18] as const)(
         const { xid } = await stuck.one(
           'INSERT INTO public.t VALUES (1) RETURNING txid_current()::text AS xid',
         );
-        const commit = await holdNextCommit(stuck.pid);
+        await using commit = await holdNextCommit(stuck.pid);
         const committing = stuck.query('COMMIT');
         await commit.held;
         await second.query('ROLLBACK');
