@@ -22,11 +22,11 @@ const quick = process.argv.includes('--quick');
 const WANTED = argument('disturbances') ?? (quick ? 6 : 200);
 const MAJORS = { from: argument('from') ?? 18, to: argument('to') ?? 17 };
 const A_MIGRATION = quick ? 6 : 10;
-const LATEST_MS = quick ? 2_500 : 5_000;
+const LATEST_MS = quick ? 1_500 : 5_000;
 const KINDS = ['kill', 'kill', 'cut', 'abandon', 'silence'] as const;
 /** What a disturbed run may end with; it is run again. */
 const MAY_END =
-  /CONNECTION_LOST|CONNECT_FAILED|SNAPSHOT_LOST|TABLES_STOPPED|SLOT_IN_USE|FENCED|LANE_MOVED|connection .* was lost|tables have stopped|Cannot connect|in use by|took this migration over|snapshot/i;
+  /CONNECTION_LOST|CONNECT_FAILED|SNAPSHOT_LOST|TABLES_STOPPED|SLOT_IN_USE|FENCED|LANE_MOVED|connection .* was lost|another opendts|tables have stopped|Cannot connect|in use by|took this migration over|snapshot/i;
 
 const random = (below: number) => Math.floor(Math.random() * below);
 
@@ -94,8 +94,8 @@ async function disturbed(running: Run, place: Place): Promise<void> {
 
 async function end(running: Run): Promise<void> {
   const code = await running.ended;
-  const reason = /level=error.*/.exec(running.output())?.[0] ?? '';
-  const key = `${code} ${/[A-Z]+_[A-Z_]+/.exec(reason)?.[0] ?? reason.slice(0, 100)}`;
+  const reason = /^opendts: .*/m.exec(running.output())?.[0] ?? '';
+  const key = `${code} ${reason.slice(9, 70)}`.trim();
   totals.ends.set(key, (totals.ends.get(key) ?? 0) + 1);
   if (code !== 0 && code !== 'SIGKILL' && !MAY_END.test(reason))
     throw new Error(`opendts migrate ended with ${code}:\n${running.output()}`);

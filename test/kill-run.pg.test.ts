@@ -4,6 +4,12 @@ import { fileURLToPath } from 'node:url';
 
 it.each([
   ['fault-copy.ts', 'the full copy', 'npm run faults:copy', 'identical after 10 kills'],
+  [
+    'fault-rolling.ts',
+    'a copy beside the stream',
+    'npm run faults:rolling',
+    'identical after 6 disturbances',
+  ],
   ['fault-apply.ts', 'the stream', 'npm run faults:apply', 'identical after 5 kills and 5 freezes'],
 ])(
   '%s: survives kill -9, and freezes, at random moments of %s (short form of %s)',

@@ -75,3 +75,25 @@ describe.each([12, 15, 18] as const)(
     });
   },
 );
+
+it('says for which tables the stream will wait, how long, and what the source will keep', async () => {
+  await using pair = await freshPair(
+    17,
+    17,
+    `CREATE TABLE parts (id int PRIMARY KEY, v text); INSERT INTO parts SELECT i, repeat('p', 500) FROM generate_series(1, 15000) i;
+     CREATE TABLE whole (a int, v text); INSERT INTO whole SELECT id, v FROM parts WHERE id <= 8000; ANALYZE`,
+  );
+  const migration = start(pair.source, pair.target, {
+    jobs: 1,
+    chunkBytes: 300_000n,
+    walBudget: { bytes: 1n, ms: 2_000 },
+    limits: { ...NO_LIMITS, bytesPerSecond: 1e6 },
+  });
+  await reaches(migration, 'catch-up');
+  migration.limit(NO_LIMITS);
+  const { warnings } = await migration.finished;
+  expect(warnings.filter((message) => message.includes('in one piece'))).toEqual([
+    expect.stringMatching(/^public\.whole \(0\.\d+ GB\) .* takes about \d+ s: .* keeps about \d/),
+  ]);
+  expect((await compare(pair.source, pair.target)).differing).toEqual([]);
+});

@@ -11,6 +11,7 @@ import { filters } from './checks/filters.ts';
 import { foreignTables } from './checks/foreign-tables.ts';
 import { heartbeat } from './checks/heartbeat.ts';
 import { largeObjects } from './checks/large-objects.ts';
+import { onePiecesOver } from './checks/one-piece.ts';
 import { oneServer } from './checks/one-server.ts';
 import { partitionedTables } from './checks/partitioned-tables.ts';
 import { publicationRight } from './checks/publication-right.ts';
@@ -32,6 +33,9 @@ import { walLevel } from './checks/wal-level.ts';
 
 /** Shorter transactions end before anybody has read the report. */
 const LONG_TRANSACTION_SECONDS = 60;
+
+/** As long as the WAL budget lets the slot wait. */
+const ONE_PIECE_SECONDS = 15 * 60;
 
 export const ALL_CHECKS: readonly Check[] = [
   sameDatabase,
@@ -57,6 +61,7 @@ export const ALL_CHECKS: readonly Check[] = [
   sessionReplicationRole,
   connections,
   slotWalLimit,
+  onePiecesOver(ONE_PIECE_SECONDS),
   failover,
   heartbeat,
   ddlCapture,

@@ -24,7 +24,7 @@ export interface Estimate {
 }
 
 /** MB/s of COPY text through the whole pipe, slow to fast: measured between one small virtual machine and servers with fast disks. */
-const COPY_RATE = [20, 150] as const;
+export const COPY_RATE = [20, 150] as const;
 /** MB/s of finished index, slow to fast: measured with maintenance_work_mem of 64 to 512 MB. Hardware and column types decide. */
 const INDEX_RATE = [15, 100] as const;
 const MEGABYTE = 1_000_000;

@@ -23,6 +23,7 @@ import { tableWishes } from '../selection/table-wishes.ts';
 import { ALL_CHECKS } from './all-checks.ts';
 import { runChecks } from './run-checks.ts';
 import { type Check, type Finding } from './check.ts';
+import { onePiecesOver } from './checks/one-piece.ts';
 import { transactionsOlderThan } from './checks/long-transactions.ts';
 
 interface Ends {
@@ -574,6 +575,22 @@ describe('a source that is not set up for following changes', () => {
     await paste(admin, prepared);
     expect(await found(long)).toMatchObject({ result: 'passed' });
   });
+});
+
+it('names large tables that must be copied in one piece, with what that takes', async () => {
+  await openPair(18);
+  await source.session.query(
+    `CREATE TABLE parts (id int PRIMARY KEY, v text); INSERT INTO parts SELECT i, repeat('v', 200) FROM generate_series(1, 5000) i;
+     CREATE TABLE keyless (v text); INSERT INTO keyless SELECT v FROM parts;
+     CREATE TABLE two_keys (id int PRIMARY KEY, u int UNIQUE, v text); INSERT INTO two_keys SELECT id, id, v FROM parts;
+     CREATE TABLE disorder (id uuid PRIMARY KEY, v text); INSERT INTO disorder SELECT md5(v || id)::uuid, v FROM parts; ANALYZE`,
+  );
+  const [found] = await check(ends, { checks: [onePiecesOver(0, 100_000n)] });
+  expect(found).toMatchObject({ result: 'alert', what: expect.stringContaining('3 large tables') });
+  expect(found?.evidence).toMatch(/public.keyless .*: 1 s to 1 s, .* of log/);
+  expect(found?.evidence).not.toContain('public.parts');
+  expect((await check(ends, { checks: [onePiecesOver(900)] }))[0]).toMatchObject({ result: 'passed' });
+  await closePair();
 });
 
 describe('replica identities', () => {

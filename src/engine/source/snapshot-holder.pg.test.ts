@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { canHold, holdNextCommit } from '../../../test/held-commit.ts';
+import { ownServer } from '../../../test/own-server.ts';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
@@ -108,6 +110,59 @@ const ANY = { covers: null, settled: null };
 function reading(db: TestDatabase, held: HeldSnapshot): ReaderOptions {
   return { open: () => db.open(), control: () => Promise.resolve(db.session), held, throttle: null };
 }
+
+describe.each([12, 17, 18] as const)(
+  'a commit that is in the WAL but not yet in the commit log, on PostgreSQL %i',
+  (major) => {
+    it.runIf(canHold)(
+      'is waited for: reading its rows before would lose them for good (P3)',
+      async () => {
+        await using server = await ownServer(major);
+        const { database } = server;
+        const control = database.session;
+        await control.query('CREATE TABLE t (id int PRIMARY KEY)');
+        await using first = await database.open();
+        await using second = await database.open();
+        await using stuck = await database.open();
+        const nothingWaits = async () =>
+          (await control.one(`SELECT count(*)::text AS n FROM pg_locks WHERE NOT granted`)).n === '0';
+        // As above: it begins and commits between the two phases of slot creation, so the slot's snapshot sees it.
+        await first.query('BEGIN; SELECT txid_current()');
+        const stop = new AbortController();
+        const holder = await database.open({ replication: true });
+        const held = holdSlotSnapshot(holder, 'p3', { control, waitMs: 60_000, signal: stop.signal });
+        let isHeld = false;
+        void held.then(() => (isHeld = true));
+        while (await nothingWaits()) await sleep(20);
+        await second.query('BEGIN; SELECT txid_current()');
+        await first.query('ROLLBACK');
+        await sleep(300);
+        await stuck.query('BEGIN');
+        const { xid } = await stuck.one(
+          'INSERT INTO public.t VALUES (1) RETURNING txid_current()::text AS xid',
+        );
+        await using commit = await holdNextCommit(stuck.pid);
+        const committing = stuck.query('COMMIT');
+        await commit.held;
+        await second.query('ROLLBACK');
+        await sleep(1_500);
+        const isThere = "SELECT FROM pg_replication_slots WHERE slot_name = 'p3'";
+        expect((await control.query(isThere)).length).toBe(1);
+        expect(isHeld).toBe(false);
+        await commit.release();
+        await committing;
+        await using snapshot = await held;
+        expect(sees(snapshot.snapshot, BigInt(xid ?? ''))).toBe(true);
+        await using reader = await database.open();
+        await reader.query(
+          `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${snapshot.exportedId}'`,
+        );
+        expect((await reader.query('SELECT id FROM public.t')).length).toBe(1);
+      },
+      60_000,
+    );
+  },
+);
 
 describe('a table rewritten after the snapshot was taken', () => {
   it.each([

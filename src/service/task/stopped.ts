@@ -48,7 +48,6 @@ export async function chooseForTables(
   choice: TableChoice,
 ): Promise<StoppedTableOfTask[]> {
   const stopped = await stoppedTables(target);
-  if (choice === 'recopy') await assertMayEmpty(target, stopped);
   const chosen = new Set<StoppedTableOfTask>();
   for (const pattern of patterns) {
     const isNamed = matcher(pattern);
@@ -56,6 +55,7 @@ export async function chooseForTables(
     if (named.length === 0) throw new AppError('NOT_STOPPED', { table: pattern });
     for (const one of named) chosen.add(one);
   }
+  if (choice === 'recopy') await assertMayEmpty(target, [...chosen]);
   for (const { taskId, table } of chosen)
     if (!(await chooseForTable(target, taskId, { table, choice })))
       throw new AppError('NOT_STOPPED', { table: displayName(table) });

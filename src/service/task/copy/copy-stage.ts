@@ -14,10 +14,11 @@ import { followSource } from '../source-history.ts';
 import { prepareForSlot } from '../source-objects.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import { Copies } from './copies.ts';
-import { isComplete, readBooks } from './copy-books.ts';
+import { isComplete, readBooks, type CopiedTable } from './copy-books.ts';
 import { copyPass, patiently } from './copy-pass.ts';
 import { cutAll } from './copy-plan.ts';
 import { endForSource } from './guard-source.ts';
+import { copiedBytes, warnOfOnePieces } from './one-piece.ts';
 import { areLargeObjectsCopied } from './large-objects.ts';
 import { readKeysOfBothEnds } from './range-units.ts';
 import { leaveNoSlot, slotWait } from './slot-creation.ts';
@@ -62,6 +63,7 @@ export type CopyOutcome = 'complete' | 'over-budget';
 export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Promise<CopyOutcome> {
   let held: HeldSnapshot | null = first;
   let losses = 0;
+  const before = copiedBytes(await patiently(run, () => booksOf(run)));
   using budget = watchBudget(run);
   try {
     while (!(await patiently(run, () => passCopy(run)))) {
@@ -82,6 +84,9 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
       if (end.kind === 'over') throw await endForSource(run, end.over);
       if (end.kind === 'rest' && budget.signal.aborted) {
         warn(run, `${budget.reason} Changes are applied from now on, while the rest is copied.`);
+        const copied = copiedBytes(await booksOf(run)) - before;
+        const copyBytes = Number(copied) / budget.elapsedSeconds;
+        await warnOfOnePieces(run, { copyBytes, walBytes: budget.walBytesPerSecond });
         await setPhase(await run.ends.target(), run, 'index');
         run.task = { ...run.task, phase: 'index' };
         return 'over-budget';
@@ -96,6 +101,10 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
   } finally {
     await held?.[Symbol.asyncDispose]();
   }
+}
+
+async function booksOf(run: TaskRun): Promise<CopiedTable[]> {
+  return readBooks(await run.ends.target(), run.taskId, run.tables);
 }
 
 /** All units, bound to this snapshot; null is the slot's own. */

@@ -19,11 +19,22 @@ export interface BudgetWatch extends Disposable {
   /** Why. */
   readonly reason: string;
   readonly onSlot: (slot: SourceState['slot']) => void;
+  /** How fast the source writes, as far as it was seen; bytes a second. */
+  readonly walBytesPerSecond: number;
+  /** Since the watch began. */
+  readonly elapsedSeconds: number;
+}
+
+interface Sample {
+  readonly atMs: number;
+  readonly bytes: bigint;
 }
 
 export function watchBudget(run: TaskRun): BudgetWatch {
   const used = new AbortController();
   const budget = run.request.walBudget ?? DEFAULT_BUDGET;
+  const started = performance.now();
+  let samples: { readonly first: Sample; readonly last: Sample } | null = null;
   let reason = '';
   const end = (why: string) => {
     if (used.signal.aborted) return;
@@ -44,8 +55,19 @@ export function watchBudget(run: TaskRun): BudgetWatch {
     get reason() {
       return reason;
     },
+    get walBytesPerSecond() {
+      if (samples === null || samples.last.atMs <= samples.first.atMs) return 0;
+      const { first, last } = samples;
+      return (Number(last.bytes - first.bytes) * 1000) / (last.atMs - first.atMs);
+    },
+    get elapsedSeconds() {
+      return (performance.now() - started) / 1000;
+    },
     onSlot: (slot) => {
-      if (typeof slot === 'string' || slot.retainedBytes < budget.bytes) return;
+      if (typeof slot === 'string') return;
+      const last = { atMs: performance.now(), bytes: slot.retainedBytes };
+      samples = { first: samples?.first ?? last, last };
+      if (slot.retainedBytes < budget.bytes) return;
       end(
         `The source keeps ${gigabytes(slot.retainedBytes)} of WAL for the slot, the budget is ${gigabytes(budget.bytes)}.`,
       );
