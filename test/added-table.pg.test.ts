@@ -20,17 +20,24 @@ describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
     await session.query(`CREATE TABLE known (n int); CREATE TABLE added (n int); ALTER TABLE added REPLICA IDENTITY FULL;
       CREATE PUBLICATION ${names.publication} FOR TABLE known`);
     const slot = `${names.slot}_${source.name.slice(2)}`;
-    const s1 = await holdSlotSnapshot(await source.open({ replication: true }), slot, {
-      control: session,
-      waitMs: 60_000,
-      onWaiting: () => {},
-    });
+    const s1 = await holdSlotSnapshot(
+      await source.open({ replication: true }),
+      { name: slot, plugin: 'pgoutput' },
+      {
+        control: session,
+        waitMs: 60_000,
+        onWaiting: () => {},
+      },
+    );
     await s1[Symbol.asyncDispose]();
     const stop = new AbortController();
     await using reader = await openChangeReader({
       control: session,
       openReplication: () => source.open({ replication: true }),
       names: { ...names, slot },
+      decoder: 'pgoutput',
+      tables: [],
+      positions: [],
       from: s1.consistentPoint,
       safe: s1.consistentPoint,
       recorded: { newest: s1.consistentPoint, timeline: 1 },

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { STREAM_TABLES } from '../scripts/faults/stream-tables.ts';
 import { LSN_ZERO } from '../src/engine/change/lsn.ts';
+import { pgoutputDecoder } from '../src/engine/pg/pgoutput/decoder.ts';
 import { SlotStream } from '../src/engine/pg/slot/stream.ts';
 import { disturbed, expectExact, openBooks, retries, writersOn, type Pair } from './apply-faults.ts';
 import { terminate } from './copy-faults.ts';
@@ -113,7 +114,7 @@ it.concurrent(
     const session = await source.open({ replication: true, role: 'other' });
     const other = SlotStream.start(session, {
       slot: slot ?? '',
-      publication: publication ?? '',
+      decoder: pgoutputDecoder(publication ?? ''),
       from: LSN_ZERO,
       safe: LSN_ZERO,
       walSenderTimeoutMs: 60_000,

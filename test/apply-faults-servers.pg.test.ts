@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { STREAM_TABLES } from '../scripts/faults/stream-tables.ts';
 import { LSN_ZERO } from '../src/engine/change/lsn.ts';
+import { pgoutputDecoder } from '../src/engine/pg/pgoutput/decoder.ts';
 import { SlotStream } from '../src/engine/pg/slot/stream.ts';
 import { breaking, disturbed, expectExact, openBooks, writersOn, type Pair } from './apply-faults.ts';
 import { terminate } from './copy-faults.ts';
@@ -62,7 +63,7 @@ async function readElsewhere({ source }: Pair): Promise<boolean> {
   const session = await source.open({ replication: true, role: 'other' });
   await using stream = SlotStream.start(session, {
     slot: slot ?? '',
-    publication: publication ?? '',
+    decoder: pgoutputDecoder(publication ?? ''),
     from: LSN_ZERO,
     safe: LSN_ZERO,
     walSenderTimeoutMs: 60_000,

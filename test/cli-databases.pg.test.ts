@@ -70,7 +70,7 @@ describe('opendts inspect', () => {
     );
     expect(text.stdout).toMatch(/\nshop\.item +table +~50 +[\d.]+ kB {2}id\n/);
     expect(text.stdout).toMatch(/\nshop\.Odd "name" .* full row\n/);
-    expect(text.stdout).toContain(`slot dts_sync_left_${db.name}: not in use`);
+    expect(text.stdout).toContain(`slot dts_sync_left_${db.name} (pgoutput): holds changes from `);
     expect(text.stdout).toContain('publication dts_sync_left');
     expect(text.stderr).toBe('');
     const { code, stdout } = await home.run(['inspect', db.uri, '--json']);

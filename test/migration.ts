@@ -29,6 +29,9 @@ export interface RunOptions {
   readonly rules?: MigrationRequest['rules'];
   readonly conflict?: MigrationRequest['conflict'];
   readonly strict?: boolean;
+  readonly publication?: string;
+  readonly decoder?: MigrationRequest['decoder'];
+  readonly start?: MigrationRequest['start'];
   readonly limits?: MigrationRequest['limits'];
   readonly streamLimits?: MigrationRequest['streamLimits'];
   readonly chunkBytes?: bigint;
@@ -61,6 +64,9 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     rules: options.rules ?? [],
     conflict: options.conflict ?? 'report',
     strict: options.strict ?? false,
+    ...(options.publication === undefined ? {} : { publication: options.publication }),
+    ...(options.decoder ? { decoder: options.decoder } : {}),
+    ...(options.start ? { start: options.start } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.streamLimits ? { streamLimits: options.streamLimits } : {}),
     ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),

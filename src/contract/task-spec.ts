@@ -35,6 +35,20 @@ const walBudget = z.strictObject({
   minutes: rate.optional().describe('Minutes since the copy began (default: 15)'),
 });
 
+/** Changes alone may begin at a slot that the user made, with what it still holds. */
+const startPosition = z.strictObject({
+  slot: z.string().min(1).describe('A logical replication slot of yours; it stays'),
+  lsn: z
+    .string()
+    .regex(/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/, 'write an LSN such as 16/B374D848')
+    .optional()
+    .describe('Begin with the first commit from this position of the log on'),
+  time: z.iso
+    .datetime({ offset: true, error: 'write a time with its zone, such as 2026-05-01T12:00:00Z' })
+    .optional()
+    .describe('Begin with the first commit that is not before this time'),
+});
+
 export const CONFLICT_MODES = ['report', 'ignore'] as const;
 export const conflictMode = z.enum(CONFLICT_MODES);
 export type ConflictMode = z.infer<typeof conflictMode>;
@@ -66,6 +80,8 @@ const tableRule = z
     'a rule needs operations or a filter',
   );
 export type TableRule = z.infer<typeof tableRule>;
+
+export const DECODERS = ['auto', 'pgoutput', 'test_decoding'] as const;
 
 export const taskSpec = z.strictObject({
   source: z.string().min(1).describe('Connection of the source: URI or keyword/value'),
@@ -104,6 +120,20 @@ export const taskSpec = z.strictObject({
     .describe(
       'REPLICA IDENTITY FULL on tables of the source until cleanup: where `needed`, on `all`, or `never`',
     ),
+  publication: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Read changes through this publication of yours; none: one is made over the tables'),
+  decoder: z
+    .enum(DECODERS)
+    .default('auto')
+    .describe(
+      'What decodes the changes on the source; auto: pgoutput where the account can have a publication, else test_decoding',
+    ),
+  start: startPosition
+    .optional()
+    .describe('Where to begin; without full migration. None: with what is written from now on'),
   strict: z.boolean().default(false).describe('A table that cannot be migrated stops the whole at once'),
   throttle: copyThrottle.default({}).describe('Limits of the full copy, per second'),
   streamThrottle: streamThrottle.default({}).describe('Limits of applying changes, per second'),

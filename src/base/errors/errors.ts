@@ -154,6 +154,8 @@ export const ERRORS = {
   ),
   NOT_STOPPED: usage(404, 'No table "{table}" has stopped.', 'List those that have: opendts tables.'),
   FILTER_INVALID: check(400, 'The filter of {table} cannot be used: {problem}.', '{remedy}'),
+  START_UNUSABLE: check(409, 'Replication slot {slot} cannot be begun at: {problem}.', '{remedy}'),
+  DECODER_UNUSABLE: check(409, 'Changes cannot be read with {decoder}: {problem}.', '{remedy}'),
   RIGHTS_MISSING: check(403, 'User "{user}" may not {action} on the {side}.', '{remedy}'),
   CHECKS_FAILED: check(409, 'The migration cannot start: {problems}', '{remedy}'),
   // Data
@@ -246,6 +248,11 @@ export const ERRORS = {
     409,
     'The target has no column "{column}" of {table} any more, but changes from before it was dropped on the source still carry it.',
     'Add it again on the target and run until the table stops at the change of the source; then drop it and go on.',
+  ),
+  RELATION_STALE: data.later(
+    409,
+    'Tables were renamed or altered on the source: what they are is read again.',
+    'Run the same command again: it continues where it was.',
   ),
   // Comparison
   DIFFERENCES: differences(409, '{count} of {tables} tables differ.', 'See the list above.'),

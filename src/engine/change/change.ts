@@ -55,6 +55,8 @@ export interface Begin {
   readonly kind: 'begin';
   /** Start of the commit record (`Begin.final_lsn`): what P10 and I1 compare. */
   readonly finalLsn: Lsn;
+  /** The decoder cannot know the commit record's place yet, only that it does not begin before `finalLsn`. */
+  readonly isAtLeast?: true;
   readonly commitTime: bigint;
   /** Top-level xid, 32 bits. */
   readonly xid: number;

@@ -20,7 +20,7 @@ import { HandOver } from './hand-over.ts';
 import type { StreamEnd, StreamRun } from './stream-run.ts';
 import { Unit } from './unit.ts';
 import { waitAside } from './wait-aside.ts';
-import { chunksNotInCopy, notInCopy, type TableCopy } from './visibility.ts';
+import { chunksNotInCopy, isRepeated, notInCopy, type TableCopy } from './visibility.ts';
 
 const IDLE_RECORD_MS = 2_000;
 /** A transaction being received. `repeated`: applied in an earlier run, but perhaps not to tables that have stopped since. */
@@ -107,7 +107,7 @@ export class StreamLoop {
     switch (item.kind) {
       case 'begin':
         intake.received(item.xid);
-        this.open = { begin: item, repeated: item.finalLsn < lane.recorded };
+        this.open = { begin: item, repeated: isRepeated(item, lane.recorded) };
         this.newestFinalLsn = item.finalLsn;
         // A window folds or keeps order as a whole; it changes its way only between transactions.
         if (this.window.size === 0 && this.pendingEnd === null) this.window = new Window(this.inOrder);
@@ -228,7 +228,7 @@ export class StreamLoop {
     if (position === null) return null;
     const account = this.tables.account(relation);
     account.received++;
-    if (open.begin.finalLsn < position) account.repeated++;
+    if (isRepeated(open.begin, position)) account.repeated++;
     else if (copy) return copy;
     else account.filtered++;
     return null;

@@ -6,7 +6,7 @@ import { lsnFrom } from '../change/lsn.ts';
 import type { Relation } from '../change/relation.ts';
 import { parseSnapshot } from '../change/snapshot.ts';
 import { Unit, type Later } from './unit.ts';
-import { chunksNotInCopy, notInCopy, type TableCopy } from './visibility.ts';
+import { chunksNotInCopy, isRepeated, notInCopy, type TableCopy } from './visibility.ts';
 
 function begin(xid: number, finalLsn: bigint): Begin {
   return { kind: 'begin', xid, finalLsn: lsnFrom(finalLsn), commitTime: 0n };
@@ -111,5 +111,21 @@ describe('a change of a table that is being copied', () => {
   it('that moves a row into a range still to be copied is a delete in the one it leaves', () => {
     const copy: TableCopy = { units: [Unit.done(null), Unit.waiting()], cut };
     expect(notInCopy(copy, move, seen)).toEqual({ kind: 'delete', relation, old: [cell('5'), null] });
+  });
+});
+
+describe('a transaction received again', () => {
+  const recorded = lsnFrom(200n);
+
+  it('is one whose commit record begins before the recorded end; at that end begins the next one', () => {
+    expect([isRepeated(begin(1, 199n), recorded), isRepeated(begin(1, 200n), recorded)]).toEqual([
+      true,
+      false,
+    ]);
+  });
+
+  it('cannot be told where only a bound before the recorded end is known', () => {
+    expect(isRepeated({ ...begin(1, 200n), isAtLeast: true }, recorded)).toBe(false);
+    expect(() => isRepeated({ ...begin(1, 199n), isAtLeast: true }, recorded)).toThrow('0/C7');
   });
 });

@@ -1,9 +1,23 @@
 /** Which streamed change belongs to which copy (data-plane I1, I3): each is told to its unit, and the unit's snapshot decides. */
+import { AppError } from '../../base/errors/app-error.ts';
 import { asText, isLarge, type Begin, type RowChange, type Tuple } from '../change/change.ts';
 import { chunkOfKey, type KeyCut } from '../change/cut.ts';
+import { formatLsn, type Lsn } from '../change/lsn.ts';
 import type { Relation } from '../change/relation.ts';
 import { wholeRow } from '../change/whole-row.ts';
 import { Unit } from './unit.ts';
+
+/**
+ * Whether a transaction that is received again has been applied already (P10). `recorded`: the end of the last commit that counts. A
+ * decoder that does not know where a commit record begins reads from there, and the server skips what lies before; so its bound never
+ * lies before it either. Throws STREAM_BROKEN where it does: skipping might lose the transaction, applying it might repeat it.
+ */
+export function isRepeated({ finalLsn, isAtLeast }: Begin, recorded: Lsn): boolean {
+  if (finalLsn >= recorded) return false;
+  if (!isAtLeast) return true;
+  const problem = `whether a transaction that ends behind ${formatLsn(finalLsn)} is applied already, where ${formatLsn(recorded)} is recorded, cannot be told`;
+  throw new AppError('STREAM_BROKEN', { problem });
+}
 
 /** The units of one table: one, or one for each chunk of its key. */
 export interface TableCopy {

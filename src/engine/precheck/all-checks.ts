@@ -11,6 +11,7 @@ import { filters } from './checks/filters.ts';
 import { foreignTables } from './checks/foreign-tables.ts';
 import { heartbeat } from './checks/heartbeat.ts';
 import { largeObjects } from './checks/large-objects.ts';
+import { namedPublication } from './checks/named-publication.ts';
 import { onePiecesOver } from './checks/one-piece.ts';
 import { oneServer } from './checks/one-server.ts';
 import { partitionedTables } from './checks/partitioned-tables.ts';
@@ -23,6 +24,7 @@ import { sessionReplicationRole } from './checks/session-replication-role.ts';
 import { slots } from './checks/slots.ts';
 import { slotWalLimit } from './checks/slot-wal-limit.ts';
 import { sourceRead } from './checks/source-read.ts';
+import { startPosition } from './checks/start-position.ts';
 import { targetIndexes } from './checks/target-indexes.ts';
 import { targetRights } from './checks/target-rights.ts';
 import { targetTables } from './checks/target-tables.ts';
@@ -48,6 +50,8 @@ export const ALL_CHECKS: readonly Check[] = [
   sourceRead,
   rowSecurity,
   publicationRight,
+  startPosition,
+  namedPublication,
   targetRights,
   targetTables,
   targetIndexes,

@@ -10,6 +10,8 @@ import type { TableInfo } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import type { Session } from '../pg/session.ts';
 import type { WishOf } from '../selection/table-wishes.ts';
+import type { DecoderWish } from '../source/decoder-choice.ts';
+import type { StartPosition } from '../source/start-position.ts';
 
 /** `alert` does not keep a migration from starting, `failed` does. */
 export type CheckResult = 'passed' | 'alert' | 'failed';
@@ -47,6 +49,10 @@ export interface CheckContext {
   readonly replicaIdentity: ReplicaIdentityPolicy;
   /** Tables copied at the same time. */
   readonly jobs: number;
+  /** Named by the user: a publication to read through, and where to begin. */
+  readonly publication?: string;
+  readonly start?: StartPosition;
+  readonly decoder?: DecoderWish['wanted'];
 }
 
 /** Leaves nothing behind: reads only, or rolls back. A check that does not concern the chosen types returns no finding. */

@@ -6,8 +6,15 @@ import type { Relation } from '../change/relation.ts';
 import { answersWithin } from '../pg/answers-within.ts';
 import { sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
+import type { Decoder } from '../pg/slot/decoder.ts';
 import { assertSlotUsable, readSlot, readSlotUser, slotLost } from '../pg/slot/health.ts';
 import { SlotStream, type StreamItem as SlotItem } from '../pg/slot/stream.ts';
+import { pgoutputDecoder } from '../pg/pgoutput/decoder.ts';
+import { TestDecoder } from '../pg/test-decoding/decode.ts';
+import { describeTables, type WantedTable } from '../pg/test-decoding/described-table.ts';
+import { findMarks, type Marks } from '../pg/test-decoding/marks.ts';
+import { textDecoder, type TextMessage } from '../pg/test-decoding/text-message.ts';
+import { TextReader } from '../pg/test-decoding/text-reader.ts';
 import type { SourceNames } from './source-names.ts';
 import { explainGoneSlot, followTimeline, type Recorded } from './timeline.ts';
 
@@ -32,11 +39,18 @@ export interface ReaderOptions {
   readonly control: Session;
   readonly openReplication: () => Promise<Session>;
   readonly names: SourceNames;
+  /** The slot's. */
+  readonly decoder: Decoder;
+  /** Those whose changes are wanted; of others the reader may say no more than their names. */
+  readonly tables: readonly WantedTable[];
   /** Where to begin: nothing before it is needed. */
   readonly from: Lsn;
+  /** Where tables stand that are further. */
+  readonly positions: readonly Lsn[];
   /** Everything before it is durable in the target: what may be reported. Not above `from`. */
   readonly safe: Lsn;
-  readonly recorded: Recorded;
+  /** Null where nothing is recorded yet. */
+  readonly recorded: Recorded | null;
   /** Records the timeline that the source is on since a failover; called before anything is read from it. */
   readonly onTimeline: (timeline: number) => Promise<void>;
   readonly signal: AbortSignal;
@@ -50,20 +64,47 @@ const ANSWER_MS = 30_000;
  * keeps the slot for 10 s, when it may pass.
  */
 export async function openChangeReader(options: ReaderOptions): Promise<ChangeReader> {
-  const { control, names, from, safe, recorded } = options;
+  const { control, names, from, safe } = options;
   await freeSlot(options);
   const { timeout } = await control.one(
     "SELECT (setting::bigint)::text AS timeout FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'",
   );
-  const session = await options.openReplication();
+  const common = { slot: names.slot, from, safe, walSenderTimeoutMs: Number(timeout) };
+  if (options.decoder === 'pgoutput') {
+    const decoder = pgoutputDecoder(names.publication);
+    return SlotStream.start(await openSession(options), { ...common, decoder });
+  }
+  const { tables } = options;
+  const start = async () => SlotStream.start(await openSession(options), { ...common, decoder: textDecoder });
+  const marks = await marksOf(options, start);
+  // After the marks: what was read for them may have taken long.
+  const decoder = new TestDecoder(await describeTables(control, tables), marks);
+  await freeSlot(options);
+  return new TextReader({ stream: await start(), decoder, control, tables });
+}
+
+async function marksOf(
+  { from, positions, signal }: ReaderOptions,
+  start: () => Promise<SlotStream<TextMessage>>,
+): Promise<Marks> {
+  const further = positions.filter((position) => position > from);
+  if (further.length === 0) return { first: from, after: new Map() };
+  await using stream = await start();
+  return await findMarks(stream, from, further, signal);
+}
+
+/** A replication session of a server that has what is recorded in its history. */
+async function openSession({ openReplication, recorded, onTimeline }: ReaderOptions): Promise<Session> {
+  const session = await openReplication();
+  if (recorded === null) return session;
   try {
     const timeline = await answersWithin(session, ANSWER_MS, () => followTimeline(session, recorded));
-    if (timeline !== recorded.timeline) await options.onTimeline(timeline);
+    if (timeline !== recorded.timeline) await onTimeline(timeline);
+    return session;
   } catch (thrown) {
     session.destroy();
     throw thrown;
   }
-  return SlotStream.start(session, { ...names, from, safe, walSenderTimeoutMs: Number(timeout) });
 }
 
 /** Returns once the slot is fit and nobody reads it. A former session of ours is asked to end; somebody else's is theirs to end. */
@@ -72,7 +113,13 @@ async function freeSlot({ control, names, safe, recorded, signal }: ReaderOption
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     const row = await readSlot(control, slot);
-    if (row === null) throw slotLost(slot, 'gone', safe, await explainGoneSlot(control, recorded.timeline));
+    if (row === null)
+      throw slotLost(
+        slot,
+        'gone',
+        safe,
+        recorded === null ? '' : await explainGoneSlot(control, recorded.timeline),
+      );
     assertSlotUsable(row, slot, safe);
     if (row.activePid === null) return;
     const user = await readSlotUser(control, row.activePid);

@@ -19,10 +19,14 @@ describe('a snapshot', () => {
   it.each([12, 18] as const)('is seen by another session of its server (%i)', async (major) => {
     await using db = await freshDatabase(major);
     await db.session.query('CREATE TABLE t (id int); INSERT INTO t VALUES (1)');
-    await using held = await holdSlotSnapshot(await open(db.info, true), `s_${db.name}`, {
-      control: db.session,
-      waitMs: 10_000,
-    });
+    await using held = await holdSlotSnapshot(
+      await open(db.info, true),
+      { name: `s_${db.name}`, plugin: 'pgoutput' },
+      {
+        control: db.session,
+        waitMs: 10_000,
+      },
+    );
     await db.session.query('INSERT INTO t VALUES (2)');
     await using reader = await open(db.info);
     await importSnapshot(reader, held);
@@ -64,7 +68,9 @@ describe('a snapshot', () => {
         // The publication would be on one server, the slot on the other.
         await using control = await open(info);
         await using walsender = await open(info, true);
-        await expect(holdSlotSnapshot(walsender, 'never', { control, waitMs: 1000 })).rejects.toMatchObject({
+        await expect(
+          holdSlotSnapshot(walsender, { name: 'never', plugin: 'pgoutput' }, { control, waitMs: 1000 }),
+        ).rejects.toMatchObject({
           code: 'OTHER_SERVER',
         });
       }

@@ -23,6 +23,7 @@ it('one that ends leaves another, which begins at that moment, with all that it 
   ) =>
     prepareSource(session, {
       names,
+      through: 'ours',
       tables: await tables,
       identities: { policy: 'needed', needsWholeRow: () => false },
       helpers: { heartbeat: true, captureDdl: true },

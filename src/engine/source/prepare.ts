@@ -25,8 +25,12 @@ import { withLockRetry } from './lock-retry.ts';
 import { rightsMissing } from './rights-missing.ts';
 import type { SourceNames } from './source-names.ts';
 
+/** What the changes come through: a publication of ours, one that the user has made and keeps, or none. */
+export type Through = 'ours' | 'theirs' | 'none';
+
 export interface Publishing {
   readonly names: SourceNames;
+  readonly through: Through;
   /** Tables to follow. */
   readonly tables: readonly TableInfo[];
   readonly identities: IdentityWishes;
@@ -46,6 +50,8 @@ export async function prepareSource(
       ...spec.identities,
       remember: spec.remember,
     });
+    // Helpers are told by the publication they are in.
+    if (spec.through !== 'ours') return changed;
     await ensurePublication(source, spec.names.publication, tables);
     await ensureHelpers(source, spec.names, spec.helpers);
     return changed;
@@ -69,13 +75,22 @@ export async function publishMore(source: Session, spec: Publishing): Promise<Se
       remember,
       patienceMs: BUSY_MS,
     });
+    if (spec.through === 'none') return changed;
     for (const table of await notPublished(source, publication, tables)) {
+      if (spec.through === 'theirs') throw notInTheirs(publication, table);
       const statement = `ALTER PUBLICATION ${ident(publication)} ADD TABLE ONLY ${qname(table)}`;
       await withLockRetry(source, table, statement, BUSY_MS).catch((thrown: unknown) => {
         throw rightsMissing(thrown, source, statement);
       });
     }
     return changed;
+  });
+}
+
+function notInTheirs(publication: string, table: QualifiedName): AppError {
+  return new AppError('USAGE', {
+    problem: `Publication ${publication} does not have ${displayName(table)}.`,
+    remedy: `Add it, as the owner of the publication: ALTER PUBLICATION ${ident(publication)} ADD TABLE ONLY ${qname(table)};`,
   });
 }
 

@@ -211,6 +211,7 @@ describe('tables that come while a task runs', () => {
     const tables = await open(17, 'CREATE TABLE first (id int PRIMARY KEY)');
     const spec = {
       names: { slot: 'dts_sync_more', publication: 'dts_sync_more' },
+      through: 'ours' as const,
       identities: needed,
       remember,
       signal: new AbortController().signal,

@@ -49,7 +49,7 @@ describe('a commit that is in the WAL but not yet visible, because it waits for 
     // Two old transactions, one after the other, hold slot creation up in its two phases.
     await first.query('BEGIN; SELECT pg_current_xact_id()');
     const holder = await open(true);
-    const held = holdSlotSnapshot(holder, 'p3', { control, waitMs: 60_000 });
+    const held = holdSlotSnapshot(holder, { name: 'p3', plugin: 'pgoutput' }, { control, waitMs: 60_000 });
     let isHeld = false;
     void held.then(() => (isHeld = true));
     while (await nothingWaits()) await sleep(20);
@@ -130,7 +130,11 @@ describe.each([12, 17, 18] as const)(
         await first.query('BEGIN; SELECT txid_current()');
         const stop = new AbortController();
         const holder = await database.open({ replication: true });
-        const held = holdSlotSnapshot(holder, 'p3', { control, waitMs: 60_000, signal: stop.signal });
+        const held = holdSlotSnapshot(
+          holder,
+          { name: 'p3', plugin: 'pgoutput' },
+          { control, waitMs: 60_000, signal: stop.signal },
+        );
         let isHeld = false;
         void held.then(() => (isHeld = true));
         while (await nothingWaits()) await sleep(20);

@@ -8,7 +8,7 @@ import type { Lsn } from '../change/lsn.ts';
 import { coversAllOf, parseSnapshot, type Snapshot } from '../change/snapshot.ts';
 import { otherServer, readServerFacts, relationOf, type ServerFacts } from '../pg/server-facts.ts';
 import type { Session } from '../pg/session.ts';
-import { createSlot, currentSnapshot, type SlotWait } from '../pg/slot/create.ts';
+import { createSlot, currentSnapshot, type NewSlot, type SlotWait } from '../pg/slot/create.ts';
 import { insertedWal } from '../pg/wal-position.ts';
 
 export interface HeldSnapshot extends AsyncDisposable {
@@ -37,7 +37,11 @@ const COVER_TIMEOUT_MS = 600_000;
  * Creates the slot and holds its snapshot on `holder`, a replication session that belongs to the result. Throws OTHER_SERVER when that
  * has reached another server than the control session: the publication would be on one, the slot on the other; and what createSlot throws.
  */
-export async function holdSlotSnapshot(holder: Session, slot: string, wait: SlotWait): Promise<SlotSnapshot> {
+export async function holdSlotSnapshot(
+  holder: Session,
+  slot: NewSlot,
+  wait: SlotWait,
+): Promise<SlotSnapshot> {
   const { control } = wait;
   const server = await readServerFacts(holder);
   const here = await readServerFacts(control);

@@ -5,8 +5,13 @@ export interface SourceNames {
   readonly publication: string;
 }
 
-export function sourceNames(taskId: string): SourceNames {
-  return { slot: `dts_sync_${taskId}`, publication: `dts_sync_${taskId}` };
+/** `named`: what of them the user has made and named. */
+export function sourceNames(
+  taskId: string,
+  named: { readonly slot?: string | undefined; readonly publication?: string | undefined } = {},
+): SourceNames {
+  const own = `dts_sync_${taskId}`;
+  return { slot: named.slot ?? own, publication: named.publication ?? own };
 }
 
 /** Shown in pg_stat_activity of both ends; a takeover finds the old owner's sessions by the prefix (I7). */

@@ -53,10 +53,14 @@ describe.each(MAJORS)('on PostgreSQL %i the watch', (major) => {
     const slot = `s_${db.name}`;
     const read = () => readSourceState(db.session, { taskId: db.name, limits: LIMITS, slot });
     expect(await read()).toEqual({ snapshotAge: null, slot: 'gone', waiters: [], longTransactions: [] });
-    const held = await holdSlotSnapshot(await as(db, 'holder', true), slot, {
-      control: db.session,
-      waitMs: 10_000,
-    });
+    const held = await holdSlotSnapshot(
+      await as(db, 'holder', true),
+      { name: slot, plugin: 'pgoutput' },
+      {
+        control: db.session,
+        waitMs: 10_000,
+      },
+    );
     await using worker = await as(db, 'copy');
     await importSnapshot(worker, held);
     await spendXids(db, 50);

@@ -19,6 +19,7 @@ const TABLES = `
     slot_lsn pg_lsn,
     slot_snapshot text,
     slot_timeline int,
+    slot_decoder text,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now());
   -- the source tables that were selected when the task began, and the types that their columns have had since
   CREATE TABLE IF NOT EXISTS _opendts.task_table (

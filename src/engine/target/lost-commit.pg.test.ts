@@ -4,7 +4,8 @@ import { noFailpoints } from '../../base/runtime/failpoint.ts';
 import { lsnFrom } from '../change/lsn.ts';
 import { ensureBookkeeping } from './bookkeeping.ts';
 import { Lane } from './lane.ts';
-import { recordSlot, registerTask, takeOver } from './task-row.ts';
+import { recordSlot } from './recorded-slot.ts';
+import { registerTask, takeOver } from './task-row.ts';
 import { openChunkWriter } from './chunk-writer.ts';
 import type { LoadPlan } from './load-plan.ts';
 import type { Planned } from './apply-sql.ts';
@@ -15,7 +16,11 @@ async function taskOn(db: TestDatabase): Promise<bigint> {
   await ensureBookkeeping(db.session);
   await registerTask(db.session, TASK, []);
   const { fence } = await takeOver(db.session, 't');
-  await recordSlot(db.session, { taskId: 't', fence }, { lsn: lsnFrom(100n), snapshot: '1:1:', timeline: 1 });
+  await recordSlot(
+    db.session,
+    { taskId: 't', fence },
+    { lsn: lsnFrom(100n), snapshot: '1:1:', timeline: 1, decoder: 'pgoutput' },
+  );
   await db.session.query('CREATE TABLE t (v int)');
   return fence;
 }

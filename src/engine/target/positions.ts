@@ -27,6 +27,11 @@ export class Positions {
     return this.lowest(this.behind);
   }
 
+  /** Of all that do not stand still. */
+  get all(): readonly Lsn[] {
+    return [this.recordedLsn, ...this.behind.map(({ endLsn }) => endLsn)];
+  }
+
   get stopped(): readonly StoppedTable[] {
     return [...this.tables.values()];
   }

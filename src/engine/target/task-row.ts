@@ -1,8 +1,9 @@
 /** The task's row on the target: its phase, its slot, and the fence that keeps a former owner out (I7). */
 import { AppError } from '../../base/errors/app-error.ts';
-import { parseLsn, formatLsn, type Lsn } from '../change/lsn.ts';
+import { parseLsn, type Lsn } from '../change/lsn.ts';
 import type { QualifiedName } from '../change/relation.ts';
 import type { Session } from '../pg/session.ts';
+import type { Decoder } from '../pg/slot/decoder.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import { insertTaskTables, type TaskTable } from './task-tables.ts';
 
@@ -20,11 +21,17 @@ export interface TaskRow {
   readonly fence: bigint;
   /** Of the transactions that copy: none of an earlier snapshot can commit once it is raised. */
   readonly copyFence: bigint;
-  readonly slot: { readonly lsn: Lsn; readonly snapshot: string; readonly timeline: number } | null;
+  readonly slot: {
+    readonly lsn: Lsn;
+    readonly snapshot: string;
+    readonly timeline: number;
+    /** What decodes the changes for it, for as long as it lives. */
+    readonly decoder: Decoder;
+  } | null;
 }
 
 const COLUMNS =
-  'task_id, source_system, source_database, options, phase, fence, copy_fence, slot_lsn, slot_snapshot, slot_timeline';
+  'task_id, source_system, source_database, options, phase, fence, copy_fence, slot_lsn, slot_snapshot, slot_timeline, slot_decoder';
 
 function fromRow(row: Readonly<Record<string, string | null>>): TaskRow {
   return {
@@ -40,6 +47,7 @@ function fromRow(row: Readonly<Record<string, string | null>>): TaskRow {
           lsn: parseLsn(row.slot_lsn),
           snapshot: row.slot_snapshot ?? '',
           timeline: Number(row.slot_timeline),
+          decoder: row.slot_decoder === 'test_decoding' ? 'test_decoding' : 'pgoutput',
         }
       : null,
   };
@@ -185,34 +193,6 @@ export async function setPhase(
     await holdFence(session, task.taskId, task.fence);
     await session.query('UPDATE _opendts.task SET phase = $2 WHERE task_id = $1', [task.taskId, phase]);
   });
-}
-
-/** Records the slot together with its lane's start, so that no slot is ever read from a position that is not written down. */
-export async function recordSlot(
-  session: Session,
-  task: { taskId: string; fence: bigint },
-  slot: NonNullable<TaskRow['slot']>,
-): Promise<void> {
-  const lsn = formatLsn(slot.lsn);
-  await session.transaction(async () => {
-    await holdFence(session, task.taskId, task.fence);
-    await session.query(
-      `UPDATE _opendts.task SET phase = 'copy', slot_lsn = $2, slot_snapshot = $3, slot_timeline = $4 WHERE task_id = $1`,
-      [task.taskId, lsn, slot.snapshot, String(slot.timeline)],
-    );
-    await session.query(
-      `INSERT INTO _opendts.lane (task_id, lane, end_lsn, timeline, fence, map_version, commits) VALUES ($1, 0, $2, $3, $4, 1, 0)`,
-      [task.taskId, lsn, String(slot.timeline), String(task.fence)],
-    );
-  });
-}
-
-export async function isSlotRecorded(session: Session, taskId: string): Promise<boolean> {
-  const { yes } = await session.one(
-    'SELECT (slot_lsn IS NOT NULL)::text AS yes FROM _opendts.task WHERE task_id = $1',
-    [taskId],
-  );
-  return yes === 'true';
 }
 
 /** How far the stream has been applied: the slot's start before its first commit. */

@@ -1,8 +1,10 @@
 /** Takes back everything a migration made besides the migrated data: on the source slot, publication and identities; on the target our schema. */
+import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { endBackends, identify } from '../../engine/pg/identity.ts';
+import { literal } from '../../engine/pg/ident.ts';
 import { readHelpers } from '../../engine/source/helpers/remove.ts';
 import { releaseSource } from '../../engine/source/prepare.ts';
 import { releaseSql } from '../../engine/source/release-sql.ts';
@@ -19,11 +21,17 @@ export interface CleanupRequest {
   readonly dryRun: boolean;
 }
 
+export interface Cleaned {
+  readonly removed: readonly string[];
+  /** What the user made and named: it stays. */
+  readonly kept: readonly string[];
+}
+
 /** A line per thing removed (or that would be). Our schema on the target goes last, because it remembers what to undo. */
-export async function cleanup(request: CleanupRequest): Promise<readonly string[]> {
+export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
   await using ends = new Ends(request.source, request.target);
   const target = await ends.target();
-  if (!(await hasBookkeeping(target))) return [];
+  if (!(await hasBookkeeping(target))) return { removed: [], kept: [] };
   const source = await ends.source().catch(async (thrown: unknown) => {
     throw await byHand(thrown, target, request.source.database);
   });
@@ -40,13 +48,32 @@ export async function cleanup(request: CleanupRequest): Promise<readonly string[
     });
   }
   const removed: string[] = [];
+  const kept = new Set(tasks.flatMap(named));
   const behind = reached.isStandby ? [] : await slotsLeftBehind(source, tasks);
   for (const task of tasks) removed.push(...(await release(ends, task, request.dryRun)));
   const hosts = { info: request.source, reached };
   removed.push(...(await releaseFormerPrimaries(hosts, behind, request.dryRun)));
   if (!request.dryRun) await dropBookkeeping(target);
   removed.push('schema _opendts on the target');
-  return removed;
+  return { removed, kept: [...kept] };
+}
+
+/** By the options that the task was registered with. */
+const namedByUser = z.object({
+  publication: z.string().optional(),
+  start: z.object({ slot: z.string() }).optional(),
+});
+
+function named({ options }: TaskRow): string[] {
+  const { publication, start } = namedByUser.parse(JSON.parse(options));
+  return [
+    ...(start
+      ? [
+          `replication slot ${start.slot} on the source, which keeps its log: when nothing reads it any more, SELECT pg_drop_replication_slot(${literal(start.slot)});`,
+        ]
+      : []),
+    ...(publication === undefined ? [] : [`publication ${publication} on the source`]),
+  ];
 }
 
 /** The source cannot be reached, or refuses us: what a person runs there instead. The target goes on remembering it. */

@@ -66,7 +66,9 @@ function nextSteps({ request }: TaskRun, outcome: MigrationSummary['outcome']): 
   const again = pasteLine('migrate', request);
   const verify = { why: 'Compare the content of both ends', command: pasteLine('verify', request) };
   const cleanup = {
-    why: 'Drop the slot, the publication and our own tables when you are done',
+    why: request.start
+      ? 'Drop our own tables when you are done; the slot is yours'
+      : 'Drop the slot, the publication and our own tables when you are done',
     command: pasteLine('cleanup', request),
   };
   if (outcome === 'stopped') return [{ why: 'Go on where this run stopped', command: again }];

@@ -31,6 +31,7 @@ import { failureOf } from './ownership.ts';
 import { setSequences, summarize } from './finish-stage.ts';
 import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
+import { beginAtSlot } from './start-position.ts';
 import { keepSource } from './source-objects.ts';
 import { analyze, keysOnly, planFor, runPhases } from './schema-stage.ts';
 import { openTogether, streamUntil } from './stream-stage.ts';
@@ -125,7 +126,12 @@ async function slotStage(run: TaskRun): Promise<HeldSnapshot | null> {
     await pass(run, 'copy');
     return null;
   }
-  enter(run, 'prepare', `creating publication and slot ${run.names.slot} on the source`);
+  const { start } = run.request;
+  if (start) {
+    await beginAtSlot(run, start);
+    return null;
+  }
+  enter(run, 'prepare', `creating slot ${run.names.slot} on the source`);
   return createSlotAndHold(run);
 }
 

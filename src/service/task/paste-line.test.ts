@@ -1,5 +1,6 @@
 /** The next command, ready to paste. */
 import { describe, expect, it } from 'vitest';
+import { parseLsn } from '../../engine/change/lsn.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
 import { pasteLine, type Asked } from './paste-line.ts';
 
@@ -29,5 +30,15 @@ describe('a line to paste', () => {
         ` --filter 'shop.*=region = '\\''EU'\\''' shop.a=true --operations insert,update --table-operations 'shop.*=insert,delete' --conflict ignore` +
         ' --no-heartbeat --capture-ddl off --replica-identity all',
     );
+  });
+
+  it('repeats where changes begin', () => {
+    const start = { slot: 'mine', lsn: null, time: 830_952_000_000_000n };
+    expect(pasteLine('migrate', { ...task, publication: 'my pub', start })).toMatch(
+      / --conflict ignore --publication 'my pub' --slot mine --start-time 2026-05-01T12:00:00Z$/,
+    );
+    expect(
+      pasteLine('check', { ...task, start: { slot: 'mine', lsn: parseLsn('0/A1'), time: null } }),
+    ).toMatch(/ --slot mine --start-lsn 0\/A1$/);
   });
 });

@@ -3,6 +3,7 @@ import { MIGRATION_TYPES, OPERATIONS } from '../../contract/task-spec.ts';
 import { redactConninfo } from '../../engine/pg/conninfo/conninfo.ts';
 import { shellWord } from '../../base/runtime/shell-word.ts';
 import { ruleWords } from './rule-words.ts';
+import { startText } from './start-position.ts';
 import type { MigrationRequest } from './task-run.ts';
 
 export type Asked = Pick<
@@ -19,6 +20,9 @@ export type Asked = Pick<
   | 'heartbeat'
   | 'captureDdl'
   | 'replicaIdentity'
+  | 'publication'
+  | 'decoder'
+  | 'start'
 >;
 
 /** `opendts <verb> --source … --target …`, with the types and the choice of tables where the verb takes them. */
@@ -45,10 +49,20 @@ export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task
       ? []
       : ['--replica-identity', replicaIdentity]),
   ];
+  const publication = task.publication === undefined ? [] : ['--publication', task.publication];
+  const { decoder: wanted = 'auto' } = task;
+  const decoder = wanted === 'auto' ? [] : ['--decoder', wanted];
+  const start = task.start
+    ? Object.entries(startText(task.start)).flatMap(([name, value]) => [
+        name === 'slot' ? '--slot' : `--start-${name}`,
+        value,
+      ])
+    : [];
+  const read = [...publication, ...decoder, ...start];
   const chosen = [...tables, ...excluded, ...renamed, ...filtered];
   const what = {
-    check: [...kinds, ...chosen, ...followed, ...conflict, ...inSource],
-    migrate: [...kinds, ...chosen, ...followed, ...conflict, ...inSource],
+    check: [...kinds, ...chosen, ...followed, ...conflict, ...inSource, ...read],
+    migrate: [...kinds, ...chosen, ...followed, ...conflict, ...inSource, ...read],
     verify: chosen,
     cleanup: [],
   };

@@ -27,15 +27,26 @@ import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
 import { sourceOptions } from './source-objects.ts';
 import { ruleWords } from './rule-words.ts';
+import { assertStartFits, startText } from './start-position.ts';
 import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
 
 /** What was asked for, without connections, in one form: equal options give equal text. */
 export function canonicalOptions(
   request: Pick<
     MigrationRequest,
-    'types' | 'tables' | 'excludeTables' | 'rename' | 'operations' | 'rules' | 'conflict'
+    | 'types'
+    | 'tables'
+    | 'excludeTables'
+    | 'rename'
+    | 'operations'
+    | 'rules'
+    | 'conflict'
+    | 'publication'
+    | 'decoder'
+    | 'start'
   >,
 ): string {
+  const { start, decoder = 'auto' } = request;
   const rename = Object.entries(request.rename).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const operations = OPERATIONS.filter((operation) => request.operations.includes(operation));
   const { tableOperations, filter } = ruleWords(request.rules);
@@ -48,6 +59,9 @@ export function canonicalOptions(
     ...(tableOperations.length > 0 ? { tableOperations } : {}),
     ...(filter.length > 0 ? { filter } : {}),
     ...(request.conflict === 'report' ? {} : { conflict: request.conflict }),
+    ...(request.publication === undefined ? {} : { publication: request.publication }),
+    ...(decoder === 'auto' ? {} : { decoder }),
+    ...(start ? { start: startText(start) } : {}),
   });
 }
 
@@ -69,6 +83,7 @@ interface Parts {
 /** Nothing is changed on either side before every check has passed. Throws SAME_DATABASE, NOTHING_SELECTED, CHECKS_FAILED, FILTER_INVALID. */
 export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const { request, hooks, ends, book } = parts;
+  assertStartFits(request);
   const found = await find(parts);
   const { taskId, existing } = found;
   book.taskId = taskId;
@@ -97,7 +112,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
     ...parts,
-    names: sourceNames(taskId),
+    names: sourceNames(taskId, { slot: request.start?.slot, publication: request.publication }),
     taskId,
     fence: task.fence,
     task,
@@ -207,6 +222,9 @@ async function check(
     wholeDatabase: request.tables.length === 0,
     jobs: request.jobs,
     ...sourceOptions(request),
+    ...(request.publication === undefined ? {} : { publication: request.publication }),
+    ...(request.start ? { start: request.start } : {}),
+    ...(request.decoder ? { decoder: request.decoder } : {}),
   });
   const failed = findings.filter((finding) => finding.result === 'failed');
   if (failed.length === 0) return;

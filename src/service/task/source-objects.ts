@@ -5,7 +5,8 @@ import type { ColumnInfo, TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import type { CatalogEvent } from '../../engine/source/helpers/catalog-diff.ts';
 import { keepHelpers } from '../../engine/source/helpers/keep-helpers.ts';
-import { prepareSource, publishMore, type Publishing } from '../../engine/source/prepare.ts';
+import type { Decoder } from '../../engine/pg/slot/decoder.ts';
+import { prepareSource, publishMore, type Publishing, type Through } from '../../engine/source/prepare.ts';
 import type { IdentityWishes, SetFull, WhyFull } from '../../engine/source/replica-identity.ts';
 import { needsWholeRow } from '../../engine/source/row-filter.ts';
 import { rememberSourceIdentity } from '../../engine/target/task-row.ts';
@@ -53,11 +54,11 @@ const WHY: Readonly<Record<WhyFull, string>> = {
 };
 
 /** P1, before the slot. Says which tables are changed. */
-export async function prepareForSlot(run: TaskRun): Promise<void> {
+export async function prepareForSlot(run: TaskRun, decoder: Decoder): Promise<void> {
   const { heartbeat, captureDdl } = sourceOptions(run.request);
   const helpers = { heartbeat, captureDdl: captureDdl === 'auto' };
   const source = await run.ends.source();
-  sayFull(run, await prepareSource(source, { ...(await publishing(run, run.followed)), helpers }));
+  sayFull(run, await prepareSource(source, { ...(await publishing(run, run.followed, decoder)), helpers }));
 }
 
 /** The same for tables that come while the task runs, on a session of theirs. */
@@ -66,13 +67,23 @@ export async function publishTables(
   source: Session,
   tables: readonly TableInfo[],
 ): Promise<void> {
-  sayFull(run, await publishMore(source, await publishing(run, tables)));
+  sayFull(run, await publishMore(source, await publishing(run, tables, decoderOf(run))));
 }
 
-async function publishing(run: TaskRun, tables: readonly TableInfo[]): Promise<Publishing> {
+function decoderOf({ task }: TaskRun): Decoder {
+  return task.slot?.decoder ?? 'pgoutput';
+}
+
+function throughOf({ request }: TaskRun, decoder: Decoder): Through {
+  if (decoder !== 'pgoutput') return 'none';
+  return request.publication === undefined ? 'ours' : 'theirs';
+}
+
+async function publishing(run: TaskRun, tables: readonly TableInfo[], decoder: Decoder): Promise<Publishing> {
   const target = await run.ends.target();
   return {
     names: run.names,
+    through: throughOf(run, decoder),
     tables,
     identities: identityWishes(run),
     remember: (former) => rememberSourceIdentity(target, run.taskId, former),
@@ -90,10 +101,11 @@ function sayFull(run: TaskRun, changed: readonly SetFull[]): void {
 /** While changes are followed: the heartbeat, and what event triggers do not tell. Runs until it is disposed of. */
 export function keepSource(run: TaskRun): Disposable {
   const { heartbeat, captureDdl } = sourceOptions(run.request);
+  const hasHelpers = throughOf(run, decoderOf(run)) === 'ours';
   return keepHelpers({
     names: run.names,
-    heartbeat,
-    captureDdl: captureDdl === 'auto',
+    heartbeat: hasHelpers && heartbeat,
+    captureDdl: hasHelpers && captureDdl === 'auto',
     open: () => run.ends.openWatch('source'),
     known: run.selected,
     position: () => run.book.position,

@@ -26,6 +26,9 @@ const options: TaskOptions = {
   tableOperations: [],
   filter: [],
   conflict: 'report',
+  start: [],
+  publication: '',
+  decoder: 'auto',
 };
 
 let home = '';

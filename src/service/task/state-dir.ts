@@ -28,6 +28,10 @@ const taskOptions = z.strictObject({
   tableOperations: z.array(z.string()).default([]),
   filter: z.array(z.string()).default([]),
   conflict: conflictMode.default('report'),
+  /** `slot=…`, and `lsn=…` or `time=…`. */
+  start: z.array(z.string()).default([]),
+  publication: z.string().default(''),
+  decoder: z.string().default('auto'),
 });
 export type TaskOptions = z.infer<typeof taskOptions>;
 

@@ -15,6 +15,8 @@ import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
+import type { DecoderWish } from '../../engine/source/decoder-choice.ts';
+import type { StartPosition } from '../../engine/source/start-position.ts';
 import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { SourceNames } from '../../engine/source/source-names.ts';
 import type { TaskRow } from '../../engine/target/task-row.ts';
@@ -54,6 +56,12 @@ export interface MigrationRequest {
   readonly patienceMs?: number;
   /** How long the creation of the slot may wait for open transactions of the source; 60 s by default. */
   readonly slotWaitMs?: number;
+  /** A publication that the user made; none: one of ours. */
+  readonly publication?: string;
+  /** What decodes the changes; none, or auto: pgoutput where the account can have a publication. */
+  readonly decoder?: DecoderWish['wanted'];
+  /** Where changes are followed from; none: from a slot of ours, that is from now on. */
+  readonly start?: StartPosition;
   readonly until: Until;
   /** Of the full copy; none: as fast as the servers go. */
   readonly limits?: CopyLimits;

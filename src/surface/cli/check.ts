@@ -19,6 +19,7 @@ import { document } from './json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
 import { withFilter, withOperations } from './rule-options.ts';
+import { withStart } from './start-options.ts';
 import {
   resolveTask,
   withConflict,
@@ -39,9 +40,11 @@ export const checkCommand: CliCommand = {
       .command('check')
       .description('look at both databases, change nothing, and say whether and how the migration would go');
     return withJobs(
-      withSourceObjects(
-        withJson(
-          withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+      withStart(
+        withSourceObjects(
+          withJson(
+            withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+          ),
         ),
       ),
       'tables that are to be copied at the same time',
@@ -87,6 +90,9 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       captureDdl: task.captureDdl,
       replicaIdentity: task.replicaIdentity,
       jobs: task.jobs,
+      ...(task.publication === undefined ? {} : { publication: task.publication }),
+      ...(task.start ? { start: task.start } : {}),
+      ...(task.decoder ? { decoder: task.decoder } : {}),
     },
     context.signal,
   );

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT } from '../../base/errors/exit.ts';
-import { cleanup } from '../../service/task/cleanup.ts';
+import { cleanup, type Cleaned } from '../../service/task/cleanup.ts';
 import { forgetTasks } from '../../service/task/state-dir.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
@@ -31,32 +31,32 @@ export const cleanupCommand: CliCommand = {
   async run(command, context) {
     const flags = command.opts<CleanupFlags>();
     const task = resolveTask(flags, context);
-    const planned = await cleanup({ ...task, dryRun: true });
+    const { removed: planned, kept } = await cleanup({ ...task, dryRun: true });
     if (flags.dryRun) {
-      say(planned, true, flags, context);
+      say({ removed: planned, kept }, flags, context);
       return EXIT.ok;
     }
     if (planned.length > 0 && !flags.yes) await confirm(planned, context);
-    const removed = planned.length > 0 ? await cleanup({ ...task, dryRun: false }) : [];
+    const removed = planned.length > 0 ? (await cleanup({ ...task, dryRun: false })).removed : [];
     const stateFolder = flags.stateDir ?? context.config.stateHome;
     const forgotten = forgetTasks(stateFolder, endName(task.source), endName(task.target));
-    say([...removed, ...forgotten.map((file) => `file ${file}`)], false, flags, context);
+    say({ removed: [...removed, ...forgotten.map((file) => `file ${file}`)], kept }, flags, context);
     return EXIT.ok;
   },
 };
 
 function say(
-  objects: readonly string[],
-  dryRun: boolean,
-  { json }: CleanupFlags,
+  { removed: objects, kept }: Cleaned,
+  { json, dryRun = false }: CleanupFlags,
   { stdout }: CliContext,
 ): void {
   if (json) {
-    stdout.write(document({ kind: 'Cleanup', data: { dryRun, objects } }));
+    stdout.write(document({ kind: 'Cleanup', data: { dryRun, objects, kept } }));
     return;
   }
   if (objects.length === 0) stdout.write('nothing to remove\n');
   for (const object of objects) stdout.write(`${dryRun ? 'would remove' : 'removed'} ${printable(object)}\n`);
+  for (const object of kept) stdout.write(`${dryRun ? 'would leave' : 'left'} ${printable(object)}\n`);
 }
 
 /** Lists what will go and waits for a yes. Throws USAGE where there is nobody to ask, or on any other answer. */

@@ -18,9 +18,12 @@ interface Inspection {
   readonly server: string;
   readonly bytes: bigint;
   readonly tables: readonly InspectedTable[];
-  /** Replication slots and publications that a migration of ours made in this database. */
+  /** Logical slots of this database; those named dts_sync_… are made by migrations of ours. */
   readonly slots: readonly {
     readonly name: string;
+    readonly plugin: string;
+    /** Changes from here on can be read. */
+    readonly heldFrom: string;
     readonly active: boolean;
     readonly retainedBytes: bigint | null;
     /** `reserved`, `extended`, `unreserved` or `lost` (13+). */
@@ -30,6 +33,7 @@ interface Inspection {
     /** Since when nobody reads it (17+). */
     readonly inactiveSince: string | null;
   }[];
+  /** Made by migrations of ours. */
   readonly publications: readonly string[];
   /** Helper tables of ours and what belongs to them. */
   readonly helpers: readonly string[];
@@ -72,11 +76,11 @@ export const inspectCommand: CliCommand = {
 async function inspect(session: Session, endpoint: string): Promise<Inspection> {
   const tables = await readTables(session);
   const slots = await session.query(
-    `SELECT s.slot_name AS name, s.active::pg_catalog.text AS active, ${slotFate(session.version)},
+    `SELECT s.slot_name AS name, s.plugin, s.confirmed_flush_lsn::pg_catalog.text AS held, s.active::pg_catalog.text AS active, ${slotFate(session.version)},
             CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
                  ELSE pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn) END AS retained
        FROM pg_catalog.pg_replication_slots s
-      WHERE s.database = pg_catalog.current_database() AND s.slot_name LIKE 'dts\\_%'
+      WHERE s.database = pg_catalog.current_database()
       ORDER BY s.slot_name`,
   );
   const publications = await session.query(
@@ -87,14 +91,18 @@ async function inspect(session: Session, endpoint: string): Promise<Inspection> 
     server: serverVersion(session.version),
     bytes: await databaseSize(session),
     tables: tables.map(inspectedTable),
-    slots: slots.map(({ name, active, retained, wal_status, invalidation, inactive_since }) => ({
-      name: name ?? '',
-      active: active === 'true',
-      retainedBytes: retained == null ? null : BigInt(retained),
-      walStatus: wal_status ?? null,
-      invalidation: invalidation ?? null,
-      inactiveSince: inactive_since ?? null,
-    })),
+    slots: slots.map(
+      ({ name, plugin, held, active, retained, wal_status, invalidation, inactive_since }) => ({
+        name: name ?? '',
+        plugin: plugin ?? '',
+        heldFrom: held ?? '',
+        active: active === 'true',
+        retainedBytes: retained == null ? null : BigInt(retained),
+        walStatus: wal_status ?? null,
+        invalidation: invalidation ?? null,
+        inactiveSince: inactive_since ?? null,
+      }),
+    ),
     publications: publications.map(({ name }) => name ?? ''),
     helpers: await readHelpers(session),
   };
@@ -136,10 +144,11 @@ function inspectionLines(inspection: Inspection): string[] {
 }
 
 function slotText(slot: Inspection['slots'][number]): string {
-  const { name, active, retainedBytes, walStatus, invalidation, inactiveSince } = slot;
+  const { name, plugin, heldFrom, active, retainedBytes, walStatus, invalidation, inactiveSince } = slot;
   const unused = inactiveSince === null ? 'not in use' : `not in use since ${inactiveSince}`;
   return [
-    `slot ${name}: ${active ? 'in use' : unused}`,
+    `slot ${printable(name)} (${plugin}): holds changes from ${heldFrom} on`,
+    active ? 'in use' : unused,
     `keeps ${retainedBytes === null ? 'unknown' : size(retainedBytes)} of log`,
     ...(walStatus === null || walStatus === 'reserved' ? [] : [walStatus]),
     ...(invalidation === null ? [] : [`given up by the server (${invalidation})`]),

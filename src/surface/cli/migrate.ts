@@ -8,6 +8,7 @@ import { parseLsn } from '../../engine/change/lsn.ts';
 import type { CopyLimits } from '../../engine/source/throttle.ts';
 import { startMigration } from '../../service/task/migrate.ts';
 import { ruleWords } from '../../service/task/rule-words.ts';
+import { startText } from '../../service/task/start-position.ts';
 import type { Until } from '../../service/task/task-run.ts';
 import { defaultStateDir, openStateDir, type StateDir } from '../../service/task/state-dir.ts';
 import type { CliCommand, CliContext } from './context.ts';
@@ -17,6 +18,7 @@ import { openProgressReport } from './progress-report.ts';
 import { stopExit } from './stop.ts';
 import { endName } from './sides.ts';
 import { withFilter, withOperations } from './rule-options.ts';
+import { withStart } from './start-options.ts';
 import {
   resolveTask,
   withChunks,
@@ -51,8 +53,10 @@ export const migrateCommand: CliCommand = {
     withJson(
       withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
     );
-    withSourceObjects(
-      withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(command))))))),
+    withStart(
+      withSourceObjects(
+        withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(command))))))),
+      ),
     );
     return withSlotWait(withWalBudget(command))
       .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
@@ -78,6 +82,11 @@ export const migrateCommand: CliCommand = {
       operations: OPERATIONS.filter((operation) => task.operations.includes(operation)),
       ...ruleWords(task.rules),
       conflict: task.conflict,
+      start: task.start
+        ? Object.entries(startText(task.start)).map(([name, value]) => `${name}=${value}`)
+        : [],
+      publication: task.publication ?? '',
+      decoder: task.decoder ?? 'auto',
     };
     using state = openStateDir(flags.stateDir ?? defaultStateDir(context.config.stateHome, options), options);
     const run = { task, flags, until: flags.until ?? { kind: 'signal' }, state } as const;

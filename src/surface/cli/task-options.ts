@@ -24,11 +24,11 @@ import type { WalBudget } from '../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from './numbers.ts';
 import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
+import { resolveStart, type StartChoice, type StartFlags } from './start-options.ts';
 import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
-
-export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags {
+export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -62,7 +62,7 @@ export interface Ends {
 }
 
 /** What a command works on, connection strings read. */
-export interface Task extends Ends {
+export interface Task extends Ends, StartChoice {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
@@ -249,9 +249,11 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     })
     .parse({});
   const chunk = flags.chunkMegabytes ?? file.chunkMegabytes;
+  const types = new Set(flags.types ?? file.types ?? defaults.types);
   return {
     ...resolveEnds(flags, file, context),
-    types: new Set(flags.types ?? file.types ?? defaults.types),
+    types,
+    ...resolveStart(flags, file, types),
     tables: flags.table ?? file.tables ?? defaults.tables,
     excludeTables: flags.excludeTable ?? file.excludeTables ?? defaults.excludeTables,
     rename: flags.rename

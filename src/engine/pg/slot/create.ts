@@ -11,6 +11,11 @@ import { ident } from '../ident.ts';
 import { SQLSTATE, sqlstateOf } from '../pg-error.ts';
 import type { Row, Session } from '../session.ts';
 
+export interface NewSlot {
+  readonly name: string;
+  readonly plugin: string;
+}
+
 export interface CreatedSlot {
   /** Every transaction that S1 does not see will be streamed from here on. */
   readonly consistentPoint: Lsn;
@@ -34,13 +39,13 @@ export interface SlotWait {
  * `holder` is a replication session and stays in its transaction. Throws SLOT_BLOCKED after `waitMs`, and what the signal says when it
  * aborts; neither leaves a slot behind, nor a server process that goes on waiting.
  */
-export async function createSlot(holder: Session, slot: string, wait: SlotWait): Promise<CreatedSlot> {
+export async function createSlot(holder: Session, slot: NewSlot, wait: SlotWait): Promise<CreatedSlot> {
   // For the case that we are killed while it waits: the server would not notice before this is over. statement_timeout does not bind it.
   await holder.query(`SET lock_timeout = ${wait.waitMs}`);
   await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const failover = holder.version >= 170_000 ? ', FAILOVER true' : '';
   const options = holder.version >= 150_000 ? `(SNAPSHOT 'use'${failover})` : 'USE_SNAPSHOT';
-  const command = `CREATE_REPLICATION_SLOT ${ident(slot)} LOGICAL pgoutput ${options}`;
+  const command = `CREATE_REPLICATION_SLOT ${ident(slot.name)} LOGICAL ${ident(slot.plugin)} ${options}`;
   const row = await waitFor(holder.one(command), holder, wait);
   const { snapshot, exported } = await holder.one(
     `SELECT ${currentSnapshot(holder.version)}::text AS snapshot, pg_catalog.pg_export_snapshot() AS exported`,

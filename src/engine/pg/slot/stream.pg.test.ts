@@ -4,6 +4,7 @@ import { sleep } from '../../../base/runtime/sleep.ts';
 import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
 import { formatLsn, parseLsn, type Lsn } from '../../change/lsn.ts';
 import { literal } from '../ident.ts';
+import { pgoutputDecoder } from '../pgoutput/decoder.ts';
 import { SlotStream, type StreamItem } from './stream.ts';
 
 const NEVER = new AbortController().signal;
@@ -27,7 +28,7 @@ async function open(db: TestDatabase, slot: Slot, walSenderTimeoutMs = 60_000): 
   const session = await db.open({ replication: true });
   return SlotStream.start(session, {
     slot: slot.name,
-    publication: 'p',
+    decoder: pgoutputDecoder('p'),
     from: slot.from,
     safe: slot.from,
     walSenderTimeoutMs,

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { sleep } from '../../../base/runtime/sleep.ts';
 import { lsnFrom } from '../../change/lsn.ts';
 import { Session } from '../session.ts';
+import { pgoutputDecoder } from '../pgoutput/decoder.ts';
 import { SlotStream, type StreamItem } from './stream.ts';
 
 const NEVER = new AbortController().signal;
@@ -80,7 +81,7 @@ async function start(walSenderTimeoutMs = 60_000): Promise<Source> {
   const session = await Session.open({ host: '127.0.0.1', port, user: 'u', database: 'd' }, 'source');
   const stream = SlotStream.start(session, {
     slot: 's',
-    publication: 'p',
+    decoder: pgoutputDecoder('p'),
     from: lsnFrom(100n),
     safe: lsnFrom(100n),
     walSenderTimeoutMs,

@@ -9,8 +9,7 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import type { StreamMessage } from '../../change/change.ts';
 import { formatLsn, lsnFrom, type Lsn } from '../../change/lsn.ts';
-import { ident, literal } from '../ident.ts';
-import { decode, type RelationCache } from '../pgoutput/decode.ts';
+import { ident } from '../ident.ts';
 import type { Session } from '../session.ts';
 import {
   copyDataMessage,
@@ -20,13 +19,14 @@ import {
   TYPE,
 } from '../wire/messages.ts';
 import type { Wire } from '../wire/wire.ts';
+import { WAL_DATA_HEADER, type MessageDecoder } from './decoder.ts';
 import { judgeLiveness } from './liveness.ts';
 import { MessageQueue } from './message-queue.ts';
 import { ReadPace } from './read-pace.ts';
 
-export interface StreamOptions {
+export interface StreamOptions<Message> {
   readonly slot: string;
-  readonly publication: string;
+  readonly decoder: MessageDecoder<Message>;
   /** Where to begin: transactions that end before are not sent. */
   readonly from: Lsn;
   /** What may be reported as flushed from the start (P9). */
@@ -34,23 +34,25 @@ export interface StreamOptions {
   readonly walSenderTimeoutMs: number;
 }
 
-/** A decoded message, or a keepalive that says how far the source's WAL has been read for us. */
-export type StreamItem = StreamMessage | { readonly kind: 'keepalive'; readonly walEnd: Lsn };
+/** Says how far the source's WAL has been read for us. */
+export interface Keepalive {
+  readonly kind: 'keepalive';
+  readonly walEnd: Lsn;
+}
+export type StreamItem = StreamMessage | Keepalive;
 
 const TICK_MS = 100;
 const LEAVE_MS = 1_000;
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
-/** Kinds of CopyData: XLogData, with start, end and clock before the message itself, and keepalive. */
+/** Kinds of CopyData: XLogData and keepalive. */
 const WAL_DATA = 0x77;
-const WAL_DATA_HEADER = 25;
 const KEEPALIVE = 0x6b;
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
-export class SlotStream implements AsyncDisposable {
+export class SlotStream<Message = StreamMessage> implements AsyncDisposable {
   private readonly session: Session;
   private readonly wire: Wire;
-  private readonly options: StreamOptions;
-  private readonly relations: RelationCache = new Map();
+  private readonly options: StreamOptions<Message>;
   private readonly queue = new MessageQueue();
   private readonly pace: ReadPace;
   private readonly timer: NodeJS.Timeout;
@@ -65,7 +67,7 @@ export class SlotStream implements AsyncDisposable {
   private lastStatus = performance.now();
   private replyAsked = false;
 
-  private constructor(session: Session, wire: Wire, options: StreamOptions) {
+  private constructor(session: Session, wire: Wire, options: StreamOptions<Message>) {
     this.session = session;
     this.wire = wire;
     this.options = options;
@@ -77,23 +79,22 @@ export class SlotStream implements AsyncDisposable {
   }
 
   /** Starts streaming on a replication session, which belongs to the stream from now on. */
-  static start(session: Session, options: StreamOptions): SlotStream {
+  static start<Message>(session: Session, options: StreamOptions<Message>): SlotStream<Message> {
     const stream = new SlotStream(session, session.takeWire(), options);
     stream.wire.listen({
       chunk: (bytes) => stream.onChunk(bytes),
       closed: (error) => stream.fail(session.explain(error)),
     });
-    const settings = `proto_version '1', publication_names ${literal(ident(options.publication))}`;
     stream.wire.write(
       queryMessage(
-        `START_REPLICATION SLOT ${ident(options.slot)} LOGICAL ${formatLsn(options.from)} (${settings})`,
+        `START_REPLICATION SLOT ${ident(options.slot)} LOGICAL ${formatLsn(options.from)} (${options.decoder.settings})`,
       ),
     );
     return stream;
   }
 
   /** The next item; waits for one. Throws when the stream is broken, AbortError when the signal aborts. */
-  async next(signal: AbortSignal): Promise<StreamItem> {
+  async next(signal: AbortSignal): Promise<Message | Keepalive> {
     for (;;) {
       const item = this.takeQueued();
       if (item) return item;
@@ -121,7 +122,7 @@ export class SlotStream implements AsyncDisposable {
   }
 
   /** The next item if one is here already. */
-  takeQueued(): StreamItem | null {
+  takeQueued(): Message | Keepalive | null {
     const { queue } = this;
     while (queue.next()) {
       if (this.paused && queue.whole < MAX_QUEUED_BYTES / 2 && !this.isLargeComing) this.goOn();
@@ -138,13 +139,14 @@ export class SlotStream implements AsyncDisposable {
   }
 
   /** The item in the message taken last; null where there is none for the consumer. */
-  private read(): StreamItem | null {
+  private read(): Message | Keepalive | null {
     const { queue } = this;
+    const { decoder } = this.options;
     const { bytes, start } = queue;
     if (queue.type === TYPE.error)
       throw this.session.explain(parseErrorResponse(bytes.subarray(start, queue.end)));
     if (queue.type !== TYPE.copyData) return null;
-    if (bytes[start] === WAL_DATA) return decode(bytes, this.relations, start + WAL_DATA_HEADER, queue.end);
+    if (bytes[start] === WAL_DATA) return decoder.decode(bytes, start + WAL_DATA_HEADER, queue.end);
     if (bytes[start] !== KEEPALIVE) return null;
     const next = queue.peek();
     // On an idle stream one replaces the other.

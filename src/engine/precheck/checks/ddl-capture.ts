@@ -6,8 +6,9 @@ import { finding } from '../finding.ts';
 
 export const ddlCapture: Check = {
   name: 'ddl_capture',
-  async run({ source, types, captureDdl }) {
-    if (!types.has('incremental') || captureDdl === 'off') return [];
+  async run({ source, types, captureDdl, publication, start }) {
+    // It is noted in a table of a publication of ours.
+    if (!types.has('incremental') || captureDdl === 'off' || publication !== undefined || start) return [];
     const obstacle = await readObstacle(source, DDL_COMMAND);
     const refused = obstacle === null ? await whyNoEventTrigger(source) : null;
     if (obstacle === null && refused === null)

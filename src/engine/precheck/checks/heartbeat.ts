@@ -5,8 +5,9 @@ import { finding } from '../finding.ts';
 
 export const heartbeat: Check = {
   name: 'heartbeat',
-  async run({ source, types, heartbeat: wanted }) {
-    if (!types.has('incremental') || !wanted) return [];
+  async run({ source, types, heartbeat: wanted, publication, start }) {
+    // It is told by a publication of ours.
+    if (!types.has('incremental') || !wanted || publication !== undefined || start) return [];
     const obstacle = await readObstacle(source, HEARTBEAT);
     return [
       obstacle === null

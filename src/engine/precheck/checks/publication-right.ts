@@ -1,45 +1,91 @@
-/** The rights to create our publication on the source: CREATE on the database, and ownership of every table in it. */
+/**
+ * Which plugin will decode the changes, and why. The rights to create our publication on the source are CREATE on the database, and
+ * ownership of every table in it; without them test_decoding serves, where it can.
+ */
 import { ident } from '../../pg/ident.ts';
-import type { Check } from '../check.ts';
-import { counted, finding, listedTables, oidArray } from '../finding.ts';
+import { chooseDecoder, testDecodingProblem, type PublishingRights } from '../../source/decoder-choice.ts';
+import type { Check, CheckContext, Finding } from '../check.ts';
+import { counted, finding, listedTables } from '../finding.ts';
+import { followed, identityFindings } from '../followed-tables.ts';
+
+const NAME = 'publication_right';
 
 export const publicationRight: Check = {
-  name: 'publication_right',
-  async run({ source, sourceInfo, tables, types }) {
-    if (!types.has('incremental')) return [];
-    const role = ident(sourceInfo.user);
-    const { may } = await source.one(
-      "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')::text AS may",
-    );
-    // Setting REPLICA IDENTITY FULL takes ownership too.
-    const rows = await source.query(
-      `SELECT c.oid::text AS oid, r.rolname AS owner
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
-        WHERE c.oid = ANY ($1::oid[]) AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')`,
-      [oidArray(tables)],
-    );
-    const findings = [];
-    if (may !== 'true')
-      findings.push(
-        finding(this.name, 'failed', {
-          what: 'the user may not create a publication in the source database',
-          evidence: `no CREATE on database "${sourceInfo.database}"`,
-          fix: `GRANT CREATE ON DATABASE ${ident(sourceInfo.database)} TO ${role};`,
-        }),
-      );
-    if (rows.length > 0) {
-      const foreign = new Set(rows.map(({ oid }) => Number(oid)));
-      const owners = [...new Set(rows.map(({ owner }) => owner ?? ''))];
-      findings.push(
-        finding(this.name, 'failed', {
-          what: `the user does not own ${counted(rows.length, 'selected table')}, so that it cannot publish them`,
-          evidence: listedTables(tables.filter(({ oid }) => foreign.has(oid))),
-          fix: owners.map((owner) => `GRANT ${ident(owner)} TO ${role};`).join('\n'),
-        }),
-      );
+  name: NAME,
+  async run(context) {
+    const { source, tables, types, publication, start, decoder: wanted = 'auto' } = context;
+    if (!types.has('incremental') || start) return [];
+    const { decoder, why, publishing } = await chooseDecoder(source, {
+      wanted,
+      publication: publication ?? null,
+      tables: followed(tables),
+    });
+    const what = `changes are decoded by ${decoder}: ${why}`;
+    if (decoder === 'pgoutput') {
+      const lacking = publication === undefined ? lackingRights(context, publishing, 'failed') : [];
+      return lacking.length > 0 ? lacking : [finding(NAME, 'passed', { what })];
     }
-    return findings.length > 0
-      ? findings
-      : [finding(this.name, 'passed', { what: 'the user may publish every selected table' })];
+    const impossible = await unusable(context, publishing);
+    if (impossible.length > 0) return [...impossible, ...lackingRights(context, publishing, 'failed')];
+    const cost =
+      'test_decoding sends the changes of all tables of the database; those that are not selected are left out here';
+    if (wanted !== 'auto') return [finding(NAME, 'passed', { what, evidence: cost })];
+    const fixes = lackingRights(context, publishing, 'alert').map(({ fix, evidence }) => ({ fix, evidence }));
+    return [
+      finding(NAME, 'alert', {
+        what,
+        evidence: [...fixes.map(({ evidence }) => evidence), cost].join('; '),
+        fix: ['-- for pgoutput, which sends less:', ...fixes.map(({ fix }) => fix ?? '')].join('\n'),
+      }),
+    ];
   },
 };
+
+function lackingRights(
+  { sourceInfo, tables }: CheckContext,
+  { mayCreate, foreign }: PublishingRights,
+  result: Finding['result'],
+): Finding[] {
+  const role = ident(sourceInfo.user);
+  const findings: Finding[] = [];
+  if (!mayCreate)
+    findings.push(
+      finding(NAME, result, {
+        what: 'the user may not create a publication in the source database',
+        evidence: `no CREATE on database "${sourceInfo.database}"`,
+        fix: `GRANT CREATE ON DATABASE ${ident(sourceInfo.database)} TO ${role};`,
+      }),
+    );
+  if (foreign.size > 0)
+    findings.push(
+      finding(NAME, result, {
+        what: `the user does not own ${counted(foreign.size, 'selected table')}, so that it cannot publish them`,
+        evidence: `not its own: ${listedTables(tables.filter(({ oid }) => foreign.has(oid)))}`,
+        fix: [
+          ...[...new Set(foreign.values())].map((owner) => `GRANT ${ident(owner)} TO ${role};`),
+          '-- or, as the owner, make a publication of these tables yourself and name it with --publication',
+        ].join('\n'),
+      }),
+    );
+  return findings;
+}
+
+async function unusable({ source, tables }: CheckContext, { foreign }: PublishingRights): Promise<Finding[]> {
+  const problem = await testDecodingProblem(source);
+  return [
+    ...(problem === null
+      ? []
+      : [
+          finding(NAME, 'failed', {
+            what: 'changes cannot be decoded by test_decoding',
+            evidence: problem,
+            fix: '-- the rights for a publication instead:',
+          }),
+        ]),
+    // Of its own tables the account sets it.
+    ...identityFindings(
+      NAME,
+      tables.filter(({ oid }) => foreign.has(oid)),
+    ),
+  ];
+}

@@ -6,6 +6,7 @@ import { parseLsn } from '../../change/lsn.ts';
 import { displayName } from '../../change/relation.ts';
 import { connect } from '../../pg/connect.ts';
 import { SlotStream } from '../../pg/slot/stream.ts';
+import { pgoutputDecoder } from '../../pg/pgoutput/decoder.ts';
 import { endOfWal } from '../../pg/wal-position.ts';
 import { ensureCapture, isCapturing } from './ddl-capture.ts';
 import { ddlEventOf, type DdlEvent } from './ddl-event.ts';
@@ -33,7 +34,8 @@ async function read(): Promise<RowChange[]> {
   );
   const changes: RowChange[] = [];
   await using stream = SlotStream.start(await db.open({ replication: true }), {
-    ...names,
+    slot: names.slot,
+    decoder: pgoutputDecoder(names.publication),
     from: parseLsn(confirmed ?? ''),
     safe: parseLsn(confirmed ?? ''),
     walSenderTimeoutMs: 0,

@@ -8,8 +8,10 @@ import {
   nextXid,
   type HeldSnapshot,
 } from '../../../engine/source/snapshot-holder.ts';
-import { holdFence, recordSlot, setPhase } from '../../../engine/target/task-row.ts';
+import { recordSlot } from '../../../engine/target/recorded-slot.ts';
+import { holdFence, setPhase } from '../../../engine/target/task-row.ts';
 import { dropTaskSlot } from '../ownership.ts';
+import { decoderFor } from '../choose-decoder.ts';
 import { followSource } from '../source-history.ts';
 import { prepareForSlot } from '../source-objects.ts';
 import { warn, type TaskRun } from '../task-run.ts';
@@ -29,16 +31,21 @@ const SNAPSHOT_ATTEMPTS = 10;
 /** P1 and P2. The result holds S1; it is recorded before anything is read under it. */
 export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
   const [source, target] = [await run.ends.source(), await run.ends.target()];
-  await prepareForSlot(run);
+  const decoder = await decoderFor(run);
+  await prepareForSlot(run, decoder);
   // A slot of our name that no row speaks of is from a run that died before it could write it down.
   await dropTaskSlot(run, 'orphan');
   const holder = await run.ends.openReplication('holder');
   try {
     // The control file would still name the old timeline for a while after a promotion.
     const { timeline } = await holder.one('IDENTIFY_SYSTEM');
-    const held = await holdSlotSnapshot(holder, run.names.slot, slotWait(run, source));
+    const held = await holdSlotSnapshot(
+      holder,
+      { name: run.names.slot, plugin: decoder },
+      slotWait(run, source),
+    );
     run.hooks.failpoints.pass('slot.after-create');
-    const slot = { lsn: held.consistentPoint, snapshot: held.text, timeline: Number(timeline) };
+    const slot = { lsn: held.consistentPoint, snapshot: held.text, timeline: Number(timeline), decoder };
     await recordSlot(target, run, slot);
     run.task = { ...run.task, phase: 'copy', slot };
     return held;
