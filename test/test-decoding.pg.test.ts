@@ -131,7 +131,8 @@ describe.each([12, 15, 18] as const)('an account that owns nothing, on %i', (maj
         ['stream', 900],
         ['stream', 400],
       ] as const) {
-        const running = home.start(['migrate', ...ends, ...chosen]);
+        const slow = phase === 'copy' ? ['--max-rows', '15000'] : [];
+        const running = home.start(['migrate', ...ends, ...chosen, ...slow]);
         while (!running.output().stderr.includes(`"phase":"${phase}"`) && running.child.exitCode === null)
           await pause(20);
         await pause(delay);

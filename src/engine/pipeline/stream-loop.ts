@@ -23,6 +23,7 @@ import { waitAside } from './wait-aside.ts';
 import { chunksNotInCopy, isRepeated, notInCopy, type TableCopy } from './visibility.ts';
 
 const IDLE_RECORD_MS = 2_000;
+
 /** A transaction being received. `repeated`: applied in an earlier run, but perhaps not to tables that have stopped since. */
 interface Open {
   readonly begin: Begin;
@@ -130,8 +131,9 @@ export class StreamLoop {
           this.commitTime = item.commitTime;
         }
         this.pendingEnd = item.endLsn;
-        // More transactions join a window while it is small; in order, each is one of its own.
-        return this.inOrder || this.isFull() ? this.finish() : null;
+        // More transactions join a window while it is small; in order, each is one of its own, and one given in part ends as a whole.
+        const isPart = this.handedFinalLsn === this.newestFinalLsn;
+        return this.inOrder || isPart || this.isFull() ? this.finish() : null;
       }
       case 'keepalive':
         // A source that keeps up sends one behind each commit: it ends no window, and waits until what came before it is applied.
@@ -235,8 +237,7 @@ export class StreamLoop {
   }
 
   private isFull(): boolean {
-    const { size, bytes, isFull } = this.window;
-    return isFull || this.spec.throttle.isFull(size, bytes);
+    return this.window.isFull || this.spec.throttle.isFull(this.window.size, this.window.bytes);
   }
 
   private async collect(): Promise<readonly Planned[]> {
