@@ -18,7 +18,8 @@ export default defineConfig({
           globalSetup: ['test/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          // Much of a test is waiting: for a slot, a lock, a timeout.
+          maxWorkers: 3,
         },
       },
     ],

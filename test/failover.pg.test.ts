@@ -252,8 +252,8 @@ it('the primary of before a failover is not read from when it comes back, and cl
   abort.abort();
   expect((await back.finished).outcome).toBe('stopped');
   const source = { ...standby.database.info, hosts: eitherOf(standby, primary).hosts };
-  const lines = await cleanup({ source, target: target.info, dryRun: false });
-  expect(lines).toContainEqual(
+  const { removed } = await cleanup({ source, target: target.info, dryRun: false });
+  expect(removed).toContainEqual(
     expect.stringMatching(
       new RegExp(`^replication slot dts_sync_\\w+ on 127\\.0\\.0\\.1:${primary.port}/postgres$`),
     ),

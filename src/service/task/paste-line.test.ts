@@ -35,7 +35,7 @@ describe('a line to paste', () => {
   it('repeats where changes begin', () => {
     const start = { slot: 'mine', lsn: null, time: 830_952_000_000_000n };
     expect(pasteLine('migrate', { ...task, publication: 'my pub', start })).toMatch(
-      / --conflict ignore --publication 'my pub' --slot mine --start-time 2026-05-01T12:00:00Z$/,
+      / --replica-identity all --publication 'my pub' --slot mine --start-time 2026-05-01T12:00:00Z$/,
     );
     expect(
       pasteLine('check', { ...task, start: { slot: 'mine', lsn: parseLsn('0/A1'), time: null } }),
