@@ -116,3 +116,46 @@ it('a table that the selection does not match is left alone, until it is moved i
     { schemaname: 's', tablename: 'b' },
   ]);
 });
+
+describe.each([12, 15, 18] as const)('a partition that is new on a source of PostgreSQL %i', (major) => {
+  const TABLE = `CREATE TABLE log (id serial, at int NOT NULL, v text DEFAULT 'none', PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+    CREATE INDEX log_v ON log (v); CREATE TABLE kind (id int PRIMARY KEY); INSERT INTO kind VALUES (1); ALTER TABLE log ADD kind int REFERENCES kind;
+    CREATE TABLE log_0 PARTITION OF log FOR VALUES FROM (0) TO (10);
+    INSERT INTO log (at, kind) SELECT i % 10, 1 FROM generate_series(1, 100) i`;
+  const MORE = `CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (10) TO (20); CREATE INDEX log_1_at ON log_1 (at DESC);
+    CREATE TABLE log_2 (more text, kind int, v text DEFAULT 'other', at int NOT NULL, id int NOT NULL) PARTITION BY LIST (at);
+    ALTER TABLE log_2 DROP more; ALTER TABLE log ATTACH PARTITION log_2 FOR VALUES FROM (20) TO (30);
+    CREATE TABLE log_2_even PARTITION OF log_2 FOR VALUES IN (20, 22, 24, 26, 28); CREATE TABLE log_2_odd PARTITION OF log_2 DEFAULT;
+    INSERT INTO log (at, v, kind) SELECT i % 30, i::text, 1 FROM generate_series(1, 300) i`;
+  const SHAPE = `SELECT string_agg(line, E'\\n' ORDER BY line) AS shape FROM (
+    SELECT inhrelid::regclass || ' of ' || inhparent::regclass AS line FROM pg_inherits
+    UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid::regclass::text ~ '^log'
+    UNION ALL SELECT conrelid::regclass || ': ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid::regclass::text ~ '^log' AND contype <> 'n') l`;
+
+  async function expectSame(source: TestDatabase, target: TestDatabase): Promise<void> {
+    expect((await compare(source, target)).differing).toEqual([]);
+    expect(await target.session.one(SHAPE)).toEqual(await source.session.one(SHAPE));
+  }
+
+  it('is created, attached with its indexes, copied and followed', async () => {
+    await using pair = await freshPair(major, 15, TABLE);
+    const { source, target } = pair;
+    const running = await follow(source, target);
+    await source.session.query(MORE);
+    await until(() => has(target, 'public.log_2_odd', 50));
+    await source.session.query("UPDATE log SET v = 'changed', at = (at + 7) % 30 WHERE id % 3 = 0");
+    await running.catchUp();
+    await expectSame(source, target);
+  });
+
+  it('comes in when the task goes on', async () => {
+    await using pair = await freshPair(major, 15, TABLE);
+    const { source, target } = pair;
+    await migrate(source, target);
+    await source.session.query(MORE);
+    await migrate(source, target);
+    await source.session.query("UPDATE log SET v = 'changed', at = (at + 7) % 30 WHERE id % 3 = 0");
+    await migrate(source, target);
+    await expectSame(source, target);
+  });
+});

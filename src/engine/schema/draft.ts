@@ -78,6 +78,8 @@ export interface DraftContext {
   readonly relations: ReadonlyMap<ObjectKey, QualifiedName>;
   readonly comments: ReadonlyMap<ObjectKey, readonly CommentInfo[]>;
   isSelected(table: ObjectKey): boolean;
+  /** Whether the step of this id has been run on the target. */
+  isDone(id: string): boolean;
   /** Records for the report why something is not created as it is; with `key`, not at all, and neither is what needs it. */
   leaveOut(id: string, reason: string, key?: ObjectKey): void;
 }

@@ -23,7 +23,7 @@ export interface Drafts {
 export function draftAll(
   model: SchemaModel,
   targetVersion: number,
-  selected: ReadonlySet<ObjectKey>,
+  { selected, done }: { selected: ReadonlySet<ObjectKey>; done: ReadonlySet<string> },
 ): Drafts {
   const leftOut = new Map<string, string>();
   const missing = new Map<ObjectKey, string>();
@@ -37,6 +37,7 @@ export function draftAll(
     ]),
     comments: Map.groupBy(model.comments, (comment) => comment.object),
     isSelected: (table) => selected.has(table),
+    isDone: (id) => done.has(id),
     leaveOut: (id, reason, key) => {
       leftOut.set(id, reason);
       if (key !== undefined) missing.set(key, id);

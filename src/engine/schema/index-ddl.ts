@@ -5,6 +5,7 @@ import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import { ident, qname } from '../pg/ident.ts';
 import { commentsOn, draft, optionsSql, type Draft, type DraftContext } from './draft.ts';
 import { objectId } from './object-id.ts';
+import { attachKey } from './table-ddl.ts';
 
 /** What the drafts of one table's indexes have in common. */
 interface IndexParts {
@@ -143,7 +144,11 @@ function indexDraft(
         ? commentsOn(context, constraint.key, `CONSTRAINT ${ident(constraint.name)} ON ${on}`)
         : []),
     ],
-    needs: [index.table, ...after, ...partitions.map((child) => makers.get(child.key) ?? child.key)],
+    needs: [
+      index.table,
+      ...after,
+      ...partitions.flatMap((child) => [makers.get(child.key) ?? child.key, attachKey(child.table)]),
+    ],
     attachedTo: index.table,
     creates: isApart ? null : { schema: index.schema, name: index.name },
     relkind: isApart ? null : 'i',

@@ -122,7 +122,11 @@ const needs = (object: string, on: string): Dependency => ({ object, on, isPart:
 const isPartOf = (object: string, on: string): Dependency => ({ object, on, isPart: true });
 
 function planOf(model: Partial<SchemaModel>): SchemaPlan {
-  return planSchema({ ...EMPTY, ...model }, { includesTable: () => true, wholeDatabase: true }, 180_000);
+  return planSchema(
+    { ...EMPTY, ...model },
+    { includesTable: () => true, wholeDatabase: true, done: new Set() },
+    180_000,
+  );
 }
 
 const idsOf = (plan: SchemaPlan) => plan.steps.map((step) => step.id);

@@ -18,6 +18,8 @@ export interface SchemaScope {
   includesTable(name: QualifiedName): boolean;
   /** False: only the included tables, what belongs to them and what they need. */
   readonly wholeDatabase: boolean;
+  /** Ids of the steps that have been run: a partition that came later joins a table that has its indexes. */
+  readonly done: ReadonlySet<string>;
 }
 
 /** One object (or part of one) to create on the target. */
@@ -52,7 +54,7 @@ export interface SchemaPlan {
  */
 export function planSchema(model: SchemaModel, scope: SchemaScope, targetVersion: number): SchemaPlan {
   const selected = selectedTables(model, (name) => scope.includesTable(name));
-  const { drafts, leftOut, missing } = draftAll(model, targetVersion, selected);
+  const { drafts, leftOut, missing } = draftAll(model, targetVersion, { selected, done: scope.done });
   const others = otherObjects(model, selected, missing);
   const graph = orderRefreshes(model, buildGraph(drafts, model.dependencies, new Set(others.keys())));
   const { live, lost } = participants(graph, others, { selected, wholeDatabase: scope.wholeDatabase });

@@ -8,7 +8,7 @@ import { readModel } from './read-model.ts';
 import { runSteps, type StepRunner } from './run-steps.ts';
 import { readSequenceStates, setvalSql } from './sequences.ts';
 
-const everything: SchemaScope = { includesTable: () => true, wholeDatabase: true };
+const everything: SchemaScope = { includesTable: () => true, wholeDatabase: true, done: new Set() };
 
 async function planFor(
   source: TestDatabase,
@@ -305,6 +305,7 @@ describe('a scope of single tables', () => {
     const plan = await planFor(source, target, {
       includesTable: ({ schema, name }) => schema === 'shop' && ['orders', 'events'].includes(name),
       wholeDatabase: false,
+      done: new Set(),
     });
     await runSteps(plan.steps, runner(target));
     const names = plan.steps.map((step) => step.id).toSorted();
@@ -340,6 +341,7 @@ describe('a scope of single tables', () => {
     const plan = await planFor(source, target, {
       includesTable: ({ name }) => name === 'child',
       wholeDatabase: false,
+      done: new Set(),
     });
     await runSteps(plan.steps, runner(target));
     await target.session.query("INSERT INTO child (v) VALUES ('x')");

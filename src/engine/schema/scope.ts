@@ -5,7 +5,7 @@ import type { Draft } from './draft.ts';
 import type { Graph } from './graph.ts';
 import type { SchemaModel } from './model.ts';
 
-/** Keys of the tables the user includes; a partition goes with its root. */
+/** Keys of the included tables; a partition goes with its root, or alone where it is a new one. */
 export function selectedTables(
   model: SchemaModel,
   includesTable: (name: QualifiedName) => boolean,
@@ -15,7 +15,7 @@ export function selectedTables(
     model.tables
       .filter(({ info }) => {
         const root = info.rootOid === null ? info : byOid.get(info.rootOid);
-        return root !== undefined && includesTable(root);
+        return (root !== undefined && includesTable(root)) || includesTable(info);
       })
       .map(({ key }) => key),
   );

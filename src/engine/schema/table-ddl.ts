@@ -12,8 +12,12 @@ import {
   type Piece,
 } from './draft.ts';
 import type { TableModel } from './model.ts';
+import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import { objectId } from './object-id.ts';
 import { sequencesByColumn, type SequencesByColumn } from './owned-sequences.ts';
+
+/** How the id of a step begins that attaches a partition to a table that stands already. */
+export const ATTACHING = 'attachment of';
 
 export function tableDrafts(context: DraftContext): Draft[] {
   const sequences = sequencesByColumn(context.model);
@@ -28,6 +32,7 @@ export function tableDrafts(context: DraftContext): Draft[] {
       const late = usable.filter((check) => !check.validated);
       return [
         tableDraft(table, { context, sequences, checks: usable.filter((check) => check.validated) }),
+        ...lateAttachment(table, context),
         ...late.map((check) => lateCheck(check, table, context)),
         ...lateNotNulls(table, context),
       ];
@@ -42,7 +47,8 @@ interface TableParts {
 
 function tableDraft(table: TableModel, { context, sequences, checks }: TableParts): Draft {
   const { info, definition, key } = table;
-  const id = objectId('table', info.schema, info.name);
+  const isLate = joinsLate(table, context);
+  const id = isLate ? lateId(table) : tableId(table);
   const owned = sequences.of(key);
   if (definition.rowSecurity)
     context.leaveOut(
@@ -55,7 +61,8 @@ function tableDraft(table: TableModel, { context, sequences, checks }: TablePart
     create: [createTable(table, context, sequences), ...alter(table, columnSettings(table, context))],
     pieces: [...columnPieces(table), ...checks.map((check): Piece => checkPiece(check, table, context))],
     after: [
-      ...attachment(table, context),
+      ...(isLate ? [] : attachment(table, context)),
+      ...identity(table),
       ...owned
         .filter(({ isIdentity }) => !isIdentity)
         .map(
@@ -113,10 +120,60 @@ function attachment(table: TableModel, context: DraftContext): string[] {
     statements.push(
       `ALTER TABLE ONLY ${qname(parent)} ATTACH PARTITION ${name} ${definition.partitionBound}`,
     );
-  if (definition.ofType !== null) statements.push(`ALTER TABLE ${name} OF ${definition.ofType}`);
-  if (info.replicaIdentity === 'full' || info.replicaIdentity === 'nothing')
-    statements.push(`ALTER TABLE ONLY ${name} REPLICA IDENTITY ${info.replicaIdentity.toUpperCase()}`);
   return statements;
+}
+
+function identity({ info, definition }: TableModel): string[] {
+  const name = qname(info);
+  const { replicaIdentity } = info;
+  return [
+    ...(definition.ofType === null ? [] : [`ALTER TABLE ${name} OF ${definition.ofType}`]),
+    ...(replicaIdentity === 'full' || replicaIdentity === 'nothing'
+      ? [`ALTER TABLE ONLY ${name} REPLICA IDENTITY ${replicaIdentity.toUpperCase()}`]
+      : []),
+  ];
+}
+
+function tableId({ info }: TableModel): string {
+  return objectId('table', info.schema, info.name);
+}
+
+function lateId(table: TableModel): string {
+  return `${tableId(table)}, not attached yet`;
+}
+
+/**
+ * A partition that is new where its parent stands already, perhaps with its indexes: ATTACH would then make those that the partition
+ * lacks, under names of its own choice. So the partition is attached once it has them.
+ */
+function joinsLate(table: TableModel, context: DraftContext): boolean {
+  const [parentKey] = table.definition.parents;
+  const parent = parentKey === undefined ? undefined : context.tables.get(parentKey);
+  if (table.definition.partitionBound === null || !parent || context.isDone(tableId(table))) return false;
+  return context.isDone(tableId(parent)) || context.isDone(lateId(parent));
+}
+
+export function attachKey(table: ObjectKey): ObjectKey {
+  return `attach:${table}`;
+}
+
+function lateAttachment(table: TableModel, context: DraftContext): Draft[] {
+  if (!joinsLate(table, context)) return [];
+  const { key } = table;
+  const { indexes, constraints } = context.model;
+  const makers = new Map(constraints.map((constraint) => [constraint.index, constraint.key]));
+  const own = indexes.filter((index) => index.table === key);
+  return [
+    draft({
+      key: attachKey(key),
+      id: `${ATTACHING} ${tableId(table)}`,
+      phase: 'index',
+      create: attachment(table, context),
+      needs: [key, ...own.map((index) => makers.get(index.key) ?? index.key)],
+      attachedTo: key,
+      isFollowUp: true,
+    }),
+  ];
 }
 
 function alter({ info }: TableModel, commands: readonly string[]): string[] {

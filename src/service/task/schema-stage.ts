@@ -5,6 +5,7 @@ import { membership } from '../../engine/selection/selection.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
+import { ATTACHING } from '../../engine/schema/table-ddl.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
@@ -17,13 +18,11 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [] };
   const [source, target] = [await run.ends.source(), await run.ends.target()];
   const model = await readModel(source);
-  const plan = planSchema(
-    model,
-    only
-      ? { includesTable: membership(only), wholeDatabase: false }
-      : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase },
-    target.version,
-  );
+  const scope = only
+    ? { includesTable: membership(only), wholeDatabase: false }
+    : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase };
+  const done = await readDoneSteps(target, run.taskId);
+  const plan = planSchema(model, { ...scope, done }, target.version);
   for (const object of [...(await missingExtensions(model, target)), ...plan.notMigrated])
     if (!run.notMigrated.includes(object)) run.notMigrated.push(object);
   return plan;
@@ -31,13 +30,19 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
 
 /**
  * What changes need before a table is copied: the index of its primary key, by which they find rows. A table without one keeps all its
- * indexes: one of them may be its replica identity.
+ * indexes: one of them may be its replica identity. So does a partition
+ * that is attached to a table that has its indexes already, and what such steps need.
  */
 export function keysOnly(plan: SchemaPlan): SchemaPlan {
   const isKey = ({ id }: SchemaStep) => /^(index of )?primary key /.test(id);
   const withKey = new Set(plan.steps.filter(isKey).map(({ owner }) => owner));
-  const isNeeded = (step: SchemaStep) => step.phase !== 'index' || isKey(step) || !withKey.has(step.owner);
-  return { ...plan, steps: plan.steps.filter(isNeeded) };
+  const joins = new Set(plan.steps.filter(({ id }) => id.startsWith(ATTACHING)).map(({ owner }) => owner));
+  const isNeeded = (step: SchemaStep) =>
+    step.phase !== 'index' || isKey(step) || !withKey.has(step.owner) || joins.has(step.owner);
+  const byId = new Map(plan.steps.map((step) => [step.id, step]));
+  const kept = new Set(plan.steps.filter(isNeeded));
+  for (const step of kept) for (const id of step.dependsOn) kept.add(byId.get(id) ?? step);
+  return { ...plan, steps: plan.steps.filter((step) => kept.has(step)) };
 }
 
 /** An index of a smaller table is built before the changes that wait for it have become many. */

@@ -124,7 +124,7 @@ async function notMigrated(
   { task, tables }: Selected,
 ): Promise<readonly string[]> {
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
-  const scope = { includesTable: membership(tables), wholeDatabase };
+  const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
   return planSchema(await readModel(source), scope, target.version).notMigrated;
 }
 
