@@ -18,8 +18,7 @@ export default defineConfig({
           globalSetup: ['test/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // Much of a test is waiting: for a slot, a lock, a timeout.
-          maxWorkers: 3,
+          maxWorkers: 2,
         },
       },
     ],
