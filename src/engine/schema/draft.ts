@@ -47,6 +47,8 @@ export interface Draft {
   readonly waitsForIndexes: boolean;
   /** A second half of another draft, not worth a line of its own in reports. */
   readonly isFollowUp: boolean;
+  /** Run also where something it needs cannot be there: rows would be lost without it. */
+  readonly isVital: boolean;
 }
 
 /** A draft with the parts most kinds leave empty filled in. */
@@ -64,6 +66,7 @@ export function draft(
     weight: 0n,
     waitsForIndexes: false,
     isFollowUp: false,
+    isVital: false,
     ...given,
   };
 }

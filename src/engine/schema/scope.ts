@@ -88,7 +88,7 @@ function findLost(graph: Graph, absent: ReadonlyMap<ObjectKey, string>): Map<Obj
     for (const dependent of dependents.get(key) ?? []) {
       const one = graph.drafts.get(dependent);
       const isTable = one?.relkind === 'r' || one?.relkind === 'p';
-      if (isTable || lost.has(dependent)) continue;
+      if (isTable || one?.isVital || lost.has(dependent)) continue;
       lost.set(dependent, words);
       if (one) queue.push([dependent, `${one.id}, which is not migrated`]);
     }

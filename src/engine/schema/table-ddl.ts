@@ -172,6 +172,7 @@ function lateAttachment(table: TableModel, context: DraftContext): Draft[] {
       needs: [key, ...own.map((index) => makers.get(index.key) ?? index.key)],
       attachedTo: key,
       isFollowUp: true,
+      isVital: true,
     }),
   ];
 }
