@@ -20,6 +20,8 @@ const SCHEMA = `
 const CHANGES = `
   INSERT INTO visit SELECT 'page ' || i % 7, date '2024-01-01' + i % 3 FROM generate_series(1, 100) i;
   UPDATE account SET balance = balance + 1 WHERE id % 3 = 0;
+  WITH b AS (INSERT INTO booking (account_id, note) SELECT i, repeat('l', 60) FROM generate_series(1, 1000) i)
+    INSERT INTO visit SELECT 'page ' || i % 7, date '2024-02-01' + i % 3 FROM generate_series(1, 3000) i;
   DELETE FROM booking WHERE id % 11 = 0;
   INSERT INTO booking (account_id, amount) SELECT i, 1 FROM generate_series(1, 200) i;
   DELETE FROM visit WHERE ctid IN (SELECT ctid FROM visit WHERE page = 'page 1' LIMIT 20)`;
@@ -29,6 +31,7 @@ const PASS: Readonly<Record<FailpointName, number>> = {
   'copy.before-unit-commit': 1,
   'copy.after-unit-commit': 1,
   'apply.between-apply-and-progress': 2,
+  'apply.between-lanes': 1,
   'apply.between-commit-and-ack': 2,
   'schema.during-index-build': 2,
   'slot.after-create': 1,

@@ -24,6 +24,7 @@ export interface RunOptions {
   readonly tables?: readonly string[];
   readonly excludeTables?: readonly string[];
   readonly jobs?: number;
+  readonly lanes?: number;
   readonly rename?: MigrationRequest['rename'];
   readonly operations?: MigrationRequest['operations'];
   readonly rules?: MigrationRequest['rules'];
@@ -79,6 +80,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     captureDdl: options.captureDdl ?? 'auto',
     replicaIdentity: options.replicaIdentity ?? 'needed',
     jobs: options.jobs ?? 2,
+    lanes: options.lanes ?? 2,
     until: options.until ?? { kind: 'caught-up' },
   };
   return startMigration(request, {

@@ -44,6 +44,7 @@ it.each([['schema,full'], ['schema,full,incremental']])(
           conflict: 'report',
           strict: false,
           jobs: 1,
+          lanes: 1,
           until: { kind: 'caught-up' },
           // Slow enough that the crash falls between batches.
           limits: { queriesPerSecond: 20, rowsPerSecond: null, bytesPerSecond: null },

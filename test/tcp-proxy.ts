@@ -83,7 +83,7 @@ class Link implements ProxyLink {
       if (isFull || limit !== null) from.pause();
     });
     from.on('end', () => this.later(() => to.end(), conditions.delayMs));
-    from.on('error', () => to.resetAndDestroy());
+    from.on('error', () => reset(to));
     from.on('close', () => {
       if (!this.silent) this.later(() => to.destroy(), conditions.delayMs);
     });
@@ -128,14 +128,20 @@ class Link implements ProxyLink {
 
   abandon(): void {
     this.silence();
-    this.client.resetAndDestroy();
+    reset(this.client);
   }
 
   cut(): void {
     for (const timer of this.timers) clearTimeout(timer);
-    this.client.resetAndDestroy();
-    this.server.resetAndDestroy();
+    reset(this.client);
+    reset(this.server);
   }
+}
+
+/** A socket whose end waits behind unsent bytes cannot be reset: Node would keep it, and never end itself. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Listens on a port of its own. */

@@ -150,6 +150,14 @@ export const taskSpec = z.strictObject({
     .default(60)
     .describe('How long the creation of the replication slot may wait for open transactions, in seconds'),
   jobs: z.int().min(1).max(64).default(2).describe('Tables copied and indexes built at the same time'),
+  lanes: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(2)
+    .describe(
+      'Transactions that apply changes of different tables side by side where many wait; 1 keeps each source transaction whole on the target',
+    ),
 });
 
 /** A task file: kubectl-shaped, so that `apply` and `export` round-trip. */

@@ -160,6 +160,7 @@ async function migrateUnderLoad(source: End, target: End, options: DemoOptions):
       conflict: 'report',
       strict: false,
       jobs: JOBS,
+      lanes: 1,
       until: { kind: 'lsn', lsn: end.promise },
     },
     {

@@ -63,15 +63,20 @@ export function subscription(name: string, synchronousCommit: 'on' | 'off'): Dra
   };
 }
 
-export const opendtsFollow: Drainer = {
-  name: 'opendts',
-  slotOf: (task) => task,
-  start: ({ pair, database, scratch, env, signal }) => {
-    const ends = ['--source', pair.source.uri(database), '--target', pair.target.uri(database)];
-    const running = startOpendts({ env, signal }, ['migrate', ...ends, '--json', '--state-dir', scratch]);
-    return Promise.resolve({ ...running, finished: null });
-  },
-};
+export const opendtsFollow = ours('opendts', []);
+export const oneLane = ours('opendts, one lane', ['--lanes', '1']);
+
+function ours(name: string, options: readonly string[]): Drainer {
+  return {
+    name,
+    slotOf: (task) => task,
+    start: ({ pair, database, scratch, env, signal }) => {
+      const ends = ['--source', pair.source.uri(database), '--target', pair.target.uri(database)];
+      const args = ['migrate', ...ends, '--json', '--state-dir', scratch, ...options];
+      return Promise.resolve({ ...startOpendts({ env, signal }, args), finished: null });
+    },
+  };
+}
 
 const CHILD = fileURLToPath(new URL('./receive-child.ts', import.meta.url));
 

@@ -112,8 +112,8 @@ export const ERRORS = {
   ),
   LANE_MOVED: connection.later(
     503,
-    'A commit whose answer was lost has arrived after all.',
-    'Run again: it goes on behind that commit.',
+    'The books on the target were opened anew while changes were being applied.',
+    'Run again: it goes on from what they say.',
   ),
   SNAPSHOT_LOST: connection.later(
     503,

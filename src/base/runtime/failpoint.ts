@@ -7,6 +7,7 @@ export const FAILPOINTS = [
   'copy.before-unit-commit',
   'copy.after-unit-commit',
   'apply.between-apply-and-progress',
+  'apply.between-lanes',
   'apply.between-commit-and-ack',
   'schema.during-index-build',
   'slot.after-create',

@@ -1,5 +1,5 @@
 /**
- * Takes the stream's items one after the other, collects changes in windows and has the lane apply them:
+ * Takes the stream's items one after the other, collects changes in windows and has the applier apply them:
  *
  *   Begin            told to the intake, for whoever takes a snapshot meanwhile (I2)
  *   change           skip it iff Begin.final_lsn < the position of its table (P10); is its unit's copy past it already (I1)? else into the window
@@ -89,26 +89,26 @@ export class StreamLoop {
 
   /** Between two transactions: what is complete is applied first. A busy source may never leave a moment with nothing in flight. */
   private async endHere(): Promise<StreamEnd> {
-    const { lane, wantsRefresh } = this.spec;
+    const { applier, wantsRefresh } = this.spec;
     await this.finish();
     await this.target.settled();
     // First: whoever wants a refresh has something to add that the goal does not know of yet.
-    return wantsRefresh() ? { kind: 'refresh' } : { kind: 'reached', lsn: lane.recorded };
+    return wantsRefresh() ? { kind: 'refresh' } : { kind: 'reached', lsn: applier.recorded };
   }
 
   private get isAtGoal(): boolean {
-    const { lane, until } = this.spec;
+    const { applier, until } = this.spec;
     const goal = until();
-    return goal !== null && lane.recorded >= goal && lane.positions.behind.length === 0;
+    return goal !== null && applier.recorded >= goal && applier.positions.behind.length === 0;
   }
 
   /** Null where nothing is to be waited for: most items are such, and a promise for each would cost more than taking it. */
   private take(item: StreamItem): Promise<void> | null {
-    const { lane, intake } = this.spec;
+    const { applier, intake } = this.spec;
     switch (item.kind) {
       case 'begin':
         intake.received(item.xid);
-        this.open = { begin: item, repeated: isRepeated(item, lane.recorded) };
+        this.open = { begin: item, repeated: isRepeated(item, applier.recorded) };
         this.newestFinalLsn = item.finalLsn;
         // A window folds or keeps order as a whole; it changes its way only between transactions.
         if (this.window.size === 0 && this.pendingEnd === null) this.window = new Window(this.inOrder);
@@ -125,7 +125,7 @@ export class StreamLoop {
       case 'commit': {
         const repeated = this.open?.repeated ?? false;
         this.open = null;
-        if (repeated && lane.positions.behind.length === 0) return null;
+        if (repeated && applier.positions.behind.length === 0) return null;
         if (!repeated) {
           this.transactions++;
           this.commitTime = item.commitTime;
@@ -168,10 +168,10 @@ export class StreamLoop {
     const event = ddlEventOf(change);
     if (event === null) return null;
     const isSeen = this.tables.assertFits(event, (table) => {
-      const position = this.spec.lane.positions.of(table);
+      const position = this.spec.applier.positions.of(table);
       return position !== null && begin.finalLsn >= position;
     });
-    if (isSeen && begin.finalLsn >= this.spec.lane.recorded) this.spec.onDdl?.(event);
+    if (isSeen && begin.finalLsn >= this.spec.applier.recorded) this.spec.onDdl?.(event);
     return null;
   }
 
@@ -213,9 +213,9 @@ export class StreamLoop {
 
   /** Something beside the stream is to happen first. The open target transaction is kept from looking idle. */
   private waitFor(event: Promise<void>): Promise<void> {
-    const { lane, signal } = this.spec;
+    const { applier, signal } = this.spec;
     return waitAside(event, signal, async () => {
-      if (!this.target.isBusy) await lane.keepAlive();
+      if (!this.target.isBusy) await applier.keepAlive();
     });
   }
 
@@ -224,9 +224,9 @@ export class StreamLoop {
    * stands still would get is not counted: it comes again.
    */
   private admit(relation: Relation, open: Open): TableCopy | null {
-    const { lane, copies } = this.spec;
+    const { applier, copies } = this.spec;
     const copy = copies.get(this.tables.key(relation));
-    const position = lane.positions.of(this.tables.name(relation));
+    const position = applier.positions.of(this.tables.name(relation));
     if (position === null) return null;
     const account = this.tables.account(relation);
     account.received++;
@@ -263,11 +263,11 @@ export class StreamLoop {
   private async applyPart(): Promise<void> {
     const { inOrder } = this;
     const planned = await this.collect();
-    await this.hand(() => this.spec.lane.apply(planned, inOrder));
+    await this.hand(() => this.spec.applier.applyPart(planned, inOrder));
   }
 
   private async finish(): Promise<void> {
-    const { lane, reader, onDurable } = this.spec;
+    const { applier, reader, onDurable } = this.spec;
     const { inOrder, pendingEnd: endLsn, commitTime, transactions } = this;
     if (endLsn === null) return;
     const planned = await this.collect();
@@ -275,26 +275,25 @@ export class StreamLoop {
     this.pendingEnd = null;
     this.transactions = 0;
     await this.hand(async () => {
-      await lane.apply(planned, inOrder);
-      await lane.commit({ endLsn, commits: transactions, accounts });
-      reader.confirm(lane.positions.safe);
-      onDurable({ transactions, accounts, endLsn: lane.recorded, commitTime });
+      await applier.applyWindow(planned, inOrder, { endLsn, commits: transactions, accounts });
+      reader.confirm(applier.positions.safe);
+      onDurable({ transactions, accounts, endLsn: applier.recorded, commitTime });
     });
   }
 
   /** Nothing is in flight: the position is recorded now and then, and at once where it is the one we wait for. */
   private async idle(walEnd: Lsn): Promise<void> {
-    const { lane, reader, until, onDurable } = this.spec;
+    const { applier, reader, until, onDurable } = this.spec;
     this.heard = null;
-    const isBehind = lane.positions.behind.length > 0 && walEnd >= lane.recorded;
+    const isBehind = applier.positions.behind.length > 0 && walEnd >= applier.recorded;
     this.spec.onReached?.(walEnd);
-    if (walEnd <= lane.recorded && !isBehind) return;
+    if (walEnd <= applier.recorded && !isBehind) return;
     const goal = until();
-    const isGoal = isBehind || (goal !== null && lane.recorded < goal && walEnd >= goal);
+    const isGoal = isBehind || (goal !== null && applier.recorded < goal && walEnd >= goal);
     if (!isGoal && performance.now() - this.lastIdle < IDLE_RECORD_MS) return;
     this.lastIdle = performance.now();
-    await lane.recordIdle(walEnd);
-    reader.confirm(lane.positions.safe);
-    onDurable({ transactions: 0, accounts: new Map(), endLsn: lane.recorded, commitTime: null });
+    await applier.recordIdle(walEnd);
+    reader.confirm(applier.positions.safe);
+    onDurable({ transactions: 0, accounts: new Map(), endLsn: applier.recorded, commitTime: null });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * One run of the change stream into one lane: from the recorded position until stopped, reached, or broken. Never rejects: it returns
+ * One run of the change stream into the target: from the recorded position until stopped, reached, or broken. Never rejects: it returns
  * how it ended, and the supervisor decides what happens next.
  */
 import type { AppError } from '../../base/errors/app-error.ts';
@@ -9,7 +9,7 @@ import type { DdlEvent } from '../source/helpers/ddl-event.ts';
 import type { ChangeReader } from '../source/change-reader.ts';
 import type { Account } from '../target/account.ts';
 import { ApplyRefused, explainApply, RowCountDiffers } from '../target/apply-failure.ts';
-import type { Lane } from '../target/lane.ts';
+import type { Applier } from '../target/applier.ts';
 import type { TargetShape } from '../target/target-table.ts';
 import type { Intake } from './intake.ts';
 import type { StreamThrottle } from './stream-throttle.ts';
@@ -41,7 +41,7 @@ export interface Durable {
 
 export interface StreamRun {
   readonly reader: ChangeReader;
-  readonly lane: Lane;
+  readonly applier: Applier;
   /** By nameKey of the source table. A table that is not in here is not ours: its changes are filtered. */
   readonly copies: ReadonlyMap<string, TableCopy>;
   readonly shapes: ReadonlyMap<string, TargetShape>;
@@ -91,14 +91,14 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
   } finally {
     clearInterval(nudge);
     await loop.target.end();
-    await run.lane.rollback().catch(() => {});
+    await run.applier.rollback().catch(() => {});
   }
 }
 
 /** Those that go into the same target table stop with it: their rows may pass from one to another. */
-async function stopTable({ lane, shapes }: StreamRun, { table, error }: TableFails): Promise<StreamEnd> {
+async function stopTable({ applier, shapes }: StreamRun, { table, error }: TableFails): Promise<StreamEnd> {
   try {
-    await lane.stop(shapes.get(nameKey(table))?.sources ?? [table], error);
+    await applier.stop(shapes.get(nameKey(table))?.sources ?? [table], error);
     return { kind: 'table-stopped', table, cause: error };
   } catch (thrown) {
     return { kind: 'broken', cause: thrown };

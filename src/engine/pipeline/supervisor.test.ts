@@ -14,7 +14,7 @@ function failing(
 ): { run: Supervision; retries: AppError[] } {
   const retries: AppError[] = [];
   const run: Supervision = {
-    openLane: open,
+    openApplier: open,
     openReader: () => Promise.reject(lost()),
     readTables: () => Promise.reject(lost()),
     intake: new Intake(null),

@@ -12,16 +12,16 @@ import { sleep } from '../../base/runtime/sleep.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
 import type { QualifiedName } from '../change/relation.ts';
 import type { ChangeReader } from '../source/change-reader.ts';
-import type { Lane } from '../target/lane.ts';
+import type { Applier } from '../target/applier.ts';
 import { runStream, type StreamEnd, type StreamRun } from './stream-run.ts';
 
 /** What is true of the tables when a run begins. */
 export type Tables = Pick<StreamRun, 'copies' | 'shapes' | 'names'>;
 
-export interface Supervision extends Omit<StreamRun, 'reader' | 'lane' | 'orderedUntil' | keyof Tables> {
-  readonly readTables: (lane: Lane) => Promise<Tables>;
-  readonly openLane: () => Promise<Lane>;
-  readonly openReader: (lane: Lane) => Promise<ChangeReader>;
+export interface Supervision extends Omit<StreamRun, 'reader' | 'applier' | 'orderedUntil' | keyof Tables> {
+  readonly readTables: (applier: Applier) => Promise<Tables>;
+  readonly openApplier: () => Promise<Applier>;
+  readonly openReader: (applier: Applier) => Promise<ChangeReader>;
   readonly patienceMs: number;
   readonly onRetry: (error: AppError, waitMs: number) => void;
   readonly onReplay: (cause: unknown) => void;
@@ -85,10 +85,10 @@ function isPassingServerError(cause: unknown): boolean {
 
 async function runOnce(supervision: Supervision, orderedUntil: Lsn): Promise<StreamEnd> {
   try {
-    await using lane = await supervision.openLane();
-    const tables = await supervision.readTables(lane);
-    await using reader = await supervision.openReader(lane);
-    return await runStream({ ...supervision, ...tables, lane, reader, orderedUntil });
+    await using applier = await supervision.openApplier();
+    const tables = await supervision.readTables(applier);
+    await using reader = await supervision.openReader(applier);
+    return await runStream({ ...supervision, ...tables, applier, reader, orderedUntil });
   } catch (thrown) {
     return supervision.signal.aborted ? { kind: 'stopped' } : { kind: 'broken', cause: thrown };
   }

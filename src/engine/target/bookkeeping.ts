@@ -45,10 +45,10 @@ const TABLES = `
     task_id text NOT NULL, first_oid bigint NOT NULL, last_oid bigint NOT NULL, snapshot text NOT NULL, made oid[] NOT NULL,
     skipped bigint NOT NULL, bytes bigint NOT NULL, done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, first_oid));
-  -- progress of the stream, in the transaction of its changes
+  -- progress of the stream, in the transaction of its changes; ahead: source tables that are as far while the first lane is not
   CREATE TABLE IF NOT EXISTS _opendts.lane (
     task_id text NOT NULL, lane int NOT NULL, end_lsn pg_lsn NOT NULL, timeline int NOT NULL, fence bigint NOT NULL,
-    map_version int NOT NULL, commits bigint NOT NULL, writes bigint NOT NULL DEFAULT 0, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    ahead text NOT NULL DEFAULT '[]', commits bigint NOT NULL, writes bigint NOT NULL DEFAULT 0, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, lane));
   -- tables that have stopped while the others go on, in the transaction of their changes
   CREATE TABLE IF NOT EXISTS _opendts.stopped_table (

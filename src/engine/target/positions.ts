@@ -1,14 +1,18 @@
-/** How far one lane has come: its own position, and those of tables that have stopped or catch up. Changed only by what has committed. */
+/** How far the applier has come: its own position, and those of tables that are ahead of it, have stopped or catch up. Changed only by what has committed. */
 import type { Lsn } from '../change/lsn.ts';
 import { nameKey, type QualifiedName } from '../change/relation.ts';
+import type { Ahead } from './lane-rows.ts';
 import type { StoppedTable } from './stopped-tables.ts';
 
 export class Positions {
   private recordedLsn: Lsn;
   private readonly tables: Map<string, StoppedTable>;
+  /** Of which a lane had committed more when the others broke off. */
+  private readonly ahead: Map<string, Lsn>;
 
-  constructor(recorded: Lsn, stopped: readonly StoppedTable[]) {
+  constructor(recorded: Lsn, stopped: readonly StoppedTable[], ahead: readonly Ahead[]) {
     this.recordedLsn = recorded;
+    this.ahead = new Map(ahead.map(({ table, endLsn }) => [nameKey(table), endLsn]));
     this.tables = new Map(stopped.map((one) => [nameKey(one.table), one]));
   }
 
@@ -29,7 +33,12 @@ export class Positions {
 
   /** Of all that do not stand still. */
   get all(): readonly Lsn[] {
-    return [this.recordedLsn, ...this.behind.map(({ endLsn }) => endLsn)];
+    return [this.recordedLsn, ...this.behind.map(({ endLsn }) => endLsn), ...this.ahead.values()];
+  }
+
+  /** All tables that do not stand still are at one position. */
+  get areEven(): boolean {
+    return this.ahead.size === 0 && this.behind.length === 0;
   }
 
   get stopped(): readonly StoppedTable[] {
@@ -43,8 +52,9 @@ export class Positions {
 
   /** Transactions that begin before it are applied to this source table already. Null: the table stands still. */
   of(table: QualifiedName): Lsn | null {
-    const stopped = this.tables.size === 0 ? undefined : this.tables.get(nameKey(table));
-    if (stopped === undefined) return this.recordedLsn;
+    if (this.tables.size === 0 && this.ahead.size === 0) return this.recordedLsn;
+    const stopped = this.tables.get(nameKey(table));
+    if (stopped === undefined) return this.after(this.ahead.get(nameKey(table)) ?? this.recordedLsn);
     return stopped.choice === 'retry' ? stopped.endLsn : null;
   }
 
@@ -61,6 +71,7 @@ export class Positions {
       else if (one.endLsn < endLsn) this.stop({ ...one, endLsn });
     }
     this.recordedLsn = this.after(endLsn);
+    for (const [table, position] of this.ahead) if (position <= this.recordedLsn) this.ahead.delete(table);
   }
 
   stop(table: StoppedTable): void {
@@ -70,6 +81,7 @@ export class Positions {
   /** It goes on with the others. */
   forget(table: QualifiedName): void {
     this.tables.delete(nameKey(table));
+    this.ahead.delete(nameKey(table));
   }
 
   private lowest(stopped: readonly StoppedTable[]): Lsn {

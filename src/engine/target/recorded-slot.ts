@@ -4,7 +4,7 @@ import type { Session } from '../pg/session.ts';
 import { holdFence, type TaskRow } from './task-row.ts';
 
 /**
- * Records the slot together with its lane's start, so that no slot is ever read from a position that is not written down. `skipped`:
+ * Records the slot together with the first lane's start, so that no slot is ever read from a position that is not written down. `skipped`:
  * changes per source table that were read and lie before that start; they are accounted for as filtered (I6).
  */
 export async function recordSlot(
@@ -21,7 +21,7 @@ export async function recordSlot(
       [task.taskId, lsn, slot.snapshot, String(slot.timeline), slot.decoder],
     );
     await session.query(
-      `INSERT INTO _opendts.lane (task_id, lane, end_lsn, timeline, fence, map_version, commits) VALUES ($1, 0, $2, $3, $4, 1, 0)`,
+      `INSERT INTO _opendts.lane (task_id, lane, end_lsn, timeline, fence, commits) VALUES ($1, 0, $2, $3, $4, 0)`,
       [task.taskId, lsn, String(slot.timeline), String(task.fence)],
     );
     await session.query(

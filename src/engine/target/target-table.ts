@@ -29,6 +29,8 @@ export interface TargetTable {
   readonly source: QualifiedName;
   /** All source tables whose rows stand in this target table: more than one where the user put them together. */
   readonly sources: readonly QualifiedName[];
+  /** User triggers or foreign keys fire while we apply: the order between tables matters too. */
+  readonly fires: boolean;
   /** Where nothing folds: new rows that follow one another may at least go together. */
   readonly gathers: boolean;
   /** Not all operations are followed: a row may be missing, and passed over, or in the way of a new one, and gives way. */
@@ -117,6 +119,7 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
     folds,
     source: shape.source,
     sources: shape.sources,
+    fires: shape.fires,
     gathers: !shape.fires && !lenient,
     lenient,
     overwrites,

@@ -142,7 +142,7 @@ interface Fenced {
  * In one transaction that does not wait long for whoever holds the fence: those are ended. Holders that follow one another closely are
  * each waited for anew, so the statement as a whole has a limit as well.
  */
-async function raising<T>(session: Session, of: Fenced, raise: () => Promise<T>): Promise<T> {
+export async function raising<T>(session: Session, of: Fenced, raise: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await session.transaction(async () => {

@@ -13,7 +13,7 @@ import {
 import { FilteredReader, isEverything } from '../../engine/source/filtered-reader.ts';
 import { FilterVerdicts } from '../../engine/source/filter-verdicts.ts';
 import { nextXid } from '../../engine/source/snapshot-holder.ts';
-import { Lane } from '../../engine/target/lane.ts';
+import { Applier } from '../../engine/target/applier.ts';
 import type { Positions } from '../../engine/target/positions.ts';
 import { recordedEnd } from '../../engine/target/task-row.ts';
 import { recordedHistory } from '../../engine/target/recorded-history.ts';
@@ -85,16 +85,16 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         signal: hooks.signal,
         patienceMs: PATIENCE_MS,
         wantsRefresh: () => monitor.hasChoice || newTables.areReady || (waitsForTurn && together.turns.ask()),
-        openLane: async () => {
-          const lane = await openLane(run);
-          recorded = lane.recorded;
+        openApplier: async () => {
+          const applier = await openApplier(run);
+          recorded = applier.recorded;
           book.reached(recorded);
-          return lane;
+          return applier;
         },
-        readTables: async (lane) => {
-          book.stopped = lane.positions.stopped;
+        readTables: async (applier) => {
+          book.stopped = applier.positions.stopped;
           monitor.hasChoice = false;
-          const again = await copyAgain(run, together, lane);
+          const again = await copyAgain(run, together, applier);
           waitsForTurn = again === 'later';
           if ((await newTables.takeIn(together)) || again === 'begun') onRest();
           return {
@@ -169,11 +169,12 @@ async function openReader(run: TaskRun, positions: Positions, options: ReaderOpt
   }
 }
 
-async function openLane(run: TaskRun): Promise<Lane> {
-  return Lane.open(await run.ends.openTarget('apply'), {
+function openApplier(run: TaskRun): Promise<Applier> {
+  return Applier.open({
     taskId: run.taskId,
-    lane: 0,
     fence: run.fence,
+    lanes: run.request.lanes,
+    openSession: () => run.ends.openTarget('apply'),
     failpoints: run.hooks.failpoints,
   });
 }
@@ -205,9 +206,9 @@ async function takeRangesBack(
 async function copyAgain(
   run: TaskRun,
   { copies, turns }: Together,
-  lane: Lane,
+  applier: Applier,
 ): Promise<'begun' | 'later' | null> {
-  const chosen = lane.positions.stopped.filter(({ choice }) => choice === 'recopy');
+  const chosen = applier.positions.stopped.filter(({ choice }) => choice === 'recopy');
   // What is emptied of one takes the rows of all that go into the same table with it.
   const targets = new Set(chosen.map(({ table }) => nameKey(run.targetOf(table))));
   const wanted = run.followed.filter((table) => targets.has(nameKey(run.targetOf(table))));
@@ -222,7 +223,7 @@ async function copyAgain(
     const books = await booksOf(run, new Set(wanted.map(nameKey)));
     await emptyTables(run, books);
     for (const table of wanted) {
-      lane.positions.forget(table);
+      applier.positions.forget(table);
       copies.tryAgain(displayName(table));
       warn(run, `${displayName(table)} is copied again`);
     }

@@ -48,6 +48,8 @@ export interface MigrationRequest {
   readonly captureDdl?: DdlCapture;
   readonly replicaIdentity?: ReplicaIdentityPolicy;
   readonly jobs: number;
+  /** Transactions of the stream that apply a large window side by side; 1: each source transaction stays whole. */
+  readonly lanes: number;
   /** The largest part of a table that is copied in one transaction, in bytes; none: as fits the table. */
   readonly chunkBytes?: bigint;
   /** After so long without a byte from a server that owes one it is asked, on another connection, whether it is still there. */

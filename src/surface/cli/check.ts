@@ -24,7 +24,6 @@ import {
   resolveTask,
   withConflict,
   withEnds,
-  withJobs,
   withJson,
   withRename,
   withSourceObjects,
@@ -33,6 +32,7 @@ import {
   type Task,
   type TaskFlags,
 } from './task-options.ts';
+import { withJobs } from './parallel-options.ts';
 
 export const checkCommand: CliCommand = {
   define(program) {

@@ -24,7 +24,6 @@ import {
   withChunks,
   withConflict,
   withEnds,
-  withJobs,
   withJson,
   withLimits,
   withProtection,
@@ -37,6 +36,7 @@ import {
 } from './task-options.ts';
 import { withSlotWait } from './slot-wait-option.ts';
 import { withWalBudget } from './wal-budget-options.ts';
+import { withJobs, withLanes } from './parallel-options.ts';
 
 interface MigrateFlags extends TaskFlags {
   readonly until?: Until;
@@ -51,7 +51,12 @@ export const migrateCommand: CliCommand = {
         'migrate a database: schema, data, and every change since; run again, it goes on where it was',
       );
     withJson(
-      withJobs(withTables(withTypes(withEnds(command))), 'tables copied and indexes built at the same time'),
+      withLanes(
+        withJobs(
+          withTables(withTypes(withEnds(command))),
+          'tables copied and indexes built at the same time',
+        ),
+      ),
     );
     withStart(
       withSourceObjects(

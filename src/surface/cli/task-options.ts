@@ -36,6 +36,7 @@ export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags {
   readonly table?: string[];
   readonly excludeTable?: string[];
   readonly jobs?: number;
+  readonly lanes?: number;
   readonly rename?: string[];
   readonly operations?: Operation[];
   readonly tableOperations?: TableRule[];
@@ -75,6 +76,7 @@ export interface Task extends Ends, StartChoice {
   readonly captureDdl: DdlCapture;
   readonly replicaIdentity: ReplicaIdentityPolicy;
   readonly jobs: number;
+  readonly lanes: number;
   readonly limits: CopyLimits;
   readonly streamLimits: StreamLimits;
   readonly protect: SourceLimits;
@@ -104,18 +106,6 @@ export function withTypes(command: Command): Command {
       const parsed = taskSpec.shape.types.safeParse(text.split(','));
       if (!parsed.success)
         throw new InvalidArgumentError(`Write one or more of ${MIGRATION_TYPES.join(',')}.`);
-      return parsed.data;
-    },
-  );
-}
-
-export function withJobs(command: Command, what: string): Command {
-  return command.option(
-    '--jobs <n>',
-    `${what} (default: ${taskSpec.shape.jobs.parse(undefined)})`,
-    (text) => {
-      const parsed = taskSpec.shape.jobs.safeParse(/^\d+$/.test(text) ? Number(text) : text);
-      if (!parsed.success) throw new InvalidArgumentError('Write a whole number from 1 to 64.');
       return parsed.data;
     },
   );
@@ -238,6 +228,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       tables: true,
       excludeTables: true,
       jobs: true,
+      lanes: true,
       rename: true,
       operations: true,
       rules: true,
@@ -269,6 +260,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     captureDdl: flags.captureDdl ?? file.captureDdl ?? defaults.captureDdl,
     replicaIdentity: flags.replicaIdentity ?? file.replicaIdentity ?? defaults.replicaIdentity,
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
+    lanes: flags.lanes ?? file.lanes ?? defaults.lanes,
     limits: resolveLimits(flags, file),
     streamLimits: resolveStreamLimits(flags, file),
     protect: resolveProtection(flags, file),

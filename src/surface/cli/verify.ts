@@ -17,7 +17,6 @@ import { withFilter } from './rule-options.ts';
 import {
   resolveTask,
   withEnds,
-  withJobs,
   withJson,
   withRename,
   withTables,
@@ -25,6 +24,7 @@ import {
   type TaskFlags,
 } from './task-options.ts';
 import { painter, table } from './text.ts';
+import { withJobs } from './parallel-options.ts';
 
 export const verifyCommand: CliCommand = {
   define(program) {
