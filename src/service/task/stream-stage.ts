@@ -144,6 +144,8 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
             `${error.message} ${error.remedy} Changes of ${displayName(table)} wait in the slot; the other tables go on.`,
           ),
       });
+      // A choice may have been made since somebody looked last.
+      if (end.kind === 'reached' && (await monitor.lookForChoice())) continue;
       if (end.kind !== 'recopy') return end.kind;
       await takeRangesBack(run, together, end.cause);
       onRest();

@@ -16,6 +16,8 @@ import { fingerprintTables } from './new-tables.ts';
 export interface Monitor {
   /** Somebody has chosen what to do with a stopped table; set back by who attends to it. */
   hasChoice: boolean;
+  /** Asks now. */
+  lookForChoice(): Promise<boolean>;
   stop(): Promise<void>;
 }
 
@@ -55,14 +57,16 @@ export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: 
       // The stream itself reports a lost source; the monitor only has nothing to say meanwhile.
       book.lagBytes = null;
     }
-    if (book.stopped.length > 0) monitor.hasChoice ||= await hasChosen().catch(() => false);
+    monitor.hasChoice ||= await lookForChoice().catch(() => false);
   };
-  const hasChosen = async () =>
+  const lookForChoice = async () =>
+    book.stopped.length > 0 &&
     hasNewChoice(book.stopped, await readStoppedTables(await ends.target(), run.taskId));
   const tick = () => (polling ??= poll().finally(() => (polling = null)));
   const timer = setInterval(() => void tick(), MONITOR_MS);
   const monitor: Monitor = {
     hasChoice: false,
+    lookForChoice,
     // The last figure is of the end, not of the second before it.
     stop: async () => {
       clearInterval(timer);
