@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** What Node has compiled is the same for all. */
+const CACHE = join(tmpdir(), 'opendts-test-cache');
 const BIN = fileURLToPath(new URL('../bin/opendts.js', import.meta.url));
 
 export interface CliResult {
@@ -39,7 +41,7 @@ export function cliHome(): CliHome {
   const start = (args: readonly string[], { env = {}, nodeArgs = [] }: CliOptions = {}): RunningCli => {
     const child = spawn(process.execPath, [...nodeArgs, BIN, ...args], {
       cwd: folder,
-      env: { PATH: process.env.PATH, HOME: folder, ...env },
+      env: { PATH: process.env.PATH, HOME: folder, XDG_CACHE_HOME: CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stdout = '';

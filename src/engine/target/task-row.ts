@@ -198,8 +198,7 @@ export async function setPhase(
 /** How far the stream has been applied: the slot's start before its first commit. */
 export async function recordedEnd(session: Session, taskId: string): Promise<Lsn> {
   const { end } = await session.one(
-    // There is no min(pg_lsn) before 13.
-    'SELECT end_lsn::text AS end FROM _opendts.lane WHERE task_id = $1 ORDER BY lane.end_lsn LIMIT 1',
+    'SELECT end_lsn::text AS end FROM _opendts.lane WHERE task_id = $1 AND lane = 0',
     [taskId],
   );
   return parseLsn(end ?? '');
