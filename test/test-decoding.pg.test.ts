@@ -111,7 +111,7 @@ async function expectIdentical(
   expect(unbalanced).toEqual([]);
 }
 
-describe.each([12, 15, 18] as const)('an account that owns nothing, on %i', (major: Major) => {
+describe.each([12, 18] as const)('an account that owns nothing, on %i', (major: Major) => {
   it('migrates with kill -9 in the copy and in the stream, and ends identical', async () => {
     await using pair = await freshPair(major, 18, TABLES);
     const { source, target } = pair;
