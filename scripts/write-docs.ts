@@ -1,7 +1,8 @@
 /** Writes the pages of docs/ that come out of the code: `npm run docs`. test/docs.test.ts fails while one of them is stale. */
 import { writeFileSync } from 'node:fs';
 import type { Command, Option } from 'commander';
-import { ERRORS, type ErrorEntry } from '../src/base/errors/errors.ts';
+import type { ErrorEntry } from '../src/base/errors/error-entry.ts';
+import { ERRORS } from '../src/base/errors/errors.ts';
 import { EXIT } from '../src/base/errors/exit.ts';
 import { buildProgram } from '../src/surface/cli/program.ts';
 
@@ -32,13 +33,13 @@ function errorsPage(): string {
 }
 
 const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, string>> = {
-  ok: 'done; for `verify`: identical; for `check`: nothing stands in the way',
+  ok: 'done; for `verify`: identical, without dead letters; for `check`: nothing stands in the way',
   unexpected: 'unexpected error: a defect of opendts',
   usage: 'wrong options, connection string, task file or state directory',
   connection: 'a server cannot be reached, refuses the login, or went away',
   check: 'a check failed; nothing was changed',
   data: 'an error of the data, or of the objects that hold it',
-  differences: 'verification found differences',
+  differences: 'verification found differences, or dead letters are left',
   cutover: 'cutover refused or rolled back',
   timeout: 'something was not reached in time, or not within the limits of the task',
   sigint: 'stopped by Ctrl-C (SIGINT)',

@@ -76,6 +76,13 @@ export interface IndexBuild {
   readonly share: number | null;
 }
 
+/** Changes that the target has refused and that are kept there. */
+export interface TableLetters {
+  /** Source name, `schema.table`. */
+  readonly table: string;
+  readonly letters: bigint;
+}
+
 /** What the source keeps for the task's slot. */
 export interface SlotProgress {
   readonly retainedBytes: bigint;
@@ -100,6 +107,8 @@ export interface MigrationProgress {
   /** Row changes and transactions of the source that are durable in the target. */
   readonly changesApplied: bigint;
   readonly transactionsApplied: bigint;
+  /** Changes that the target has refused, kept and neither replayed nor dropped. */
+  readonly deadLetters: bigint;
   /** WAL of the source not yet applied; null before the stream runs. */
   readonly lagBytes: bigint | null;
   /**
@@ -140,6 +149,8 @@ export interface MigrationSummary {
   readonly copiedLater: readonly string[];
   readonly changesApplied: bigint;
   readonly transactionsApplied: bigint;
+  /** Of these tables the target lacks changes; empty in a migration that is clean. */
+  readonly deadLetters: readonly TableLetters[];
   readonly streamMs: number;
   readonly lagBytes: bigint | null;
   /** True when nothing is left to do: no incremental part. Reaching "caught up" is never final. */

@@ -1,5 +1,6 @@
 /** The one error class: a code of the table, the facts that fill its text, and the cause. */
-import { ERRORS, type ErrorCode, type ErrorEntry } from './errors.ts';
+import type { ErrorEntry } from './error-entry.ts';
+import { ERRORS, type ErrorCode } from './errors.ts';
 import type { ExitCode } from './exit.ts';
 
 export type Facts = Readonly<Record<string, string | number | bigint>>;

@@ -3,24 +3,8 @@
  * what happened, what to do. `{name}` is replaced by the fact of that name. Facts never hold row values or secrets.
  * docs/errors.md is generated from here (scripts/write-docs.ts).
  */
-import { EXIT, type ExitCode } from './exit.ts';
-
-export interface ErrorEntry {
-  /** `never`: a person must act. `later`: the same call may succeed after a while. */
-  readonly retry: 'never' | 'later';
-  readonly exit: ExitCode;
-  readonly http: number;
-  readonly says: string;
-  readonly fix: string;
-}
-
-/** Entries that end the CLI with one exit code; `.later` for those worth trying again. */
-function area(exit: ExitCode) {
-  const entry =
-    (retry: ErrorEntry['retry']) =>
-    (http: number, says: string, fix: string): ErrorEntry => ({ retry, exit, http, says, fix });
-  return Object.assign(entry('never'), { later: entry('later') });
-}
+import { area, type ErrorEntry } from './error-entry.ts';
+import { EXIT } from './exit.ts';
 
 const usage = area(EXIT.usage);
 const connection = area(EXIT.connection);
@@ -153,6 +137,12 @@ export const ERRORS = {
     'Check the name (case and schema count); "opendts inspect" lists the tables.',
   ),
   NOT_STOPPED: usage(404, 'No table "{table}" has stopped.', 'List those that have: opendts tables.'),
+  NO_DEAD_LETTER: usage(404, 'There is no dead letter of {what}.', 'List them: opendts dead-letters list.'),
+  DEAD_LETTERS_LEFT: usage(
+    409,
+    '{count} dead letters are left ({tables}): they would be lost.',
+    'Look at them (opendts dead-letters list), replay or drop them; or give cleanup --drop-dead-letters.',
+  ),
   FILTER_INVALID: check(400, 'The filter of {table} cannot be used: {problem}.', '{remedy}'),
   START_UNUSABLE: check(409, 'Replication slot {slot} cannot be begun at: {problem}.', '{remedy}'),
   DECODER_UNUSABLE: check(409, 'Changes cannot be read with {decoder}: {problem}.', '{remedy}'),
@@ -223,6 +213,16 @@ export const ERRORS = {
     409,
     'An {operation} of {table} (key {key}) met {found} rows on the target instead of 1.',
     'Somebody else writes to the target. Run "opendts verify", repair it, and run again.',
+  ),
+  LETTER_OVERTAKEN: data(
+    409,
+    'The {operation} of {table} (key {key}) is not applied any more: {problem}.',
+    'Where the target lacks what the source has, correct the row by hand; then drop the letter (opendts dead-letters drop --id).',
+  ),
+  LETTER_UNUSABLE: data(
+    409,
+    'Dead letter {id} of {table} cannot be replayed: {problem}.',
+    'Apply it by hand (opendts dead-letters list --show-values) and drop it.',
   ),
   FILTER_FAILED: data(
     409,

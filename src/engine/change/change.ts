@@ -93,6 +93,15 @@ export interface Truncate {
 
 export type RowChange = Insert | Update | Delete;
 export type Change = RowChange | Truncate;
+
+/** A change and where it stands in the stream. */
+export interface PlacedChange {
+  readonly change: RowChange;
+  /** `Begin.finalLsn` of its transaction. */
+  readonly finalLsn: Lsn;
+  /** Among the changes of its transaction that were received, from 1. */
+  readonly ordinal: number;
+}
 /** `relation` is sent before the first change of a table and after each change of its shape. */
 export type StreamMessage =
   | Begin

@@ -8,6 +8,7 @@ export interface PgErrorFields {
   readonly hint?: string | undefined;
   readonly position?: string | undefined;
   readonly where?: string | undefined;
+  readonly schema?: string | undefined;
   readonly table?: string | undefined;
   readonly constraint?: string | undefined;
 }
@@ -43,6 +44,7 @@ export const SQLSTATE = {
   featureNotSupported: '0A000',
   invalidSchemaName: '3F000',
   uniqueViolation: '23505',
+  exclusionViolation: '23P01',
   duplicateObject: '42710',
   duplicateTable: '42P07',
   undefinedObject: '42704',

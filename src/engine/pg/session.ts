@@ -28,6 +28,7 @@ function fromDriver(thrown: unknown): unknown {
     hint: thrown.hint,
     position: thrown.position,
     where: thrown.where,
+    schema: thrown.schema,
     table: thrown.table,
     constraint: thrown.constraint,
   });

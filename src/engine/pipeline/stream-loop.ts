@@ -21,7 +21,6 @@ import type { StreamEnd, StreamRun } from './stream-run.ts';
 import { Unit } from './unit.ts';
 import { waitAside } from './wait-aside.ts';
 import { chunksNotInCopy, isRepeated, notInCopy, type TableCopy } from './visibility.ts';
-
 const IDLE_RECORD_MS = 2_000;
 
 /** A transaction being received. `repeated`: applied in an earlier run, but perhaps not to tables that have stopped since. */
@@ -111,7 +110,8 @@ export class StreamLoop {
         this.open = { begin: item, repeated: isRepeated(item, applier.recorded) };
         this.newestFinalLsn = item.finalLsn;
         // A window folds or keeps order as a whole; it changes its way only between transactions.
-        if (this.window.size === 0 && this.pendingEnd === null) this.window = new Window(this.inOrder);
+        if (this.window.size === 0 && this.pendingEnd === null)
+          this.window = new Window(this.inOrder, item.finalLsn);
         return null;
       case 'insert':
       case 'update':
@@ -146,8 +146,9 @@ export class StreamLoop {
   }
 
   private takeChange(change: Change): Promise<void> | null {
-    const { open } = this;
+    const { open, window } = this;
     if (!open) throw toAppError(new Error('a change outside a transaction'));
+    window.received++;
     const waits = change.kind === 'truncate' ? this.takeTruncate(change, open) : this.takeRow(change, open);
     // A transaction larger than a window goes into the open target transaction in parts.
     if (waits !== null) return waits.then(() => (this.isFull() ? this.applyPart() : undefined));

@@ -8,7 +8,7 @@ import { nameKey, type QualifiedName } from '../change/relation.ts';
 import type { DdlEvent } from '../source/helpers/ddl-event.ts';
 import type { ChangeReader } from '../source/change-reader.ts';
 import type { Account } from '../target/account.ts';
-import { ApplyRefused, explainApply, RowCountDiffers } from '../target/apply-failure.ts';
+import { ApplyRefused, RowCountDiffers } from '../target/apply-failure.ts';
 import type { Applier } from '../target/applier.ts';
 import type { TargetShape } from '../target/target-table.ts';
 import type { Intake } from './intake.ts';
@@ -81,7 +81,7 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
     if (isRefusal && !loop.inOrder && (thrown instanceof RowCountDiffers || thrown.isForData))
       return { kind: 'replay', orderedUntil: loop.handedFinalLsn, cause: thrown };
     const fails = isRefusal
-      ? new TableFails(loop.tables.name(thrown.planned.table.relation), explainApply(thrown))
+      ? new TableFails(loop.tables.name(thrown.planned.table.relation), await run.applier.explain(thrown))
       : thrown;
     if (!(fails instanceof TableFails)) return { kind: 'broken', cause: thrown };
     // In order the table stops exactly before the transaction that it cannot take.

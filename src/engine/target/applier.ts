@@ -15,11 +15,18 @@ import type { Statement } from '../pg/wire/pipeline.ts';
 import { type Account, accountStatement } from './account.ts';
 import { ApplyRefused, RowCountDiffers } from './apply-failure.ts';
 import type { Planned } from './apply-sql.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { Lane } from './lane.ts';
 import { aheadText, NOT_AHEAD, takeLaneRows, type LaneRows } from './lane-rows.ts';
 import { Positions } from './positions.ts';
 import { spread } from './spread.ts';
-import { catchUpStatement, readStoppedTables, stopStatement, type StoppedTable } from './stopped-tables.ts';
+import {
+  catchUpStatement,
+  readLetterTables,
+  readStoppedTables,
+  stopStatement,
+  type StoppedTable,
+} from './stopped-tables.ts';
 
 export interface ApplierOptions {
   readonly taskId: string;
@@ -39,6 +46,20 @@ export interface WindowEnd {
   readonly accounts: Accounts;
 }
 
+/** What is recorded of a task when its applier begins. */
+interface Books {
+  readonly read: LaneRows;
+  readonly stopped: readonly StoppedTable[];
+  readonly letters: DeadLetters;
+}
+
+async function readBooks(session: Session, options: ApplierOptions): Promise<Books> {
+  const read = await takeLaneRows(session, options);
+  const stopped = await readStoppedTables(session, options.taskId);
+  const letters = new DeadLetters(options.taskId, await readLetterTables(session, options.taskId));
+  return { read, stopped, letters };
+}
+
 /** What one lane does of a window that is spread. */
 interface Share {
   readonly lane: Lane;
@@ -51,34 +72,30 @@ export class Applier implements AsyncDisposable {
   private readonly writes: readonly bigint[];
   private readonly lanes: Lane[];
   readonly positions: Positions;
+  private readonly letters: DeadLetters;
   /** The target had no session left for another lane. */
   private isShort = false;
 
-  private constructor(
-    options: ApplierOptions,
-    first: Lane,
-    { read, stopped }: { read: LaneRows; stopped: readonly StoppedTable[] },
-  ) {
+  private constructor(options: ApplierOptions, first: Lane, { read, stopped, letters }: Books) {
     this.options = options;
     this.lanes = [first];
     this.writes = read.writes;
     this.positions = new Positions(read.recorded, stopped, read.ahead);
+    this.letters = letters;
   }
 
   /** Opens the first lane where the books say. Throws FENCED when the task has another owner. */
   static async open(options: ApplierOptions): Promise<Applier> {
     const session = await options.openSession();
-    let read: LaneRows;
-    let stopped: StoppedTable[];
+    let books: Books;
     try {
-      read = await takeLaneRows(session, options);
-      stopped = await readStoppedTables(session, options.taskId);
+      books = await readBooks(session, options);
     } catch (thrown) {
       session.destroy();
       throw thrown;
     }
-    const first = await Lane.open(session, { ...options, lane: 0, writes: at(read.writes, 0) });
-    return new Applier(options, first, { read, stopped });
+    const first = await Lane.open(session, { ...options, lane: 0, writes: at(books.read.writes, 0) });
+    return new Applier(options, first, books);
   }
 
   private get first(): Lane {
@@ -117,6 +134,7 @@ export class Applier implements AsyncDisposable {
    * after which that is rolled back; other errors as they come.
    */
   applyPart(planned: readonly Planned[], inOrder: boolean): Promise<void> {
+    if (inOrder && this.letters.concern(planned)) return this.first.applyWithLetters(planned, this.letters);
     return this.first.apply(planned, inOrder);
   }
 
@@ -136,7 +154,14 @@ export class Applier implements AsyncDisposable {
     await this.applyWindow([], false, { endLsn: lsn, commits: 0, accounts: new Map() });
   }
 
+  /** The error a person gets for what failed in order too; all is rolled back. */
+  async explain(thrown: RowCountDiffers | ApplyRefused): Promise<AppError> {
+    await this.rollback();
+    return this.first.explain(thrown);
+  }
+
   async rollback(): Promise<void> {
+    this.letters.forget();
     await Promise.all(this.lanes.map((lane) => lane.rollback()));
   }
 
@@ -170,6 +195,7 @@ export class Applier implements AsyncDisposable {
   private async commitFirst({ endLsn, commits, accounts }: WindowEnd): Promise<void> {
     const { positions, options } = this;
     if (!this.first.isOpen) await this.applyPart([], false);
+    this.letters.settle(accounts);
     options.failpoints.pass('apply.between-apply-and-progress');
     const behind = positions.behind.map(({ table }) => table);
     const isTogether = endLsn >= positions.recorded;

@@ -9,6 +9,8 @@ import {
   type ByteText,
   type Cell,
   type LargeValue,
+  type PlacedChange,
+  type RowChange,
   type Tuple,
 } from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
@@ -26,6 +28,8 @@ export interface Planned extends Statement {
   readonly operation: 'insert' | 'update' | 'delete' | 'truncate';
   /** The single row's key for error texts; null for sets. */
   readonly key: readonly Cell[] | null;
+  /** The change that it is, alone or with its neighbours of the same change. None for sets. */
+  readonly change?: PlacedChange;
 }
 
 /** A column that a statement writes or compares. */
@@ -97,6 +101,20 @@ export function insertMissing(table: TargetTable, key: readonly KeyColumn[], row
 
 function keyCells(table: TargetTable, row: Tuple): readonly Cell[] | null {
   return table.key?.map(({ at }) => row[at] ?? null) ?? null;
+}
+
+/** One change as it stands; null for an update that sets nothing. */
+export function changeOne(table: TargetTable, change: RowChange): Planned | null {
+  if (change.kind === 'insert') return insertOne(table, change.new);
+  if (change.kind === 'delete') return deleteOne(table, change.old);
+  return updateOne(table, oldRow(table, change.old, change.new), change.new);
+}
+
+/** What finds the row: all of the old row where it was sent, else its old key, else the (unchanged) key in the new row. */
+function oldRow(table: TargetTable, old: Tuple | null, row: Tuple): Tuple {
+  if (old === null) return row;
+  if (!table.key || table.relation.replicaIdentity === 'full') return old;
+  return row.map((cell, at) => (table.key?.some((part) => part.at === at) ? (old[at] ?? cell) : cell));
 }
 
 /** `old` has the key of the row (or all its columns); exactly one row goes, also where there are equal ones. */

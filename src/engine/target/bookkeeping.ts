@@ -26,6 +26,8 @@ const TABLES = `
     task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, table_oid bigint NOT NULL, columns text NOT NULL,
     -- the target table is filled as it is, although its columns differ
     as_is boolean NOT NULL DEFAULT false,
+    -- what the target refuses of it becomes a dead letter
+    dead_letters boolean NOT NULL DEFAULT false,
     PRIMARY KEY (task_id, schema_name, table_name));
   -- schema steps, in the transaction of the step
   CREATE TABLE IF NOT EXISTS _opendts.object (
@@ -61,6 +63,19 @@ const TABLES = `
     filtered bigint NOT NULL, invisible bigint NOT NULL, repeated bigint NOT NULL, dead bigint NOT NULL,
     inserts bigint NOT NULL, updates bigint NOT NULL, deletes bigint NOT NULL,
     PRIMARY KEY (task_id, source_table));
+  -- changes that the target has refused and a person wanted out of the way, in the transaction of the changes around them
+  CREATE TABLE IF NOT EXISTS _opendts.dead_letter (
+    id bigserial PRIMARY KEY, task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, target_schema text NOT NULL, target_name text NOT NULL,
+    -- where the commit record of its transaction begins, and its place among the changes of that transaction
+    final_lsn pg_lsn NOT NULL, ordinal bigint NOT NULL,
+    kind text NOT NULL, identity text NOT NULL, columns text[] NOT NULL, identity_columns text[] NOT NULL, left_out text[] NOT NULL,
+    -- values as the bytes of their text, which the target's encoding need not know; of what is unchanged the new row has none
+    key_columns text[] NOT NULL, key_values bytea[] NOT NULL, old_row bytea[], new_row bytea[], unchanged text[] NOT NULL,
+    code text NOT NULL, sqlstate text NOT NULL, reason text NOT NULL,
+    -- rows of an older transaction are as they were before it; so are those that this one wrote, which has replayed a letter before it
+    written xid, follows xid,
+    made_at timestamptz NOT NULL DEFAULT pg_catalog.now(), tried_at timestamptz);
+  CREATE INDEX IF NOT EXISTS dead_letter_table ON _opendts.dead_letter (task_id, schema_name, table_name);
   -- what tables of the source had before REPLICA IDENTITY FULL was set on them, written before it was
   CREATE TABLE IF NOT EXISTS _opendts.source_identity (
     task_id text NOT NULL, table_oid bigint NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, identity text NOT NULL,

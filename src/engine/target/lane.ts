@@ -8,12 +8,14 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import { byteText, type ByteText } from '../change/change.ts';
 import { formatLsn, type Lsn } from '../change/lsn.ts';
-import { isDataError, PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
+import { isDataError, PgError } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { Pipeline, type Statement } from '../pg/wire/pipeline.ts';
-import { ApplyRefused, RowCountDiffers, withoutValues } from './apply-failure.ts';
+import { ApplyRefused, explainApply, refusalOf, RowCountDiffers, withoutValues } from './apply-failure.ts';
 import type { Planned } from './apply-sql.ts';
+import type { DeadLetters } from './dead-letters.ts';
 import { planForKeys } from './plan-settings.ts';
+import { rowInItsWay } from './row-in-the-way.ts';
 import { silenceTriggers } from './silence-triggers.ts';
 
 export interface LaneOptions {
@@ -44,7 +46,7 @@ export interface Progress {
 
 export class Lane implements AsyncDisposable {
   private readonly session: Session;
-  private readonly pipeline: Pipeline;
+  private pipeline: Pipeline;
   private readonly options: LaneOptions;
   private writes: bigint;
   private hasBegun = false;
@@ -74,6 +76,16 @@ export class Lane implements AsyncDisposable {
     return this.hasBegun;
   }
 
+  /** The error a person gets for what failed in order too, with the row that was in the way. No transaction is open. */
+  async explain(thrown: RowCountDiffers | ApplyRefused): Promise<AppError> {
+    if (!(thrown instanceof ApplyRefused) || thrown.incoming === null) return explainApply(thrown);
+    this.pipeline.close();
+    const inTheWay = await rowInItsWay(this.session, thrown).catch(() => null);
+    await this.session.query('DEALLOCATE ALL');
+    this.pipeline = new Pipeline(this.session);
+    return explainApply(thrown, inTheWay);
+  }
+
   /** While the stream waits for something, the open transaction is not to look forgotten. */
   async keepAlive(): Promise<void> {
     if (this.hasBegun) await this.pipeline.run([constant('SELECT')]);
@@ -94,13 +106,8 @@ export class Lane implements AsyncDisposable {
       touched = await this.pipeline.run([...opening, ...planned]);
     } catch (thrown) {
       await this.rollback();
-      const refused =
-        thrown instanceof PgError && thrown.statementIndex !== undefined
-          ? planned[thrown.statementIndex - opening.length]
-          : undefined;
-      if (refused && thrown instanceof PgError && (isDataError(thrown) || !isPassing(thrown)))
-        throw new ApplyRefused(refused, thrown);
-      throw thrown;
+      const at = thrown instanceof PgError ? thrown.statementIndex : undefined;
+      throw refusalOf(thrown, at === undefined ? undefined : planned[at - opening.length]);
     }
     if (opening.length > 0 && touched[1] !== 1) {
       await this.rollback();
@@ -113,6 +120,19 @@ export class Lane implements AsyncDisposable {
     if (!culprit) return;
     await this.rollback();
     throw new RowCountDiffers(culprit, touched[opening.length + wrong] ?? -1);
+  }
+
+  /** In order; what is refused and may become a letter is put aside, and the rest goes on. Throws as `apply` does. */
+  async applyWithLetters(planned: readonly Planned[], letters: DeadLetters): Promise<void> {
+    await this.apply([], true);
+    const last = planned.at(-1);
+    if (last) this.last = withoutValues(last);
+    try {
+      await letters.apply(this.pipeline, planned);
+    } catch (thrown) {
+      await this.rollback();
+      throw thrown;
+    }
   }
 
   /** The last statements of the open transaction: those given, the progress, COMMIT. Returns once it is durable. */
@@ -178,15 +198,4 @@ async function prepareSession(session: Session): Promise<void> {
   await session.query(`SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'`);
   await silenceTriggers(session);
   await planForKeys(session);
-}
-
-/** Errors that pass by themselves: the window is read again after a pause. */
-function isPassing(thrown: unknown): boolean {
-  const state = sqlstateOf(thrown);
-  return (
-    state === undefined ||
-    /^(08|40|53|57)/.test(state) ||
-    state === SQLSTATE.lockNotAvailable ||
-    state.startsWith('25P')
-  );
 }

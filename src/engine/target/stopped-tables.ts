@@ -11,9 +11,9 @@ import { arrayLiteral } from './column-array.ts';
 
 /**
  * `retry`: try the changes again; `recopy`: copy the table again; `as-is`: try again, and fill the target table as it is from now on,
- * although its columns differ from the source's.
+ * although its columns differ from the source's; `dead-letter`: try again, and from now on keep what is refused as dead letters.
  */
-export const TABLE_CHOICES = ['retry', 'recopy', 'as-is'] as const;
+export const TABLE_CHOICES = ['retry', 'recopy', 'as-is', 'dead-letter'] as const;
 export type TableChoice = (typeof TABLE_CHOICES)[number];
 
 export interface StoppedTable {
@@ -24,7 +24,7 @@ export interface StoppedTable {
   readonly code: string;
   readonly reason: string;
   /** Null: nobody has chosen yet. */
-  readonly choice: Exclude<TableChoice, 'as-is'> | null;
+  readonly choice: 'retry' | 'recopy' | null;
 }
 
 export async function readStoppedTables(session: Session, taskId: string): Promise<StoppedTable[]> {
@@ -56,14 +56,40 @@ export async function chooseForTable(
 ): Promise<boolean> {
   const rows = await session.query(
     `UPDATE _opendts.stopped_table SET choice = $4 WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 RETURNING 1 AS chosen`,
-    [taskId, table.schema, table.name, choice === 'as-is' ? 'retry' : choice],
+    [taskId, table.schema, table.name, choice === 'recopy' ? 'recopy' : 'retry'],
   );
+  await keepLetters(session, taskId, { table, keeps: choice === 'dead-letter' });
   if (choice === 'as-is')
     await session.query(
       'UPDATE _opendts.task_table SET as_is = true WHERE task_id = $1 AND schema_name = $2 AND table_name = $3',
       [taskId, table.schema, table.name],
     );
   return rows.length > 0;
+}
+
+/** Tables, by nameKey, of which dead letters are kept: a person has chosen so and not taken it back. */
+export async function readLetterTables(
+  session: Session,
+  taskId: string,
+): Promise<Map<string, QualifiedName>> {
+  const rows = await session.query(
+    'SELECT schema_name, table_name FROM _opendts.task_table WHERE task_id = $1 AND dead_letters ORDER BY schema_name, table_name',
+    [taskId],
+  );
+  const tables = rows.map((row) => ({ schema: row.schema_name ?? '', name: row.table_name ?? '' }));
+  return new Map(tables.map((table) => [nameKey(table), table]));
+}
+
+/** Takes effect at the next change of the table that is refused. */
+export async function keepLetters(
+  session: Session,
+  taskId: string,
+  { table, keeps }: { table: QualifiedName; keeps: boolean },
+): Promise<void> {
+  await session.query(
+    'UPDATE _opendts.task_table SET dead_letters = $4 WHERE task_id = $1 AND schema_name = $2 AND table_name = $3',
+    [taskId, table.schema, table.name, String(keeps)],
+  );
 }
 
 /** Whoever starts a task anew has looked at what stopped: it is tried again. */
@@ -74,16 +100,17 @@ export async function retryStoppedTables(session: Session, taskId: string): Prom
   );
 }
 
-/** Inside the transaction that takes the table's rows out: it begins anew. */
+/** Inside the transaction that takes the table's rows out: it begins anew, and what was refused of it is in the copy. */
 export async function forgetStoppedTable(
   session: Session,
   taskId: string,
   { schema, name }: QualifiedName,
 ): Promise<void> {
-  await session.query(
-    'DELETE FROM _opendts.stopped_table WHERE task_id = $1 AND schema_name = $2 AND table_name = $3',
-    [taskId, schema, name],
-  );
+  for (const books of ['stopped_table', 'dead_letter'])
+    await session.query(
+      `DELETE FROM _opendts.${books} WHERE task_id = $1 AND schema_name = $2 AND table_name = $3`,
+      [taskId, schema, name],
+    );
 }
 
 /** A table that stops again, while catching up, keeps its position. */

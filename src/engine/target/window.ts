@@ -7,16 +7,24 @@
  * for us (a table where they would neither folds nor gathers, and TRUNCATE closes all).
  */
 import { AppError } from '../../base/errors/app-error.ts';
-import { isLarge, sizeOf, UNCHANGED, type RowChange, type Truncate, type Tuple } from '../change/change.ts';
+import {
+  isLarge,
+  sizeOf,
+  UNCHANGED,
+  type PlacedChange,
+  type RowChange,
+  type Truncate,
+  type Tuple,
+} from '../change/change.ts';
 import type { KeyCut } from '../change/cut.ts';
+import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
 import { displayName, nameKey } from '../change/relation.ts';
 import {
-  deleteOne,
+  changeOne,
   deleteRanges,
   insertOne,
   settable,
   truncateAll,
-  updateOne,
   writable,
   type Planned,
 } from './apply-sql.ts';
@@ -52,9 +60,14 @@ export class Window {
   private count = 0;
   /** In order, one change a statement (P11). */
   private readonly ordered: boolean;
+  /** Of the transaction, where there is one: in order. */
+  private readonly finalLsn: Lsn;
+  /** Changes of that transaction received so far. */
+  received = 0;
 
-  constructor(ordered: boolean) {
+  constructor(ordered: boolean, finalLsn: Lsn = LSN_ZERO) {
     this.ordered = ordered;
+    this.finalLsn = finalLsn;
   }
 
   /** Changes held. */
@@ -232,12 +245,22 @@ export class Window {
   }
 
   private order(table: TargetTable, change: RowChange): void {
-    const statement = orderedStatement(table, change);
+    const statement = changeOne(table, change);
+    const from = this.planned.length;
     const inTheWay = table.lenient && statement ? rowInTheWay(table, change) : null;
     if (inTheWay) this.plan(inTheWay);
     if (statement) this.plan(statement);
     if (table.overwrites && change.kind === 'update') this.planned.push(...putIn(table, change.new));
+    if (this.ordered) this.place(from, { change, finalLsn: this.finalLsn, ordinal: this.received });
     this.tally(table, statement ? 1 : 0, statement ? 0 : 1);
+  }
+
+  /** The statements planned since `from` are this change. */
+  private place(from: number, change: PlacedChange): void {
+    for (let at = from; at < this.planned.length; at++) {
+      const planned = this.planned[at];
+      if (planned) this.planned[at] = { ...planned, change };
+    }
   }
 
   private plan(statement: Planned): void {
@@ -257,20 +280,6 @@ function shapeOf(row: Tuple): string {
 function insertAll(table: TargetTable, rows: readonly Tuple[]): Planned[] {
   if (rows.length > 1 && writable(table).length > 0) return [copyIn(table, rows)];
   return rows.map((row) => insertOne(table, row));
-}
-
-/** One change as it stands; null for an update that sets nothing. */
-function orderedStatement(table: TargetTable, change: RowChange): Planned | null {
-  if (change.kind === 'insert') return insertOne(table, change.new);
-  if (change.kind === 'delete') return deleteOne(table, change.old);
-  return updateOne(table, oldRow(table, change.old, change.new), change.new);
-}
-
-/** What finds the row: all of the old row where it was sent, else its old key, else the (unchanged) key in the new row. */
-function oldRow(table: TargetTable, old: Tuple | null, row: Tuple): Tuple {
-  if (old === null) return row;
-  if (!table.key || table.relation.replicaIdentity === 'full') return old;
-  return row.map((cell, at) => (table.key?.some((part) => part.at === at) ? (old[at] ?? cell) : cell));
 }
 
 /** Which rows of a shared target came from which source table, nobody knows any more. */

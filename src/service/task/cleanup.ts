@@ -12,6 +12,7 @@ import { restoringStatement } from '../../engine/source/replica-identity.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { dropBookkeeping, hasBookkeeping } from '../../engine/target/bookkeeping.ts';
 import { readSourceIdentities, readTasks, type TaskRow } from '../../engine/target/task-row.ts';
+import { assertNoLetters, lettersOn, perTable } from './dead-letters.ts';
 import { Ends } from './ends.ts';
 import { releaseFormerPrimaries, slotsLeftBehind } from './former-primaries.ts';
 
@@ -19,6 +20,8 @@ export interface CleanupRequest {
   readonly source: ConnInfo;
   readonly target: ConnInfo;
   readonly dryRun: boolean;
+  /** Dead letters that are left may go. */
+  readonly dropLetters?: boolean;
 }
 
 export interface Cleaned {
@@ -32,6 +35,8 @@ export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
   await using ends = new Ends(request.source, request.target);
   const target = await ends.target();
   if (!(await hasBookkeeping(target))) return { removed: [], kept: [] };
+  if (!request.dropLetters && !request.dryRun) await assertNoLetters(target);
+  const letters = perTable(await lettersOn(target));
   const source = await ends.source().catch(async (thrown: unknown) => {
     throw await byHand(thrown, target, request.source.database);
   });
@@ -53,6 +58,8 @@ export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
   for (const task of tasks) removed.push(...(await release(ends, task, request.dryRun)));
   const hosts = { info: request.source, reached };
   removed.push(...(await releaseFormerPrimaries(hosts, behind, request.dryRun)));
+  for (const { table, letters: of } of letters)
+    removed.push(`${of} dead letters of ${table}, which are lost then`);
   if (!request.dryRun) await dropBookkeeping(target);
   removed.push('schema _opendts on the target');
   return { removed, kept: [...kept] };

@@ -3,7 +3,9 @@ import type { MigrationSummary, NextStep } from '../../contract/progress.ts';
 import { nameKey } from '../../engine/change/relation.ts';
 import { readTargetSequences } from '../../engine/pg/catalog/owned-sequences.ts';
 import { readSequenceStates, setvalSql } from '../../engine/schema/sequences.ts';
+import { countLetters } from '../../engine/target/stored-letters.ts';
 import { holdFence } from '../../engine/target/task-row.ts';
+import { perTable } from './dead-letters.ts';
 import { pasteLine } from './paste-line.ts';
 import type { TaskRun } from './task-run.ts';
 
@@ -37,6 +39,7 @@ export async function summarize(
   const incremental = request.types.has('incremental');
   const final = outcome === 'completed' && !incremental;
   const { formats, kept, copiedLater } = book.accounts();
+  const deadLetters = perTable(await countLetters(await run.ends.target(), run.taskId));
   return {
     taskId: run.taskId,
     outcome,
@@ -50,6 +53,7 @@ export async function summarize(
     copiedLater: incremental ? copiedLater : [],
     changesApplied: book.changesApplied,
     transactionsApplied: book.transactionsApplied,
+    deadLetters,
     streamMs: Math.round(book.streamMs),
     lagBytes: book.lagBytes,
     final,
@@ -57,8 +61,15 @@ export async function summarize(
     slot: incremental ? run.names.slot : null,
     notMigrated: run.notMigrated,
     warnings: run.warnings,
-    nextSteps: nextSteps(run, outcome),
+    nextSteps: [...(deadLetters.length > 0 ? [lettersStep(run)] : []), ...nextSteps(run, outcome)],
     elapsedMs: book.elapsedMs,
+  };
+}
+
+function lettersStep({ request }: TaskRun): NextStep {
+  return {
+    why: 'Look at the changes that the target has refused; then replay or drop them',
+    command: pasteLine('dead-letters list', request),
   };
 }
 

@@ -23,9 +23,11 @@ import {
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/account.ts';
 import { readStoppedTables, retryStoppedTables } from '../../engine/target/stopped-tables.ts';
+import { countLetters } from '../../engine/target/stored-letters.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/task-row.ts';
 import { patiently } from './copy/copy-pass.ts';
 import { copyTables, createSlotAndHold } from './copy/copy-stage.ts';
+import { totalLetters } from './dead-letters.ts';
 import { Ends } from './ends.ts';
 import { failureOf } from './ownership.ts';
 import { setSequences, summarize } from './finish-stage.ts';
@@ -172,6 +174,7 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   const target = await run.ends.target();
   book.restore(await readAccounts(target, run.taskId));
   await retryStoppedTables(target, run.taskId);
+  book.deadLetters = totalLetters(await countLetters(target, run.taskId));
   enter(run, 'catch-up', 'following changes of the source');
   book.all('streaming');
   const together = await patiently(run, () => openTogether(run));
@@ -209,8 +212,11 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
 
 /** What needs all tables to be of one moment. With tables missing it waits for a later run. */
 async function completeSchema(run: TaskRun, rest: Rest, plan: SchemaPlan): Promise<void> {
-  const stopped = await readStoppedTables(await run.ends.target(), run.taskId);
-  if (!run.firesNothing || rest.leftBehind !== null || stopped.length > 0) return;
+  const target = await run.ends.target();
+  const stopped = await readStoppedTables(target, run.taskId);
+  // Rows may be missing that others refer to.
+  const letters = await countLetters(target, run.taskId);
+  if (!run.firesNothing || rest.leftBehind !== null || stopped.length + letters.length > 0) return;
   await runPhases(run, plan, ['foreign-key', 'post-data']);
 }
 

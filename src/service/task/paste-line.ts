@@ -25,8 +25,10 @@ export type Asked = Pick<
   | 'start'
 >;
 
+type Verb = 'check' | 'migrate' | 'verify' | 'cleanup' | 'dead-letters list';
+
 /** `opendts <verb> --source … --target …`, with the types and the choice of tables where the verb takes them. */
-export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task: Asked): string {
+export function pasteLine(verb: Verb, task: Asked): string {
   const ends = ['--source', redactConninfo(task.source), '--target', redactConninfo(task.target)];
   const kinds = ['--types', MIGRATION_TYPES.filter((type) => task.types.has(type)).join(',')];
   const tables = task.tables.length > 0 ? ['--table', ...task.tables] : [];
@@ -65,6 +67,7 @@ export function pasteLine(verb: 'check' | 'migrate' | 'verify' | 'cleanup', task
     migrate: [...kinds, ...chosen, ...followed, ...conflict, ...inSource, ...read],
     verify: chosen,
     cleanup: [],
+    'dead-letters list': [],
   };
-  return ['opendts', verb, ...ends, ...what[verb]].map(shellWord).join(' ');
+  return ['opendts', ...verb.split(' '), ...ends, ...what[verb]].map(shellWord).join(' ');
 }

@@ -28,6 +28,7 @@ export class ProgressBook {
   copyMs = 0;
   streamMs = 0;
   lagBytes: bigint | null = null;
+  deadLetters = 0n;
   slot: SlotProgress | null = null;
   /** Tables that stand still while the others go on. */
   stopped: readonly StoppedTable[] = [];
@@ -202,6 +203,7 @@ export class ProgressBook {
       indexBuilds: this.indexBuilds,
       changesApplied: this.changes,
       transactionsApplied: this.transactions,
+      deadLetters: this.deadLetters,
       lagBytes: this.lagBytes,
       delayMs: this.delayMs,
       slot: this.slot,

@@ -1,11 +1,13 @@
 /** Tables of the migrations into a target that have stopped, and what a person chooses for them. */
 import { AppError } from '../../base/errors/app-error.ts';
-import { displayName } from '../../engine/change/relation.ts';
+import { displayName, type QualifiedName } from '../../engine/change/relation.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { matcher } from '../../engine/selection/selection.ts';
 import { hasBookkeeping } from '../../engine/target/bookkeeping.ts';
 import {
   chooseForTable,
+  keepLetters,
+  readLetterTables,
   readStoppedTables,
   type StoppedTable,
   type TableChoice,
@@ -14,6 +16,20 @@ import { readTasks } from '../../engine/target/task-row.ts';
 
 export interface StoppedTableOfTask extends StoppedTable {
   readonly taskId: string;
+}
+
+export interface TableOfTask {
+  readonly taskId: string;
+  readonly table: QualifiedName;
+}
+
+/** Tables of which dead letters are kept. */
+export async function keptTables(target: Session): Promise<TableOfTask[]> {
+  if (!(await hasBookkeeping(target))) return [];
+  const kept: TableOfTask[] = [];
+  for (const { taskId } of await readTasks(target))
+    for (const table of (await readLetterTables(target, taskId)).values()) kept.push({ table, taskId });
+  return kept;
 }
 
 export async function stoppedTables(target: Session): Promise<StoppedTableOfTask[]> {
@@ -48,11 +64,15 @@ export async function chooseForTables(
   choice: TableChoice,
 ): Promise<StoppedTableOfTask[]> {
   const stopped = await stoppedTables(target);
+  // Whose refused changes become dead letters goes on: there, retry is the end of that.
+  const kept = choice === 'retry' ? await keptTables(target) : [];
   const chosen = new Set<StoppedTableOfTask>();
   for (const pattern of patterns) {
     const isNamed = matcher(pattern);
     const named = stopped.filter(({ table }) => isNamed(table));
-    if (named.length === 0) throw new AppError('NOT_STOPPED', { table: pattern });
+    const ended = kept.filter(({ table }) => isNamed(table));
+    for (const { taskId, table } of ended) await keepLetters(target, taskId, { table, keeps: false });
+    if (named.length + ended.length === 0) throw new AppError('NOT_STOPPED', { table: pattern });
     for (const one of named) chosen.add(one);
   }
   if (choice === 'recopy') await assertMayEmpty(target, [...chosen]);

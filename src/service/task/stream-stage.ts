@@ -22,6 +22,7 @@ import { readBooks, type CopiedTable } from './copy/copy-books.ts';
 import { patiently } from './copy/copy-pass.ts';
 import { readKeysOfBothEnds } from './copy/range-units.ts';
 import { emptyRanges, emptyTables } from './copy/take-back.ts';
+import { LetterNews } from './dead-letters.ts';
 import type { Together } from './stream/beside.ts';
 import { startMonitor } from './stream/monitor.ts';
 import { NewTables } from './stream/new-tables.ts';
@@ -61,6 +62,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
   const { ends, book, hooks } = run;
   const { together, newTables, until, onRest } = streaming;
   const started = performance.now();
+  const news = new LetterNews(run);
   let recorded = LSN_ZERO;
   /** Tables are to be copied again as soon as the copy beside the stream lets us. */
   let waitsForTurn = false;
@@ -120,6 +122,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         onDurable: (durable) => {
           recorded = durable.endLsn;
           book.durable(durable);
+          news.durable(durable);
         },
         onReached: (lsn) => book.reached(lsn),
         onDdl: (event) => warn(run, ddlLine(event)),

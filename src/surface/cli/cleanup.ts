@@ -4,16 +4,18 @@ import { createInterface } from 'node:readline/promises';
 import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT } from '../../base/errors/exit.ts';
 import { cleanup, type Cleaned } from '../../service/task/cleanup.ts';
+import { assertNoLetters } from '../../service/task/dead-letters.ts';
 import { forgetTasks } from '../../service/task/state-dir.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
-import { endName } from './sides.ts';
+import { endName, openSide } from './sides.ts';
 import { resolveTask, withEnds, withJson, type TaskFlags } from './task-options.ts';
 import { printable } from './text.ts';
 
 interface CleanupFlags extends TaskFlags {
   readonly yes?: boolean;
   readonly dryRun?: boolean;
+  readonly dropDeadLetters?: boolean;
   readonly stateDir?: string;
 }
 
@@ -25,6 +27,10 @@ export const cleanupCommand: CliCommand = {
     return withJson(withEnds(command))
       .option('--yes', 'do not ask')
       .option('--dry-run', 'only list what would be removed')
+      .option(
+        '--drop-dead-letters',
+        'also when changes that the target has refused are kept there: they are lost',
+      )
       .option('--state-dir <folder>', 'where that migration kept its lock and its options');
   },
 
@@ -36,8 +42,14 @@ export const cleanupCommand: CliCommand = {
       say({ removed: planned, kept }, flags, context);
       return EXIT.ok;
     }
+    const dropLetters = flags.dropDeadLetters === true;
+    if (!dropLetters) {
+      await using target = await openSide(task, 'target', 'cleanup', context.signal);
+      await assertNoLetters(target);
+    }
     if (planned.length > 0 && !flags.yes) await confirm(planned, context);
-    const removed = planned.length > 0 ? (await cleanup({ ...task, dryRun: false })).removed : [];
+    const removed =
+      planned.length > 0 ? (await cleanup({ ...task, dryRun: false, dropLetters })).removed : [];
     const stateFolder = flags.stateDir ?? context.config.stateHome;
     const forgotten = forgetTasks(stateFolder, endName(task.source), endName(task.target));
     say({ removed: [...removed, ...forgotten.map((file) => `file ${file}`)], kept }, flags, context);

@@ -104,7 +104,7 @@ export const migrateCommand: CliCommand = {
             .map((line) => `${line}\n`)
             .join(''),
     );
-    return exitOf(summary.outcome, context);
+    return exitOf(summary, context);
   },
 };
 
@@ -166,8 +166,9 @@ function describeLimits({ queriesPerSecond, rowsPerSecond, bytesPerSecond }: Cop
 
 const STOPPING = 'stopping at the next safe point (once more: stop at once)';
 
-function exitOf(outcome: MigrationSummary['outcome'], { signal }: CliContext): ExitCode {
-  return outcome === 'stopped' ? stopExit(signal) : EXIT.ok;
+function exitOf({ outcome, deadLetters }: MigrationSummary, { signal }: CliContext): ExitCode {
+  if (outcome === 'stopped') return stopExit(signal);
+  return deadLetters.length > 0 ? EXIT.differences : EXIT.ok;
 }
 
 function parseUntil(text: string): Until {

@@ -16,6 +16,7 @@ function summary(change: Partial<MigrationSummary>): string {
     copiedLater: [],
     changesApplied: 5n,
     transactionsApplied: 1n,
+    deadLetters: [],
     streamMs: 1000,
     lagBytes: 0n,
     final: true,
@@ -56,6 +57,15 @@ describe('the summary of a migration', () => {
     expect(text).toContain(
       '  later     7 tables copied under a later snapshot: s.t0, s.t1, s.t2, s.t3, s.t4, and 2 others\n',
     );
+  });
+
+  it('never looks clean while there are dead letters', () => {
+    const deadLetters = [{ table: 's.a', letters: 1200n }];
+    const text = summary({ outcome: 'caught-up', deadLetters });
+    expect(text).toMatch(
+      /^Caught up\. The target lacks 1,200 changes that it has refused \(dead letters\)\.\n/,
+    );
+    expect(text).toContain('  letters   1,200 of s.a\n');
   });
 
   it('leaves out what there is nothing to say of', () => {

@@ -7,13 +7,19 @@ import { printable } from './text.ts';
 export function migrationSummary(summary: MigrationSummary): string[] {
   const { nextSteps, warnings, notMigrated } = summary;
   return [
-    headline(summary),
+    `${headline(summary)}${lettersLine(summary)}`,
     ...facts(summary).flatMap(([name, value]) => (value === null ? [] : `  ${name.padEnd(10)}${value}`)),
     ...section('Warnings:', warnings),
     ...section('Not migrated:', notMigrated),
     ...(nextSteps.length > 0 ? ['Next:'] : []),
     ...nextSteps.flatMap(({ why, command }) => [`  # ${printable(why)}`, `  ${command}`]),
   ];
+}
+
+/** A migration with dead letters never looks clean. */
+function lettersLine({ deadLetters }: MigrationSummary): string {
+  const total = deadLetters.reduce((sum, { letters }) => sum + letters, 0n);
+  return total === 0n ? '' : ` The target lacks ${many(total, 'change')} that it has refused (dead letters).`;
 }
 
 function headline({ outcome, final, writersOnSource }: MigrationSummary): string {
@@ -41,6 +47,7 @@ function facts(summary: MigrationSummary): Fact[] {
     ['copied', copyMs > 0 || rowsCopied > 0n ? copied : null],
     ...copyFacts(summary),
     ...streamFacts(summary),
+    ['letters', lettersFact(summary)],
     ['took', duration(elapsedMs)],
   ];
 }
@@ -59,6 +66,11 @@ function copyFacts({ formats: { binary, text }, kept, copiedLater }: MigrationSu
         : null,
     ],
   ];
+}
+
+function lettersFact({ deadLetters }: MigrationSummary): string | null {
+  if (deadLetters.length === 0) return null;
+  return some(deadLetters.map(({ table, letters }) => `${count(letters)} of ${printable(table)}`));
 }
 
 const SOME = 5;

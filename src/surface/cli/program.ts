@@ -5,6 +5,7 @@ import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { checkCommand } from './check.ts';
 import { cleanupCommand } from './cleanup.ts';
 import type { CliCommand, CliContext } from './context.ts';
+import { deadLettersCommand } from './dead-letters.ts';
 import { demoCommand } from './demo.ts';
 import { inspectCommand } from './inspect.ts';
 import { migrateCommand } from './migrate.ts';
@@ -17,6 +18,7 @@ const COMMANDS: readonly CliCommand[] = [
   migrateCommand,
   verifyCommand,
   tablesCommand,
+  deadLettersCommand,
   cleanupCommand,
   inspectCommand,
   demoCommand,

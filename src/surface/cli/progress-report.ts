@@ -99,6 +99,7 @@ export function progressWords(progress: MigrationProgress, rates: Rates): Words 
     changes: progress.changesApplied,
     transactions: progress.transactionsApplied,
     changes_per_s: Math.round(rates.changes),
+    dead_letters: progress.deadLetters,
     lag_bytes: lagBytes,
     delay_ms: delayMs,
     slot_retained_bytes: progress.slot?.retainedBytes ?? null,

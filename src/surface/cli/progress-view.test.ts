@@ -27,6 +27,7 @@ function progress(change: Partial<MigrationProgress> = {}): MigrationProgress {
     indexBuilds: [],
     changesApplied: 0n,
     transactionsApplied: 0n,
+    deadLetters: 0n,
     lagBytes: null,
     delayMs: null,
     slot: null,

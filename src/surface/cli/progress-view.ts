@@ -1,6 +1,6 @@
 /** A running migration as lines for a terminal. Pure: what the live view paints, a few times a second. */
 import type { MigrationProgress, TableProgress, TableStage } from '../../contract/progress.ts';
-import { count, duration, percent, size, timeLeft } from './quantities.ts';
+import { count, duration, many, percent, size, timeLeft } from './quantities.ts';
 import type { Rates } from './rates.ts';
 import { tableLine } from './table-progress.ts';
 import { fitted, plain, printable, type Paint } from './text.ts';
@@ -63,6 +63,7 @@ function totalsLine(progress: MigrationProgress, rates: Rates): string {
     ...(changesApplied > 0n
       ? [`${count(changesApplied)} changes, ${count(Math.round(rates.changes))}/s`]
       : []),
+    ...(progress.deadLetters > 0n ? [many(progress.deadLetters, 'dead letter')] : []),
     ...(progress.lagBytes === null ? [] : [`lag ${lag(progress)}`]),
   ].join('   ');
 }

@@ -2,7 +2,13 @@
 import { EXIT } from '../../base/errors/exit.ts';
 import { formatLsn } from '../../engine/change/lsn.ts';
 import { displayName } from '../../engine/change/relation.ts';
-import { chooseForTables, stoppedTables, type StoppedTableOfTask } from '../../service/task/stopped.ts';
+import {
+  chooseForTables,
+  keptTables,
+  stoppedTables,
+  type StoppedTableOfTask,
+  type TableOfTask,
+} from '../../service/task/stopped.ts';
 import type { CliCommand } from './context.ts';
 import { document } from './json.ts';
 import { openSide } from './sides.ts';
@@ -13,6 +19,7 @@ interface TablesFlags extends TaskFlags {
   readonly retry?: string[];
   readonly recopy?: string[];
   readonly asIs?: string[];
+  readonly deadLetter?: string[];
 }
 
 export const tablesCommand: CliCommand = {
@@ -26,6 +33,10 @@ export const tablesCommand: CliCommand = {
       .option('--retry <table...>', 'apply its changes again, once the cause is removed')
       .option('--recopy <table...>', 'empty the table on the target and copy it again')
       .option(
+        '--dead-letter <table...>',
+        'go on, and keep each change that the target refuses as a dead letter, until --retry',
+      )
+      .option(
         '--as-is <table...>',
         'go on and fill the target table as it is, although its columns differ from the source',
       );
@@ -38,11 +49,12 @@ export const tablesCommand: CliCommand = {
     await chooseForTables(session, flags.retry ?? [], 'retry');
     await chooseForTables(session, flags.recopy ?? [], 'recopy');
     await chooseForTables(session, flags.asIs ?? [], 'as-is');
+    await chooseForTables(session, flags.deadLetter ?? [], 'dead-letter');
     const stopped = await stoppedTables(session);
     context.stdout.write(
       flags.json
         ? document({ kind: 'StoppedTables', data: stopped.map(described) })
-        : lines(stopped)
+        : [...lines(stopped), ...(await keptTables(session)).map(keptLine)]
             .map((line) => `${line}\n`)
             .join(''),
     );
@@ -52,6 +64,10 @@ export const tablesCommand: CliCommand = {
 
 function described({ taskId, table, code, reason, endLsn, choice }: StoppedTableOfTask) {
   return { taskId, table: displayName(table), code, reason, appliedUpTo: formatLsn(endLsn), choice };
+}
+
+function keptLine({ table: name }: TableOfTask): string {
+  return `${printable(displayName(name))}: what the target refuses is kept as dead letters, until --retry`;
 }
 
 const STATES = { retry: 'is tried again', recopy: 'is copied again' } as const;

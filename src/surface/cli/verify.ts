@@ -1,5 +1,6 @@
 /** `opendts verify`: compares the content of every table on both ends. */
 import { EXIT } from '../../base/errors/exit.ts';
+import type { TableLetters } from '../../contract/progress.ts';
 import { nameKey } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
@@ -9,6 +10,7 @@ import { targetNames } from '../../engine/selection/target-names.ts';
 import { usableFilters } from '../../engine/source/row-filter.ts';
 import { verifyLargeObjects, type LargeObjectVerdict } from '../../engine/verify/large-objects.ts';
 import { verifyTables, type TablePair, type TableVerdict } from '../../engine/verify/verify.ts';
+import { lettersOn, perTable } from '../../service/task/dead-letters.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';
 import { count, many } from './quantities.ts';
@@ -23,7 +25,7 @@ import {
   type Task,
   type TaskFlags,
 } from './task-options.ts';
-import { painter, table } from './text.ts';
+import { painter, printable, table } from './text.ts';
 import { withJobs } from './parallel-options.ts';
 
 export const verifyCommand: CliCommand = {
@@ -54,14 +56,15 @@ export const verifyCommand: CliCommand = {
     const identical = withLargeObjects(verdicts, largeObjects).every(
       ({ verdict }) => verdict === 'identical',
     );
+    const deadLetters = await readDeadLetters(task, pairs, context);
     context.stdout.write(
       flags.json
-        ? document({ kind: 'Verification', data: { identical, tables: verdicts, largeObjects } })
-        : verdictLines(verdicts, largeObjects, context)
+        ? document({ kind: 'Verification', data: { identical, tables: verdicts, largeObjects, deadLetters } })
+        : [...verdictLines(verdicts, largeObjects, context), ...letterLines(deadLetters, context)]
             .map((line) => `${line}\n`)
             .join(''),
     );
-    return identical ? EXIT.ok : EXIT.differences;
+    return identical && deadLetters.length === 0 ? EXIT.ok : EXIT.differences;
   },
 };
 
@@ -77,6 +80,24 @@ async function readPairs(task: Task, { signal }: CliContext): Promise<TablePair[
     target: targets.get(nameKey(targetOf(info))) ?? null,
     condition: filters.get(info.oid)?.condition,
   }));
+}
+
+/** Of the tables that are compared. */
+async function readDeadLetters(
+  task: Task,
+  pairs: readonly TablePair[],
+  { signal }: CliContext,
+): Promise<TableLetters[]> {
+  await using target = await openSide(task, 'target', 'verify', signal);
+  const compared = new Set(pairs.map(({ source }) => nameKey(source)));
+  return perTable((await lettersOn(target)).filter(({ table: name }) => compared.has(nameKey(name))));
+}
+
+function letterLines(letters: readonly TableLetters[], context: CliContext): string[] {
+  const paint = painter(context, context.stdout);
+  return letters.map(({ table: name, letters: of }) =>
+    paint('red', `${printable(name)}: ${many(of, 'dead letter')}, changes that the target has refused`),
+  );
 }
 
 async function tablesByName(session: Session): Promise<Map<string, TablePair['source']>> {

@@ -13,6 +13,7 @@ export const TYPE = {
   copyBoth: 0x57, // W
   copyData: 0x64, // d
   copyDone: 0x63, // c
+  parseComplete: 0x31, // 1
 } as const;
 
 function message(type: string, body: Buffer): Buffer {
@@ -50,6 +51,7 @@ const FIELDS: Readonly<Record<string, keyof PgErrorFields>> = {
   H: 'hint',
   P: 'position',
   W: 'where',
+  s: 'schema',
   t: 'table',
   n: 'constraint',
 };

@@ -32,6 +32,8 @@ export class Pipeline {
   private readonly wire: Wire;
   private readonly names = new Map<string, string>();
   private prepared = 0;
+  /** Texts that the batch under way prepares, in order. */
+  private fresh: string[] = [];
   private outgoing: Buffer[] = [];
   private outgoingBytes = 0;
   /** Behind what is outgoing: of one statement, from its first large part on. */
@@ -51,6 +53,7 @@ export class Pipeline {
     const forgets = this.names.size >= MAX_PREPARED;
     const run = new Run({ resolve, reject }, forgets ? 1 : 0);
     const frames = new FrameReader();
+    this.fresh = [];
     this.wire.listen({
       chunk: (bytes) => frames.feed(bytes, (type, payload) => run.frame(type, payload)),
       closed: (error) => run.closed(error),
@@ -66,8 +69,9 @@ export class Pipeline {
       this.flush();
       return await promise;
     } catch (thrown) {
-      // What followed the error was not parsed: the names of this batch cannot be relied on.
-      this.names.clear();
+      // What followed the error was not parsed. What was parsed before stays, or each error would leave it on the server once more.
+      if (forgets || !(thrown instanceof PgError)) this.names.clear();
+      else for (const sql of this.fresh.slice(run.parsed)) this.names.delete(sql);
       this.large = [];
       throw thrown instanceof PgError ? thrown : this.session.explain(thrown);
     } finally {
@@ -86,6 +90,7 @@ export class Pipeline {
     if (name === undefined) {
       name = `o${this.prepared++}`;
       this.names.set(sql, name);
+      this.fresh.push(sql);
       this.write(parseMessage(name, sql));
     }
     for (const part of bindExecuteMessage(name, values, binary)) this.write(part);
@@ -139,6 +144,8 @@ export class Pipeline {
 class Run {
   private readonly tags: number[] = [];
   private error: PgError | null = null;
+  /** Statements prepared. */
+  parsed = 0;
   private readonly done: { resolve(rows: number[]): void; reject(error: unknown): void };
   /** Statements of our own before the caller's: left out of rows and indexes. */
   private readonly ours: number;
@@ -150,6 +157,7 @@ class Run {
 
   frame(type: number, payload: Buffer): void {
     if (type === TYPE.commandComplete) this.tags.push(rowsOfTag(payload));
+    else if (type === TYPE.parseComplete) this.parsed++;
     else if (type === TYPE.error) this.error ??= parseErrorResponse(payload, this.tags.length - this.ours);
     else if (type === TYPE.ready) {
       if (this.error) this.done.reject(this.error);

@@ -10,6 +10,8 @@ import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import type { Intake } from '../../../engine/pipeline/intake.ts';
 import { readSourceClock } from '../../../engine/source/source-clock.ts';
 import { hasNewChoice, readStoppedTables } from '../../../engine/target/stopped-tables.ts';
+import { countLetters } from '../../../engine/target/stored-letters.ts';
+import { totalLetters } from '../dead-letters.ts';
 import type { TaskRun } from '../task-run.ts';
 import { fingerprintTables } from './new-tables.ts';
 
@@ -57,11 +59,13 @@ export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: 
       // The stream itself reports a lost source; the monitor only has nothing to say meanwhile.
       book.lagBytes = null;
     }
+    if (book.deadLetters > 0n) book.deadLetters = await leftLetters().catch(() => book.deadLetters);
     monitor.hasChoice ||= await lookForChoice().catch(() => false);
   };
   const lookForChoice = async () =>
     book.stopped.length > 0 &&
     hasNewChoice(book.stopped, await readStoppedTables(await ends.target(), run.taskId));
+  const leftLetters = async () => totalLetters(await countLetters(await ends.target(), run.taskId));
   const tick = () => (polling ??= poll().finally(() => (polling = null)));
   const timer = setInterval(() => void tick(), MONITOR_MS);
   const monitor: Monitor = {
