@@ -5,13 +5,13 @@ import { freshPair, type DatabasePair } from './database.ts';
 import { compare, migrate } from './migration.ts';
 import { cliHome } from './spawn-cli.ts';
 
-/** Two databases in step, of which the target refuses some of what `changes` do. */
-async function refusing(changes: string): Promise<DatabasePair> {
+/** Two databases in step, of which the target refuses some of what these transactions do. */
+async function refusing(...transactions: string[]): Promise<DatabasePair> {
   const pair = await freshPair(17, 17, TABLES);
   await migrate(pair.source, pair.target);
   await pair.target.session.query(REFUSES);
   await keep(pair, 'a', 'b', 'c');
-  await pair.source.session.query(changes);
+  for (const one of transactions) await pair.source.session.query(one);
   await migrate(pair.source, pair.target);
   return pair;
 }
@@ -48,7 +48,7 @@ describe('replaying', () => {
   });
 
   it('overwrites nothing newer: a later change of the row was applied', async () => {
-    await using pair = await refusing('UPDATE a SET n = 2000 WHERE id = 1; UPDATE a SET n = 3 WHERE id = 1');
+    await using pair = await refusing('UPDATE a SET n = 2000 WHERE id = 1', 'UPDATE a SET n = 3 WHERE id = 1');
     await pair.target.session.query(ALLOWS);
     expect((await replay(pair, 'a')).why).toEqual(['update 1 LETTER_OVERTAKEN']);
     expect(await valueOf(pair, 1)).toBe('3');
@@ -56,7 +56,7 @@ describe('replaying', () => {
 
   it('overwrites nothing newer of the same transaction either', async () => {
     await using pair = await refusing(
-      'BEGIN; UPDATE a SET n = 4 WHERE id = 2; UPDATE a SET n = 2000 WHERE id = 1; UPDATE a SET n = 3 WHERE id = 1; UPDATE a SET n = 2000 WHERE id = 2; COMMIT',
+      'UPDATE a SET n = 4 WHERE id = 2; UPDATE a SET n = 2000 WHERE id = 1; UPDATE a SET n = 3 WHERE id = 1; UPDATE a SET n = 2000 WHERE id = 2',
     );
     await pair.target.session.query(ALLOWS);
     expect((await replay(pair, 'a')).why).toEqual(['update 1 LETTER_OVERTAKEN']);
