@@ -90,9 +90,9 @@ export function letterStatements(taskId: string, planned: Planned, refusal: Refu
   return [{ sql, values, binary }, STAMP];
 }
 
-/** The row says itself which transaction, or part of one, has written it. */
+/** The row says itself which transaction, or part of one, has written it. Looked up once, in the index. */
 const STAMP: Statement = {
-  sql: `UPDATE _opendts.dead_letter SET written = xmin WHERE id = pg_catalog.currval('_opendts.dead_letter_id_seq')`,
+  sql: `UPDATE _opendts.dead_letter SET written = xmin WHERE id = (SELECT pg_catalog.currval('_opendts.dead_letter_id_seq'))`,
   values: [],
 };
 

@@ -23,6 +23,7 @@ import {
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/account.ts';
 import { readStoppedTables, retryStoppedTables } from '../../engine/target/stopped-tables.ts';
+import { readDoneSteps } from '../../engine/target/done-steps.ts';
 import { countLetters } from '../../engine/target/stored-letters.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/task-row.ts';
 import { patiently } from './copy/copy-pass.ts';
@@ -42,6 +43,7 @@ import { NewTables } from './stream/new-tables.ts';
 import { Rest } from './stream/rest.ts';
 import {
   enter,
+  warn,
   withSignal,
   type MigrationHooks,
   type MigrationRequest,
@@ -216,8 +218,16 @@ async function completeSchema(run: TaskRun, rest: Rest, plan: SchemaPlan): Promi
   const stopped = await readStoppedTables(target, run.taskId);
   // Rows may be missing that others refer to.
   const letters = await countLetters(target, run.taskId);
-  if (!run.firesNothing || rest.leftBehind !== null || stopped.length + letters.length > 0) return;
+  if (!run.firesNothing || rest.leftBehind !== null || stopped.length > 0) return;
+  if (letters.length > 0) return warnOfLetters(run, plan);
   await runPhases(run, plan, ['foreign-key', 'post-data']);
+}
+
+async function warnOfLetters(run: TaskRun, { steps }: SchemaPlan): Promise<void> {
+  const done = await readDoneSteps(await run.ends.target(), run.taskId);
+  const left = steps.filter(({ phase, id }) => /^(foreign-key|post-data)$/.test(phase) && !done.has(id));
+  if (left.length > 0)
+    warn(run, 'foreign keys, triggers and the like are made by a run that finds no dead letters');
 }
 
 /** In step with the source is only who has all tables with him. */

@@ -51,12 +51,11 @@ export const tablesCommand: CliCommand = {
     await chooseForTables(session, flags.asIs ?? [], 'as-is');
     await chooseForTables(session, flags.deadLetter ?? [], 'dead-letter');
     const stopped = await stoppedTables(session);
+    const kept = (await keptTables(session)).map(keptLine);
     context.stdout.write(
       flags.json
-        ? document({ kind: 'StoppedTables', data: stopped.map(described) })
-        : [...lines(stopped), ...(await keptTables(session)).map(keptLine)]
-            .map((line) => `${line}\n`)
-            .join(''),
+        ? document({ kind: 'StoppedTables', data: stopped.map(described), warnings: kept })
+        : [...lines(stopped), ...kept].map((line) => `${line}\n`).join(''),
     );
     return EXIT.ok;
   },

@@ -49,6 +49,28 @@ describe.each([12, 18] as const)('a pipeline on PostgreSQL %i', (major) => {
     expect(await db.session.query('SELECT n FROM t ORDER BY n')).toEqual([{ n: '5' }, { n: '6' }]);
   });
 
+  it('prepares a statement once, however often something behind it or it itself fails', async () => {
+    await using db = await freshDatabase(major);
+    await db.session.query('CREATE TABLE t (n int CHECK (n <> 3))');
+    await using session = await db.open();
+    const pipeline = new Pipeline(session);
+    await pipeline.run([plain('BEGIN'), plain('SAVEPOINT s')]);
+    for (let turn = 0; turn < 50; turn++) {
+      const all = [
+        plain('ROLLBACK TO s'),
+        plain('RELEASE s'),
+        plain('SAVEPOINT s'),
+        insert('1'),
+        insert('3'),
+      ];
+      expect(await failureOf(pipeline.run(all))).toMatchObject({ sqlstate: '23514', statementIndex: 4 });
+    }
+    await pipeline.run([plain('ROLLBACK')]);
+    pipeline.close();
+    const { n } = await session.one('SELECT count(*)::text AS n FROM pg_catalog.pg_prepared_statements');
+    expect(n).toBe('6');
+  });
+
   it('copies rows in between, and passes over those that follow a failure', async () => {
     await using db = await freshDatabase(major);
     await db.session.query('CREATE TABLE t (n int CHECK (n <> 3), v text)');
