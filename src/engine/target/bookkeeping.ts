@@ -70,12 +70,13 @@ const TABLES = `
     final_lsn pg_lsn NOT NULL, ordinal bigint NOT NULL,
     kind text NOT NULL, identity text NOT NULL, columns text[] NOT NULL, identity_columns text[] NOT NULL, left_out text[] NOT NULL,
     -- values as the bytes of their text, which the target's encoding need not know; of what is unchanged the new row has none
-    key_columns text[] NOT NULL, key_values bytea[] NOT NULL, old_row bytea[], new_row bytea[], unchanged text[] NOT NULL,
+    key_columns text[] NOT NULL, key_values bytea[] NOT NULL, key_digest text NOT NULL, old_row bytea[], new_row bytea[], unchanged text[] NOT NULL,
     code text NOT NULL, sqlstate text NOT NULL, reason text NOT NULL,
     -- rows of an older transaction are as they were before it; so are those that this one wrote, which has replayed a letter before it
     written xid, follows xid,
     made_at timestamptz NOT NULL DEFAULT pg_catalog.now(), tried_at timestamptz);
   CREATE INDEX IF NOT EXISTS dead_letter_table ON _opendts.dead_letter (task_id, schema_name, table_name);
+  CREATE INDEX IF NOT EXISTS dead_letter_key ON _opendts.dead_letter (task_id, key_digest, id);
   -- what tables of the source had before REPLICA IDENTITY FULL was set on them, written before it was
   CREATE TABLE IF NOT EXISTS _opendts.source_identity (
     task_id text NOT NULL, table_oid bigint NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, identity text NOT NULL,

@@ -11,6 +11,7 @@ import { formatLsn } from '../change/lsn.ts';
 import type { Statement } from '../pg/wire/pipeline.ts';
 import type { Planned } from './apply-sql.ts';
 import { arrayLiteral } from './column-array.ts';
+import { digestOfKey } from './letter-key.ts';
 import type { TargetTable } from './target-table.ts';
 
 export interface Refusal {
@@ -59,6 +60,7 @@ export function letterStatements(taskId: string, planned: Planned, refusal: Refu
   const { change, finalLsn, ordinal } = placed;
   const { relation } = table;
   const p = new Parameters();
+  const key = keyOf(table, change);
   const row = change.kind === 'delete' ? null : change.new;
   const old = change.kind === 'insert' ? null : change.old;
   const names = (of: (at: number) => boolean) =>
@@ -77,7 +79,8 @@ export function letterStatements(taskId: string, planned: Planned, refusal: Refu
     identity_columns: names((at) => relation.columns[at]?.isKey === true),
     left_out: names((at) => (table.columns[at] ?? null) === null),
     key_columns: p.names(table.key?.map(({ column }) => column.name) ?? []),
-    key_values: p.cells(keyOf(table, change)),
+    key_values: p.cells(key),
+    key_digest: p.text(digestOfKey(key), 'text'),
     old_row: p.cells(old),
     new_row: p.cells(row),
     unchanged: names((at) => row?.[at] === UNCHANGED),

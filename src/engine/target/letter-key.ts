@@ -1,5 +1,6 @@
 /** The key by which letters of one row are found. Pure. */
-import { UNCHANGED, type ByteText } from '../change/change.ts';
+import { createHash } from 'node:crypto';
+import { isLarge, UNCHANGED, type ByteText, type Cell } from '../change/change.ts';
 import type { Letter, LetterRows } from './stored-letters.ts';
 
 /** The key of the row as the letter leaves it; of a row that it deletes, the key that it had. */
@@ -13,10 +14,13 @@ export function keyAfter(
   });
 }
 
-/** A parameter of type bytea[]. */
-export function arrayOfBytes(cells: readonly (ByteText | null)[]): string {
-  const parts = cells.map((cell) =>
-    cell === null ? 'NULL' : `"\\\\x${Buffer.from(cell, 'latin1').toString('hex')}"`,
-  );
-  return `{${parts.join(',')}}`;
+/** By which an index finds the letters of a row. */
+export function digestOfKey(cells: readonly Cell[]): string {
+  const hash = createHash('sha256');
+  for (const cell of cells) {
+    const bytes = typeof cell === 'string' ? Buffer.from(cell, 'latin1') : isLarge(cell) ? cell : null;
+    hash.update(bytes === null ? 'null ' : `${bytes.length} `);
+    if (bytes !== null) hash.update(bytes);
+  }
+  return hash.digest('base64');
 }

@@ -2,7 +2,7 @@
 import { readable, UNCHANGED, type ByteText } from '../change/change.ts';
 import { ident, qname } from '../pg/ident.ts';
 import type { Session } from '../pg/session.ts';
-import { arrayOfBytes, keyAfter } from './letter-key.ts';
+import { digestOfKey, keyAfter } from './letter-key.ts';
 import { readLetterRows, readLetters, type Letter, type LetterRows } from './stored-letters.ts';
 
 /**
@@ -47,12 +47,12 @@ async function lastOf(target: Session, first: Letter): Promise<{ letter: Letter;
     if (rows === null) return null;
     const [next] = await target.query(
       `SELECT id::text AS id FROM _opendts.dead_letter
-        WHERE task_id = $1 AND target_schema = $2 AND target_name = $3 AND key_values = $4::bytea[] AND id > $5::bigint ORDER BY _opendts.dead_letter.id DESC LIMIT 1`,
+        WHERE task_id = $1 AND target_schema = $2 AND target_name = $3 AND key_digest = $4 AND id > $5::bigint ORDER BY _opendts.dead_letter.id DESC LIMIT 1`,
       [
         letter.taskId,
         letter.target.schema,
         letter.target.name,
-        arrayOfBytes(keyAfter(letter, rows)),
+        digestOfKey(keyAfter(letter, rows)),
         letter.id,
       ],
     );

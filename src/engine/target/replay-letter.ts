@@ -18,7 +18,7 @@ import { PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { ApplyRefused, explainApply, refusalOf, RowCountDiffers } from './apply-failure.ts';
 import { changeOne, rowsOf, value, type Planned } from './apply-sql.ts';
-import { arrayOfBytes, keyAfter } from './letter-key.ts';
+import { digestOfKey, keyAfter } from './letter-key.ts';
 import { sourceAgrees } from './letter-on-source.ts';
 import {
   describeLetterKey,
@@ -230,16 +230,11 @@ function known(cell: Cell | undefined, letter: Letter): string | null {
 
 /** To later letters of the row that it is now, what this transaction wrote is no news. */
 async function follow(target: Session, letter: Letter, rows: LetterRows): Promise<void> {
+  if (letter.keyColumns.length === 0) return;
   await target.query(
     `UPDATE _opendts.dead_letter SET follows = (pg_catalog.txid_current() % 4294967296)::text::xid
-      WHERE task_id = $1 AND target_schema = $2 AND target_name = $3 AND key_values = $4::bytea[] AND id > $5::bigint`,
-    [
-      letter.taskId,
-      letter.target.schema,
-      letter.target.name,
-      arrayOfBytes(keyAfter(letter, rows)),
-      letter.id,
-    ],
+      WHERE task_id = $1 AND target_schema = $2 AND target_name = $3 AND key_digest = $4 AND id > $5::bigint`,
+    [letter.taskId, letter.target.schema, letter.target.name, digestOfKey(keyAfter(letter, rows)), letter.id],
   );
 }
 

@@ -71,7 +71,7 @@ function chosen({ tables, ids }: LetterChoice): string[] {
 
 const HEAD = `l.id::text AS id, l.task_id, l.schema_name, l.table_name, l.target_schema, l.target_name, l.final_lsn::text AS final_lsn,
   l.ordinal::text AS ordinal, l.kind, pg_catalog.array_to_json(l.key_columns)::text AS key_columns, l.code, l.sqlstate, l.reason,
-  l.made_at::text AS made_at, l.tried_at::text AS tried_at, ${hexOf('l.key_values', 1000)} AS key_values`;
+  l.made_at::text AS made_at, l.tried_at::text AS tried_at, ${hexOf('l.key_values', null)} AS key_values`;
 
 /** In the order in which they were refused, which is that of the stream; behind the letter `after`. */
 export async function readLetters(
