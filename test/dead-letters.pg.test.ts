@@ -76,12 +76,17 @@ it('finds a few among many changes of one transaction, whatever its size, and co
     INSERT INTO b SELECT i, repeat('x', 20) FROM generate_series(1000, 13000) i; UPDATE a SET n = 5000 WHERE id = 20;
     UPDATE b SET v = 'w' WHERE id < 12000; INSERT INTO c SELECT i % 50 FROM generate_series(1, 5000) i; DELETE FROM a WHERE id = 20;
     INSERT INTO a SELECT i, 'n' || i, i, 'v' FROM generate_series(900, 1100) i; COMMIT`);
+  // Whatever stands around one that touches no row is applied once.
+  await source.session.query(
+    `BEGIN; INSERT INTO c VALUES (7), (7); DELETE FROM b WHERE id = 50; INSERT INTO c VALUES (8); COMMIT`,
+  );
   await migrate(source, target);
   const missing = Array.from({ length: 30 }, (_, at) => `update ${at + 21} ROW_MISSING`);
   const large = Array.from({ length: 101 }, (_, at) => `insert ${at + 1000} 23514`);
-  expect(await told(pair)).toEqual(['update 20 23514', ...missing, ...large]);
+  const gone = 'delete 50 ROW_MISSING';
+  expect(await told(pair)).toEqual(['update 20 23514', ...missing, ...large, gone]);
   expect(await exact.differences()).toEqual([]);
-  expect(await exact.dead()).toEqual(['public.a 102', 'public.b 30']);
+  expect(await exact.dead()).toEqual(['public.a 102', 'public.b 31']);
   const { rows } = await target.session.one("SELECT count(*)::text AS rows FROM b WHERE v = 'w'");
   expect(rows).toBe('11020');
   expect((await compare(source, target)).differing.map(({ table }) => table)).toEqual([
