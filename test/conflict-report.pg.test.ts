@@ -33,7 +33,7 @@ it.each([
     `UPDATE t SET during = '[2,6)'`,
   ],
 ])('under %s', async (_, constraint, theirs, ours) => {
-  await using pair = await freshPair(17, 15, TABLE);
+  await using pair = await freshPair(18, 12, TABLE);
   const { source, target } = pair;
   await migrate(source, target);
   await target.session.query(`${constraint}; ${theirs}`);

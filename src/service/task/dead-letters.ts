@@ -118,7 +118,8 @@ export class LetterNews {
       this.seen.set(table, now);
       book.deadLetters += BigInt(dead);
       if (String(now).length === String(before).length && before > 0) continue;
-      const message = `${now} changes of ${table} were refused by the target in this run and are kept as dead letters: opendts dead-letters list`;
+      const what = now === 1 ? '1 change' : `${now} changes`;
+      const message = `${table}: ${what} refused by the target in this run, kept as dead letters: opendts dead-letters list`;
       hooks.onEvent({ level: 'warn', phase: book.phase, message });
     }
   }

@@ -16,13 +16,14 @@ import { nextXid } from '../../engine/source/snapshot-holder.ts';
 import { Applier } from '../../engine/target/applier.ts';
 import type { Positions } from '../../engine/target/positions.ts';
 import { recordedEnd } from '../../engine/target/task-row.ts';
+import { countLetters } from '../../engine/target/stored-letters.ts';
 import { recordedHistory } from '../../engine/target/recorded-history.ts';
 import { Copies } from './copy/copies.ts';
 import { readBooks, type CopiedTable } from './copy/copy-books.ts';
 import { patiently } from './copy/copy-pass.ts';
 import { readKeysOfBothEnds } from './copy/range-units.ts';
 import { emptyRanges, emptyTables } from './copy/take-back.ts';
-import { LetterNews } from './dead-letters.ts';
+import { LetterNews, totalLetters } from './dead-letters.ts';
 import type { Together } from './stream/beside.ts';
 import { startMonitor } from './stream/monitor.ts';
 import { NewTables } from './stream/new-tables.ts';
@@ -226,11 +227,14 @@ async function copyAgain(
   await turns.between(async () => {
     copies.unsettle(wanted);
     const books = await booksOf(run, new Set(wanted.map(nameKey)));
+    const letters = await countLetters(await run.ends.target(), run.taskId);
     await emptyTables(run, books);
     for (const table of wanted) {
       applier.positions.forget(table);
       copies.tryAgain(displayName(table));
-      warn(run, `${displayName(table)} is copied again`);
+      const settled = totalLetters(letters.filter((of) => nameKey(of.table) === nameKey(table)));
+      const what = settled === 0n ? '' : `, which settles its ${settled} dead letters`;
+      warn(run, `${displayName(table)} is copied again${what}`);
     }
     await reload(run, copies, names);
   });
