@@ -44,8 +44,11 @@ export class DeadLetters {
     this.tables = tables;
   }
 
+  /** Also what other source tables bring to the same target table: its rows are to be older or newer than a letter. */
   concern(planned: readonly Planned[]): boolean {
-    return this.tables.size > 0 && planned.some((one) => this.isKept(one));
+    const { tables } = this;
+    if (tables.size === 0) return false;
+    return planned.some(({ table }) => table.sources.some((source) => tables.has(nameKey(source))));
   }
 
   private isKept({ table, change }: Planned): boolean {
