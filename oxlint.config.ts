@@ -88,7 +88,7 @@ export default defineConfig({
     ...wingLayers,
     ...roomLayers,
     {
-      files: ['src/main.ts', 'scripts/**', 'test/**', '**/*.test.ts'],
+      files: ['bin/**', 'src/main.ts', 'scripts/**', 'test/**', '**/*.test.ts'],
       rules: { 'node/no-process-env': 'off' },
     },
     {

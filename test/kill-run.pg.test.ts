@@ -6,19 +6,14 @@ import { fileURLToPath } from 'node:url';
 const TIMEOUT_MS = 240_000;
 
 it.for([
-  ['fault-copy.ts', 'the full copy', 'npm run faults:copy', 'identical after 10 kills'],
-  [
-    'fault-rolling.ts',
-    'a copy beside the stream',
-    'npm run faults:rolling',
-    'identical after 6 disturbances',
-  ],
-  ['fault-apply.ts', 'the stream', 'npm run faults:apply', 'identical after 5 kills and 5 freezes'],
-] as const)(
-  '%s: survives kill -9, and freezes, at random moments of %s (short form of %s)',
+  { name: 'copy', where: 'the full copy', says: 'identical after 10 kills' },
+  { name: 'rolling', where: 'a copy beside the stream', says: 'identical after 6 disturbances' },
+  { name: 'apply', where: 'the stream', says: 'identical after 5 kills and 5 freezes' },
+])(
+  'survives kill -9, and freezes, at random moments of $where (short form of npm run faults:$name)',
   { timeout: TIMEOUT_MS },
-  async ([script, _, __, says]) => {
-    const path = fileURLToPath(new URL(`../scripts/${script}`, import.meta.url));
+  async ({ name, says }) => {
+    const path = fileURLToPath(new URL(`../scripts/fault-${name}.ts`, import.meta.url));
     const child = spawn(process.execPath, [path, '--quick'], { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     child.stdout.on('data', (text) => (output += String(text)));

@@ -348,7 +348,9 @@ describe('progress', () => {
         const slot = await watcher.one(
           `SELECT confirmed_flush_lsn::text AS lsn FROM pg_catalog.pg_replication_slots WHERE database = pg_catalog.current_database()`,
         );
-        const lane = await target.session.one('SELECT end_lsn::text AS lsn FROM _opendts.lane WHERE lane = 0');
+        const lane = await target.session.one(
+          'SELECT end_lsn::text AS lsn FROM _opendts.lane WHERE lane = 0',
+        );
         if (parseLsn(slot.lsn ?? '') > parseLsn(lane.lsn ?? '')) ahead.push(`${slot.lsn} > ${lane.lsn}`);
         seen = seen.add(slot.lsn ?? '');
         await pause(10);
