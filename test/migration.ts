@@ -46,6 +46,7 @@ export interface RunOptions {
   readonly protect?: MigrationRequest['protect'];
   readonly heartbeat?: boolean;
   readonly captureDdl?: NonNullable<MigrationRequest['captureDdl']>;
+  readonly ddl?: NonNullable<MigrationRequest['ddl']>;
   readonly replicaIdentity?: NonNullable<MigrationRequest['replicaIdentity']>;
   readonly signal?: AbortSignal;
   readonly failpoints?: Failpoints;
@@ -78,6 +79,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     ...(options.protect ? { protect: options.protect } : {}),
     heartbeat: options.heartbeat ?? true,
     captureDdl: options.captureDdl ?? 'auto',
+    ddl: options.ddl ?? 'ask',
     replicaIdentity: options.replicaIdentity ?? 'needed',
     jobs: options.jobs ?? 2,
     lanes: options.lanes ?? 2,

@@ -312,26 +312,29 @@ describe('two runs of one migration', () => {
 });
 
 describe('a migration whose process stops at a failpoint', () => {
-  it.each(FAILPOINTS)('%s ends right when run again', async (name) => {
-    await using ends = await tables(17, 17);
-    const { source, target } = ends;
-    let passed = 0;
-    {
-      await using _ = await writer(source);
-      for (const nth of [1, 3]) {
-        const failpoints = armFailpoint(`${name}:${nth}`, () => {
-          passed++;
-          throw new AppError('UNEXPECTED', { problem: 'failpoint' });
-        });
-        await migrate(source, target, { failpoints }).catch((thrown: unknown) => {
-          if (!(thrown instanceof AppError) || thrown.facts['problem'] !== 'failpoint') throw thrown;
-        });
+  it.each(FAILPOINTS.filter((name) => !name.startsWith('ddl.')))(
+    '%s ends right when run again',
+    async (name) => {
+      await using ends = await tables(17, 17);
+      const { source, target } = ends;
+      let passed = 0;
+      {
+        await using _ = await writer(source);
+        for (const nth of [1, 3]) {
+          const failpoints = armFailpoint(`${name}:${nth}`, () => {
+            passed++;
+            throw new AppError('UNEXPECTED', { problem: 'failpoint' });
+          });
+          await migrate(source, target, { failpoints }).catch((thrown: unknown) => {
+            if (!(thrown instanceof AppError) || thrown.facts['problem'] !== 'failpoint') throw thrown;
+          });
+        }
       }
-    }
-    expect(passed).toBeGreaterThan(0);
-    await migrate(source, target);
-    await expectIdentical(source, target);
-  });
+      expect(passed).toBeGreaterThan(0);
+      await migrate(source, target);
+      await expectIdentical(source, target);
+    },
+  );
 });
 
 describe('progress', () => {

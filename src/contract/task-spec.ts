@@ -60,6 +60,11 @@ export type ReplicaIdentityPolicy = z.infer<typeof replicaIdentityPolicy>;
 export const DDL_CAPTURES = ['auto', 'off'] as const;
 const ddlCapture = z.enum(DDL_CAPTURES);
 export type DdlCapture = z.infer<typeof ddlCapture>;
+
+export const DDL_MODES = ['ask', 'apply'] as const;
+const ddlMode = z.enum(DDL_MODES);
+export type DdlMode = z.infer<typeof ddlMode>;
+
 export const OPERATIONS = ['insert', 'update', 'delete', 'truncate'] as const;
 export const operations = z.array(z.enum(OPERATIONS)).min(1);
 export type Operation = (typeof OPERATIONS)[number];
@@ -114,6 +119,11 @@ export const taskSpec = z.strictObject({
     .default('auto')
     .describe(
       'DDL of the source: `auto` has event triggers note it where the account may, `off` only compares catalogs',
+    ),
+  ddl: ddlMode
+    .default('ask')
+    .describe(
+      'A table whose columns are changed on the source while changes are followed: `ask` stops it, `apply` makes the same change on the target where that is safe, and repeats indexes',
     ),
   replicaIdentity: replicaIdentityPolicy
     .default('needed')

@@ -27,11 +27,7 @@ export const ERRORS = {
     'Task file {file}, line {line}, column {column}: {problem}.',
     'Correct the file at that place.',
   ),
-  TASK_FILE_UNREADABLE: usage(
-    400,
-    'Task file {file} cannot be read: {problem}.',
-    'Check the path and its rights.',
-  ),
+  TASK_FILE_UNREADABLE: usage(400, 'Task file {file} cannot be read: {problem}.', 'Check path and rights.'),
   STATE_DIR_OTHER_OPTIONS: usage(
     409,
     'State directory {dir} belongs to a migration with other options ({difference}).',
@@ -232,7 +228,12 @@ export const ERRORS = {
   DDL_SEEN: data(
     409,
     'Table {table} was changed on the source: {difference}. Statement: {statement}',
-    'Make the same change on the target and let it go on (opendts tables --retry), have it copied again (--recopy), or go on with the target table as it is (--as-is).',
+    'Have opendts make the same change on the target (opendts tables --apply), make it there and let the table go on (--retry), have it copied again (--recopy), or go on with the target table as it is (--as-is).',
+  ),
+  DDL_NOT_APPLIED: data(
+    409,
+    'The change of table {table} on the source cannot be repeated on the target: {problem}.',
+    'Make it on the target by hand and let the table go on (opendts tables --retry), have it copied again once the target has the columns (--recopy), or go on with the target table as it is (--as-is).',
   ),
   TRUNCATE_SHARED: data(
     409,
@@ -242,7 +243,7 @@ export const ERRORS = {
   RELATION_CHANGED: data(
     409,
     'Table {table} changed on the source while changes are followed: {difference}.',
-    'Make the same change on the target and let it go on (opendts tables --retry), or go on with the target table as it is (--as-is).',
+    'Have opendts make the same change on the target (opendts tables --apply), make it there and let the table go on (--retry), or go on with the target table as it is (--as-is).',
   ),
   COLUMN_GONE: data(
     409,

@@ -11,6 +11,8 @@ export const FAILPOINTS = [
   'apply.between-commit-and-ack',
   'schema.during-index-build',
   'slot.after-create',
+  'ddl.before-commit',
+  'ddl.after-commit',
 ] as const;
 export type FailpointName = (typeof FAILPOINTS)[number];
 

@@ -9,3 +9,13 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (!signal?.aborted) throw thrown;
   }
 }
+
+/** Waits for the work, but not longer than `ms`, nor beyond the signal. Nothing stays behind that would keep the process. */
+export async function atMost(ms: number, work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.race([work, sleep(ms, AbortSignal.any([signal, over.signal]))]);
+  } finally {
+    over.abort();
+  }
+}

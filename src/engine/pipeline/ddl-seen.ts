@@ -3,22 +3,101 @@
  * unless its target table has those columns already. Everything else is only told. Pure.
  */
 import { AppError } from '../../base/errors/app-error.ts';
-import { displayName } from '../change/relation.ts';
+import { displayName, type Relation } from '../change/relation.ts';
 import type { DdlEvent, DdlTable } from '../source/helpers/ddl-event.ts';
+import type { ChangedColumn, TableChange } from '../target/ddl/table-change.ts';
 import type { TargetShape } from '../target/target-table.ts';
 
-/** How the target table differs from what the command has made of the source's; null where it does not, or need not. */
-export function differenceOf({ columns }: DdlTable, shape: TargetShape): string | null {
+/**
+ * How the target table differs from what the command has made of the source's; null where it does not, or need not. `nulls`: a column
+ * that may be null on the source alone counts.
+ */
+export function differenceOf({ columns }: DdlTable, shape: TargetShape, nulls: boolean): string | null {
   if (columns === null || shape.asIs) return null;
   const there = new Map(shape.columns.map((column) => [column.name, column]));
   const missing = columns.find(({ name }) => !there.has(name) && !shape.leftOut.has(name));
   if (missing) return `the target has no column "${missing.name}"`;
+  const replaced = columns.find(
+    ({ name, attnum }) => there.has(name) && (shape.known.get(name)?.attnum ?? attnum) !== attnum,
+  );
+  if (replaced) return `column "${replaced.name}" is another one on the source now, under the same name`;
   if (!shape.isOurs) return null;
   const here = new Set(columns.map(({ name }) => name));
   const dropped = shape.columns.find(({ name }) => !here.has(name));
   if (dropped) return `the source has no column "${dropped.name}" any more`;
   const retyped = columns.find(({ name, type }) => there.get(name)?.type !== type);
-  return retyped ? `column "${retyped.name}" is ${retyped.type} on the source now` : null;
+  if (retyped) return `column "${retyped.name}" is ${retyped.type} on the source now`;
+  const loosened =
+    nulls && columns.find(({ name, notNull }) => !notNull && there.get(name)?.notNull === true);
+  return loosened ? `column "${loosened.name}" may be null on the source now` : null;
+}
+
+/** A table that does not fit a command of the open transaction. Later commands of it may have changed it again. */
+export interface Misfit {
+  readonly event: DdlEvent;
+  readonly difference: string;
+  readonly change: TableChange | null;
+}
+
+/** `before`: of a command just before, which this one has added to; `afterRows`: the transaction has changed rows of the table. */
+export function misfit(
+  { event, table, difference }: { event: DdlEvent; table: DdlTable; difference: string },
+  before: Misfit | undefined,
+  afterRows: boolean,
+): Misfit {
+  const change = changeOf(event, table, afterRows);
+  if (!before) return { event, difference, change };
+  const isBoth = change && before.change;
+  return {
+    event: before.event,
+    difference,
+    change: isBoth
+      ? { ...change, mayConvert: change.mayConvert || isBoth.mayConvert, afterRows: isBoth.afterRows }
+      : null,
+  };
+}
+
+/** Null where the capture in the source does not tell enough. */
+function changeOf(event: DdlEvent, { oid, columns }: DdlTable, afterRows: boolean): TableChange | null {
+  const changed = columns?.map(({ more, ...column }): ChangedColumn | null => {
+    if (more === null) return null;
+    const { generated, identity, collation } = more;
+    return {
+      ...column,
+      typeOid: more.oid,
+      typmod: more.mod,
+      generated,
+      identity,
+      collation,
+      hasMissing: more.missing,
+      missing: more.value,
+      hasDefault: more.default,
+    };
+  });
+  const known = changed?.filter((column) => column !== null) ?? [];
+  if (known.length === 0 || known.length !== changed?.length) return null;
+  // The text is not the command itself where a function ran it, and not all of it where it was cut.
+  const mayConvert = event.isNested || event.isCut || /\busing\b/i.test(event.text);
+  return { oid, from: 'command', columns: known, mayConvert, afterRows };
+}
+
+/** Of a table that is met in another shape, without a command that tells of it. */
+export function shapeChange({ oid, columns }: Relation, afterRows: boolean): TableChange {
+  const nothing = {
+    generated: '',
+    identity: '',
+    hasMissing: false,
+    missing: null,
+    hasDefault: false,
+  } as const;
+  const unknown = { attnum: null, type: null, notNull: null, collation: null, ...nothing } as const;
+  return {
+    oid,
+    from: 'shape',
+    columns: columns.map(({ name, typeOid, typmod }) => ({ ...unknown, name, typeOid, typmod })),
+    mayConvert: true,
+    afterRows,
+  };
 }
 
 /** The error of the table that stops for the command. */
@@ -28,7 +107,7 @@ export function ddlSeen(event: DdlEvent, table: string, difference: string): App
 
 /** For a person, of a command that stops no table. */
 export function ddlLine(event: DdlEvent): string {
-  const what = event.tables.map(displayName).join(', ') || event.objects.join(', ');
+  const what = oneLine(event.tables.map(displayName).join(', ') || event.objects.join(', '));
   return `${event.tag} was run on the source (${what}) and is not repeated on the target: ${oneLine(event.text)}`;
 }
 

@@ -5,9 +5,10 @@ import { displayName, nameKey, type QualifiedName, type Relation } from '../chan
 import type { StreamItem } from '../source/change-reader.ts';
 import type { DdlEvent } from '../source/helpers/ddl-event.ts';
 import { emptyAccount, type Account } from '../target/account.ts';
+import type { TableChange } from '../target/ddl/table-change.ts';
 import { joinTable, type TargetShape, type TargetTable } from '../target/target-table.ts';
 import type { Folded } from '../target/window.ts';
-import { ddlSeen, differenceOf } from './ddl-seen.ts';
+import { ddlSeen, differenceOf, misfit, shapeChange, type Misfit } from './ddl-seen.ts';
 import type { StreamRun } from './stream-run.ts';
 
 const COUNTER = { insert: 'inserts', update: 'updates', delete: 'deletes' } as const;
@@ -17,11 +18,16 @@ export class TableFails extends Error {
   override readonly name = 'TableFails';
   readonly table: QualifiedName;
   readonly error: AppError;
+  /** What its columns have become, where it is that. */
+  readonly change: TableChange | null;
+  /** Others that the same command has changed. */
+  also: readonly QualifiedName[] = [];
 
-  constructor(table: QualifiedName, error: AppError) {
+  constructor(table: QualifiedName, error: AppError, change: TableChange | null = null) {
     super(error.message, { cause: error });
     this.table = table;
     this.error = error;
+    this.change = change;
   }
 }
 
@@ -39,11 +45,15 @@ export class FollowedTables {
   private readonly shapes: ReadonlyMap<string, TargetShape>;
   private readonly names: ReadonlyMap<number, QualifiedName>;
   private readonly known = new WeakMap<Relation, Known>();
+  private readonly repeatsDdl: boolean;
+  /** Tables, by key, that do not fit what a command of the open transaction has made of them. */
+  private readonly misfits = new Map<string, Misfit>();
   private accounts = new Map<string, Account>();
 
-  constructor({ shapes, names }: Pick<StreamRun, 'shapes' | 'names'>) {
+  constructor({ shapes, names, ddl }: Pick<StreamRun, 'shapes' | 'names' | 'ddl'>) {
     this.shapes = shapes;
     this.names = names;
+    this.repeatsDdl = ddl === 'apply';
   }
 
   private get(relation: Relation): Known {
@@ -78,7 +88,16 @@ export class FollowedTables {
     if (known.table) return known.table;
     const shape = this.shapes.get(known.key);
     if (!shape) throw toAppError(new Error(`no target table for ${known.shown}`));
-    return (known.table = this.failing(relation, () => joinTable(relation, shape)));
+    const misfitting = this.misfits.get(known.key);
+    if (misfitting) throw this.failsAt(known, misfitting);
+    try {
+      return (known.table = joinTable(relation, shape));
+    } catch (thrown) {
+      if (!(thrown instanceof AppError)) throw thrown;
+      const isAfterRows = this.account(relation).received > 1;
+      const change = thrown.code === 'RELATION_CHANGED' ? shapeChange(relation, isAfterRows) : null;
+      throw new TableFails(known.name, thrown, change);
+    }
   }
 
   /** What a person must look at is the trouble of this table alone. */
@@ -90,18 +109,44 @@ export class FollowedTables {
     }
   }
 
-  /** Throws TableFails where a table that is at the command no longer fits. False when it concerns no table of ours. */
-  assertFits(event: DdlEvent, isAt: (table: QualifiedName) => boolean): boolean {
-    let concerns = false;
+  /**
+   * Remembers which tables that are at the command no longer fit: the next of their rows, or the end of the transaction, finds them so if
+   * no other command comes between. True where the command is to be told: it stops none of ours.
+   */
+  see(event: DdlEvent, isAt: (table: QualifiedName) => boolean): boolean {
+    let isTold = this.repeatsDdl && event.kind === 'index' && event.tables.length === 0;
     for (const table of event.tables) {
       const name = this.names.get(table.oid);
-      const shape = name && this.shapes.get(nameKey(name));
-      if (!shape) continue;
-      concerns = true;
-      const difference = isAt(name) ? differenceOf(table, shape) : null;
-      if (difference !== null) throw new TableFails(name, ddlSeen(event, displayName(name), difference));
+      const key = name && nameKey(name);
+      const shape = key === undefined ? undefined : this.shapes.get(key);
+      if (!name || key === undefined || !shape) continue;
+      const before = this.misfits.get(key);
+      // A part of the table was dropped that has no columns.
+      if (table.columns === null && before) continue;
+      this.misfits.delete(key);
+      const difference = isAt(name) ? differenceOf(table, shape, this.repeatsDdl) : null;
+      if (difference === null) isTold = true;
+      else {
+        const afterRows = (this.accounts.get(displayName(name))?.received ?? 0) > 0;
+        this.misfits.set(key, misfit({ event, table, difference }, before, afterRows));
+      }
     }
-    return concerns;
+    return isTold;
+  }
+
+  /** At the end of a transaction. Throws TableFails for a table that does not fit. */
+  assertFit(): void {
+    for (const [key, one] of this.misfits) {
+      const name = this.shapes.get(key)?.source;
+      if (name) throw this.failsAt({ name, shown: displayName(name) }, one);
+    }
+  }
+
+  private failsAt({ name, shown }: Pick<Known, 'name' | 'shown'>, one: Misfit): TableFails {
+    const fails = new TableFails(name, ddlSeen(one.event, shown, one.difference), one.change);
+    const others = [...this.misfits].filter(([, other]) => other !== one && other.event === one.event);
+    fails.also = others.flatMap(([key]) => this.shapes.get(key)?.source ?? []);
+    return fails;
   }
 
   account(relation: Relation): Account {
@@ -116,7 +161,12 @@ export class FollowedTables {
 
   /** What the task does not follow is only counted. Throws TableFails where that could not be found out: then the table cannot go on. */
   leaveOut(item: Extract<StreamItem, { kind: 'filtered' | 'unjudged' }>): void {
-    if (item.kind === 'unjudged') throw new TableFails(this.name(item.relation), item.error);
+    if (item.kind === 'unjudged') {
+      // A command that its filter does not fit is met before.
+      const known = this.get(item.relation);
+      const misfitting = this.misfits.get(known.key);
+      throw misfitting ? this.failsAt(known, misfitting) : new TableFails(known.name, item.error);
+    }
     this.account(item.relation).filtered++;
   }
 

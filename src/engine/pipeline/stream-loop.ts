@@ -22,6 +22,7 @@ import { Unit } from './unit.ts';
 import { waitAside } from './wait-aside.ts';
 import { chunksNotInCopy, isRepeated, notInCopy, type TableCopy } from './visibility.ts';
 const IDLE_RECORD_MS = 2_000;
+const NEVER = (1n << 64n) as Lsn;
 
 /** A transaction being received. `repeated`: applied in an earlier run, but perhaps not to tables that have stopped since. */
 interface Open {
@@ -124,6 +125,7 @@ export class StreamLoop {
         return null;
       case 'commit': {
         const repeated = this.open?.repeated ?? false;
+        this.tables.assertFit();
         this.open = null;
         if (repeated && applier.positions.behind.length === 0) return null;
         if (!repeated) {
@@ -168,11 +170,9 @@ export class StreamLoop {
   private notice(change: RowChange, { begin }: Open): null {
     const event = ddlEventOf(change);
     if (event === null) return null;
-    const isSeen = this.tables.assertFits(event, (table) => {
-      const position = this.spec.applier.positions.of(table);
-      return position !== null && begin.finalLsn >= position;
-    });
-    if (isSeen && begin.finalLsn >= this.spec.applier.recorded) this.spec.onDdl?.(event);
+    const { positions, recorded } = this.spec.applier;
+    const isTold = this.tables.see(event, (table) => begin.finalLsn >= (positions.of(table) ?? NEVER));
+    if (isTold && begin.finalLsn >= recorded) this.spec.onDdl?.(event, begin.finalLsn);
     return null;
   }
 

@@ -3,6 +3,7 @@
  * how it ended, and the supervisor decides what happens next.
  */
 import type { AppError } from '../../base/errors/app-error.ts';
+import type { DdlMode } from '../../contract/task-spec.ts';
 import type { Lsn } from '../change/lsn.ts';
 import { nameKey, type QualifiedName } from '../change/relation.ts';
 import type { DdlEvent } from '../source/helpers/ddl-event.ts';
@@ -10,6 +11,7 @@ import type { ChangeReader } from '../source/change-reader.ts';
 import type { Account } from '../target/account.ts';
 import { ApplyRefused, RowCountDiffers } from '../target/apply-failure.ts';
 import type { Applier } from '../target/applier.ts';
+import { changeText } from '../target/ddl/table-change.ts';
 import type { TargetShape } from '../target/target-table.ts';
 import type { Intake } from './intake.ts';
 import type { StreamThrottle } from './stream-throttle.ts';
@@ -24,8 +26,13 @@ export type StreamEnd =
   | { readonly kind: 'replay'; readonly orderedUntil: Lsn; readonly cause: unknown }
   /** Two ranges of a table's key must be copied again, under one snapshot (I3). */
   | { readonly kind: 'recopy'; readonly cause: NeedsRecopy }
-  /** A table cannot go on; that it stands still is recorded. */
-  | { readonly kind: 'table-stopped'; readonly table: QualifiedName; readonly cause: AppError }
+  /** A table cannot go on; that it stands still is recorded. `isRepeated`: until its change is made on the target. */
+  | {
+      readonly kind: 'table-stopped';
+      readonly table: QualifiedName;
+      readonly cause: AppError;
+      readonly isRepeated: boolean;
+    }
   /** Something about the tables has changed: begin again with what is true now. */
   | { readonly kind: 'refresh' }
   | { readonly kind: 'broken'; readonly cause: unknown };
@@ -58,8 +65,10 @@ export interface StreamRun {
   readonly until: () => Lsn | null;
   readonly signal: AbortSignal;
   readonly onDurable: (durable: Durable) => void;
-  /** A DDL command on a table of ours that stops nothing. */
-  readonly onDdl?: (event: DdlEvent) => void;
+  /** `apply`: a table whose columns change is to be given them on the target, and indexes are repeated. */
+  readonly ddl: DdlMode;
+  /** A DDL command on a table of ours that stops nothing, in the transaction that commits there. */
+  readonly onDdl?: (event: DdlEvent, finalLsn: Lsn) => void;
   /** Nothing that lies before is missing on the target, although it may not be recorded. */
   readonly onReached?: (lsn: Lsn) => void;
 }
@@ -87,7 +96,8 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
     // In order the table stops exactly before the transaction that it cannot take.
     if (!isRefusal && !loop.inOrder)
       return { kind: 'replay', orderedUntil: loop.newestFinalLsn, cause: thrown };
-    return run.strict ? { kind: 'broken', cause: fails.error } : await stopTable(run, fails);
+    const isOver = run.strict && !(run.ddl === 'apply' && fails.change);
+    return isOver ? { kind: 'broken', cause: fails.error } : await stopTable(run, fails);
   } finally {
     clearInterval(nudge);
     await loop.target.end();
@@ -96,11 +106,22 @@ export async function runStream(run: StreamRun): Promise<StreamEnd> {
 }
 
 /** Those that go into the same target table stop with it: their rows may pass from one to another. */
-async function stopTable({ applier, shapes }: StreamRun, { table, error }: TableFails): Promise<StreamEnd> {
+async function stopTable(run: StreamRun, fails: TableFails): Promise<StreamEnd> {
+  const { applier, shapes, ddl } = run;
+  const { table, error, change, also } = fails;
+  const tables = [table, ...also].flatMap((one) => shapes.get(nameKey(one))?.sources ?? [one]);
   try {
-    await applier.stop(shapes.get(nameKey(table))?.sources ?? [table], error);
-    return { kind: 'table-stopped', table, cause: error };
+    const isRepeated = ddl === 'apply' && change !== null;
+    await applier.stop(distinct(tables), error, {
+      choice: isRepeated ? 'auto' : null,
+      change: change && changeText(change),
+    });
+    return { kind: 'table-stopped', table, cause: error, isRepeated };
   } catch (thrown) {
     return { kind: 'broken', cause: thrown };
   }
+}
+
+function distinct(tables: readonly QualifiedName[]): QualifiedName[] {
+  return [...new Map(tables.map((table) => [nameKey(table), table])).values()];
 }

@@ -18,6 +18,7 @@ function failing(
     openReader: () => Promise.reject(lost()),
     readTables: () => Promise.reject(lost()),
     intake: new Intake(null),
+    ddl: 'ask',
     throttle: new StreamThrottle(NO_STREAM_LIMITS),
     strict: false,
     wantsRefresh: () => false,

@@ -57,7 +57,7 @@ export async function superviseStream(
         break;
       case 'table-stopped':
         orderedUntil = LSN_ZERO;
-        supervision.onTableStopped(end.table, end.cause);
+        if (!end.isRepeated) supervision.onTableStopped(end.table, end.cause);
         break;
       case 'refresh':
         break;

@@ -13,8 +13,12 @@ export interface JoinedFilter {
   readonly at: readonly number[];
 }
 
-/** Throws RELATION_CHANGED when the stream does not carry what the filter reads. */
+/** Throws RELATION_CHANGED when the stream does not carry what the filter reads, FILTER_INVALID where it cannot be used any more. */
 export function joinFilter(relation: Relation, filter: RowFilter): JoinedFilter {
+  if (filter.broken) {
+    const { problem, fix } = filter.broken;
+    throw new AppError('FILTER_INVALID', { table: displayName(relation), problem, remedy: fix });
+  }
   const at = filter.columns.map(({ name, typeOid }) => {
     const place = relation.columns.findIndex((column) => column.name === name);
     if (relation.columns[place]?.typeOid === typeOid) return place;

@@ -201,11 +201,11 @@ function leftOut(relation: Relation): StreamItem {
   return { kind: 'filtered', relation };
 }
 
+const ABOUT_A_CHANGE: ReadonlySet<string> = new Set(['FILTER_FAILED', 'FILTER_INVALID', 'RELATION_CHANGED']);
+
 /** Its table cannot be followed; everything else can. */
 function isAboutAChange(thrown: unknown): thrown is AppError {
-  return (
-    thrown instanceof AppError && (thrown.code === 'FILTER_FAILED' || thrown.code === 'RELATION_CHANGED')
-  );
+  return thrown instanceof AppError && ABOUT_A_CHANGE.has(thrown.code);
 }
 
 function isRowChange(item: StreamItem): item is RowChange {

@@ -32,6 +32,8 @@ export interface RowFilter {
   readonly columns: readonly FilterColumn[];
   /** A value of the table may be stored out of line, and then an UPDATE that leaves it alone does not carry it. */
   readonly mayToast: boolean;
+  /** It was usable when the task began, and is not any more: no change can be judged by it. */
+  readonly broken?: Pick<FilterProblem, 'problem' | 'fix'>;
 }
 
 export interface FilterProblem {
@@ -71,7 +73,7 @@ export async function estimateRows(
   const estimated: TableInfo[] = [];
   for (const table of tables) {
     const filter = filterOf(table);
-    if (filter === null || table.estimatedRows < 0) estimated.push(table);
+    if (filter === null || filter.broken || table.estimatedRows < 0) estimated.push(table);
     else {
       const row = await source.one(
         `EXPLAIN (FORMAT JSON) SELECT FROM ONLY ${qname(filter.table)} WHERE ${filter.condition}`,

@@ -114,14 +114,18 @@ export class Applier implements AsyncDisposable {
     return this.first.keepAlive();
   }
 
-  /** The tables stand still from here on, until a person chooses; the others go on. */
-  async stop(tables: readonly QualifiedName[], error: AppError): Promise<void> {
+  /** The tables stand still from here on, until a person chooses; the others go on. `why`: what is known beside the error. */
+  async stop(
+    tables: readonly QualifiedName[],
+    error: AppError,
+    why: Pick<StoppedTable, 'choice' | 'change'> = { choice: null, change: null },
+  ): Promise<void> {
     await this.rollback();
     const { positions, options, recorded } = this;
     const { code, message: reason } = error;
     const stopped = tables.map((table): StoppedTable => {
       const endLsn = positions.of(table) ?? recorded;
-      return { table, endLsn, code, reason, choice: null };
+      return { table, endLsn, code, reason, ...why };
     });
     await this.applyPart([], false);
     const statements = stopped.map((one) => stopStatement(options.taskId, one));

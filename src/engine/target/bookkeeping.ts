@@ -52,10 +52,10 @@ const TABLES = `
     task_id text NOT NULL, lane int NOT NULL, end_lsn pg_lsn NOT NULL, timeline int NOT NULL, fence bigint NOT NULL,
     ahead text NOT NULL DEFAULT '[]', commits bigint NOT NULL, writes bigint NOT NULL DEFAULT 0, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, lane));
-  -- tables that have stopped while the others go on, in the transaction of their changes
+  -- tables that have stopped while the others go on, in the transaction of their changes; change: what their columns have become
   CREATE TABLE IF NOT EXISTS _opendts.stopped_table (
     task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, end_lsn pg_lsn NOT NULL, code text NOT NULL,
-    reason text NOT NULL, choice text, stopped_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    reason text NOT NULL, choice text, change text, stopped_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, schema_name, table_name));
   -- what became of every change received, per source table
   CREATE TABLE IF NOT EXISTS _opendts.account (

@@ -18,3 +18,16 @@ export async function recordSteps(
     [task.taskId, JSON.stringify(steps)],
   );
 }
+
+/** They are to be done again when they are met again. */
+export async function forgetSteps(
+  session: Session,
+  task: { taskId: string; fence: bigint },
+  steps: readonly string[],
+): Promise<void> {
+  await holdFence(session, task.taskId, task.fence);
+  await session.query(
+    'DELETE FROM _opendts.object WHERE task_id = $1 AND step IN (SELECT s.value FROM pg_catalog.json_array_elements_text($2::json) s)',
+    [task.taskId, JSON.stringify(steps)],
+  );
+}

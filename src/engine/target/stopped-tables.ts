@@ -10,10 +10,11 @@ import type { Statement } from '../pg/wire/pipeline.ts';
 import { arrayLiteral } from './column-array.ts';
 
 /**
- * `retry`: try the changes again; `recopy`: copy the table again; `as-is`: try again, and fill the target table as it is from now on,
- * although its columns differ from the source's; `dead-letter`: try again, and from now on keep what is refused as dead letters.
+ * `retry`: try the changes again; `apply`: make the source's change of columns on the target, then try again; `recopy`: copy the table
+ * again; `as-is`: try again, and fill the target table as it is from now on, although its columns differ from the source's;
+ * `dead-letter`: try again, and from now on keep what is refused as dead letters.
  */
-export const TABLE_CHOICES = ['retry', 'recopy', 'as-is', 'dead-letter'] as const;
+export const TABLE_CHOICES = ['retry', 'apply', 'recopy', 'as-is', 'dead-letter'] as const;
 export type TableChoice = (typeof TABLE_CHOICES)[number];
 
 export interface StoppedTable {
@@ -23,13 +24,20 @@ export interface StoppedTable {
   /** Code of the error table, and the text a person reads. */
   readonly code: string;
   readonly reason: string;
-  /** Null: nobody has chosen yet. */
-  readonly choice: 'retry' | 'recopy' | null;
+  /** Null: nobody has chosen yet. `auto`: as apply, chosen by the task's option. */
+  readonly choice: 'retry' | 'apply' | 'auto' | 'recopy' | null;
+  /** What the source's columns have become (ddl/table-change.ts); null where it has not stopped for that. */
+  readonly change: string | null;
+}
+
+/** The target is to be changed before the table goes on. */
+export function isToBeChanged({ choice }: StoppedTable): boolean {
+  return choice === 'apply' || choice === 'auto';
 }
 
 export async function readStoppedTables(session: Session, taskId: string): Promise<StoppedTable[]> {
   const rows = await session.query(
-    `SELECT schema_name, table_name, end_lsn, code, reason, choice FROM _opendts.stopped_table
+    `SELECT schema_name, table_name, end_lsn, code, reason, choice, change FROM _opendts.stopped_table
       WHERE task_id = $1 ORDER BY schema_name, table_name`,
     [taskId],
   );
@@ -39,6 +47,7 @@ export async function readStoppedTables(session: Session, taskId: string): Promi
     code: row.code ?? '',
     reason: row.reason ?? '',
     choice: (row.choice ?? null) as StoppedTable['choice'],
+    change: row.change ?? null,
   }));
 }
 
@@ -56,9 +65,10 @@ export async function chooseForTable(
 ): Promise<boolean> {
   const rows = await session.query(
     `UPDATE _opendts.stopped_table SET choice = $4 WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 RETURNING 1 AS chosen`,
-    [taskId, table.schema, table.name, choice === 'recopy' ? 'recopy' : 'retry'],
+    [taskId, table.schema, table.name, choice === 'recopy' || choice === 'apply' ? choice : 'retry'],
   );
-  await keepLetters(session, taskId, { table, keeps: choice === 'dead-letter' });
+  // A change of columns is made; what is refused for its data is another matter.
+  if (choice !== 'apply') await keepLetters(session, taskId, { table, keeps: choice === 'dead-letter' });
   if (choice === 'as-is')
     await session.query(
       'UPDATE _opendts.task_table SET as_is = true WHERE task_id = $1 AND schema_name = $2 AND table_name = $3',
@@ -92,12 +102,37 @@ export async function keepLetters(
   );
 }
 
-/** Whoever starts a task anew has looked at what stopped: it is tried again. */
-export async function retryStoppedTables(session: Session, taskId: string): Promise<void> {
+/** Whoever starts a task anew has looked at what stopped: it is tried again; `applies`: changed columns are to be repeated. */
+export async function retryStoppedTables(session: Session, taskId: string, applies: boolean): Promise<void> {
   await session.query(
-    "UPDATE _opendts.stopped_table SET choice = 'retry' WHERE task_id = $1 AND choice IS NULL",
-    [taskId],
+    `UPDATE _opendts.stopped_table SET choice = CASE WHEN change IS NOT NULL AND $2 = 'yes' THEN 'auto' ELSE 'retry' END
+      WHERE task_id = $1 AND choice IS NULL`,
+    [taskId, applies ? 'yes' : 'no'],
   );
+}
+
+/**
+ * The target was changed, or cannot be (`refusal`): the last statement of that transaction. False when somebody has chosen otherwise
+ * meanwhile.
+ */
+export async function endChange(
+  session: Session,
+  taskId: string,
+  { table, refusal }: { table: QualifiedName; refusal: Pick<StoppedTable, 'code' | 'reason'> | null },
+): Promise<boolean> {
+  const rows = await session.query(
+    `UPDATE _opendts.stopped_table SET choice = $4, code = coalesce($5, code), reason = coalesce($6, reason)
+      WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 AND choice IN ('apply', 'auto') RETURNING 1 AS ended`,
+    [
+      taskId,
+      table.schema,
+      table.name,
+      refusal ? null : 'retry',
+      refusal?.code ?? null,
+      refusal?.reason ?? null,
+    ],
+  );
+  return rows.length > 0;
 }
 
 /** Inside the transaction that takes the table's rows out: it begins anew, and what was refused of it is in the copy. */
@@ -115,12 +150,13 @@ export async function forgetStoppedTable(
 
 /** A table that stops again, while catching up, keeps its position. */
 export function stopStatement(taskId: string, stopped: StoppedTable): Statement {
-  const { table, endLsn, code, reason } = stopped;
+  const { table, endLsn, code, reason, choice, change } = stopped;
+  const texts = [taskId, table.schema, table.name, formatLsn(endLsn), code, reason].map(byteText);
   return {
-    sql: `INSERT INTO _opendts.stopped_table (task_id, schema_name, table_name, end_lsn, code, reason)
-          VALUES ($1, $2, $3, $4::pg_lsn, $5, $6)
-          ON CONFLICT (task_id, schema_name, table_name) DO UPDATE SET code = EXCLUDED.code, reason = EXCLUDED.reason, choice = NULL`,
-    values: [taskId, table.schema, table.name, formatLsn(endLsn), code, reason].map(byteText),
+    sql: `INSERT INTO _opendts.stopped_table (task_id, schema_name, table_name, end_lsn, code, reason, choice, change)
+          VALUES ($1, $2, $3, $4::pg_lsn, $5, $6, $7, $8) ON CONFLICT (task_id, schema_name, table_name) DO UPDATE
+          SET code = EXCLUDED.code, reason = EXCLUDED.reason, choice = EXCLUDED.choice, change = EXCLUDED.change`,
+    values: [...texts, ...[choice, change].map((text) => (text === null ? null : byteText(text)))],
   };
 }
 

@@ -13,6 +13,8 @@ export interface KnownColumn {
   readonly forms: readonly ColumnForm[];
   /** Added since: older changes do not have it. */
   readonly isLater: boolean;
+  /** Its number on the source, by which it is known when it is renamed; null where it was not seen. */
+  readonly attnum: number | null;
 }
 
 export type KnownColumns = ReadonlyMap<string, KnownColumn>;
@@ -23,20 +25,20 @@ export interface TaskTable extends QualifiedName {
   readonly columns: KnownColumns;
 }
 
-type ColumnText = [name: string, forms: [number, number, string][], isLater: boolean];
+type ColumnText = [name: string, forms: [number, number, string][], isLater: boolean, attnum?: number | null];
 
 function toText(columns: KnownColumns): string {
-  const texts = [...columns].map(([name, { forms, isLater }]): ColumnText => {
-    return [name, forms.map(({ typeOid, typmod, type }) => [typeOid, typmod, type]), isLater];
+  const texts = [...columns].map(([name, { forms, isLater, attnum }]): ColumnText => {
+    return [name, forms.map(({ typeOid, typmod, type }) => [typeOid, typmod, type]), isLater, attnum];
   });
   return JSON.stringify(texts);
 }
 
 function fromText(text: string): KnownColumns {
   return new Map(
-    (JSON.parse(text) as ColumnText[]).map(([name, forms, isLater]) => [
+    (JSON.parse(text) as ColumnText[]).map(([name, forms, isLater, attnum = null]) => [
       name,
-      { forms: forms.map(([typeOid, typmod, type]) => ({ typeOid, typmod, type })), isLater },
+      { forms: forms.map(([typeOid, typmod, type]) => ({ typeOid, typmod, type })), isLater, attnum },
     ]),
   );
 }

@@ -17,25 +17,38 @@ export interface ReadFollowed {
   readonly problems: readonly FilterProblem[];
 }
 
-/** `tables`: all that the rules may speak of, partitions together with their tops. Throws NOTHING_SELECTED. */
+/**
+ * `tables`: all that the rules may speak of, partitions together with their tops. `isFollowing`: changes are followed already, and a table
+ * whose filter has become unusable stops at its next change, alone. Throws NOTHING_SELECTED.
+ */
 export async function readFollowed(
   source: Session,
   request: Pick<MigrationRequest, 'operations' | 'rules'>,
   tables: readonly TableInfo[],
+  isFollowing = false,
 ): Promise<ReadFollowed> {
   const wishOf = tableWishes(tables, request);
   const { filters, problems } = await readFilters(source, tables, wishOf);
   const followedOf = (table: TableInfo): Followed => {
     const wish = wishOf(table);
     const filter = filters.get(table.oid) ?? null;
-    if (wish.filter !== null && filter === null) throw invalid(table, problems);
-    return { operations: wish.operations, filter };
+    if (wish.filter === null || filter !== null) return { operations: wish.operations, filter };
+    const broken = problemOf(table, problems);
+    if (!isFollowing || !broken) throw invalid(table, broken);
+    const { schema, name } = table;
+    return {
+      operations: wish.operations,
+      filter: { table: { schema, name }, condition: wish.filter, columns: [], mayToast: true, broken },
+    };
   };
   return { followedOf, problems };
 }
 
-function invalid(table: TableInfo, problems: readonly FilterProblem[]): AppError {
-  const found = problems.find(({ oid }) => oid === (table.rootOid ?? table.oid));
+function problemOf(table: TableInfo, problems: readonly FilterProblem[]): FilterProblem | undefined {
+  return problems.find(({ oid }) => oid === (table.rootOid ?? table.oid));
+}
+
+function invalid(table: TableInfo, found: FilterProblem | undefined): AppError {
   return new AppError('FILTER_INVALID', {
     table: displayName(table),
     problem: found?.problem ?? 'the source has not judged it',

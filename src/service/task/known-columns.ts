@@ -12,9 +12,9 @@ export function newTaskTables(
 ): TaskTable[] {
   return source.map((table) => {
     const there = targets.get(nameKey(targetOf(table)))?.columns.map(({ name }) => name);
-    const columns = table.columns.map(({ name, typeOid, typmod, type }) => {
+    const columns = table.columns.map(({ name, typeOid, typmod, type, attnum }) => {
       const isThere = there === undefined || there.includes(name);
-      return [name, { forms: isThere ? [{ typeOid, typmod, type }] : [], isLater: false }] as const;
+      return [name, { forms: isThere ? [{ typeOid, typmod, type }] : [], isLater: false, attnum }] as const;
     });
     return { ...table, columns: new Map(columns) };
   });
@@ -51,11 +51,11 @@ export async function learnColumns(
 function withTypesOfBoth(known: KnownColumns, { source, target }: TablePair): KnownColumns | null {
   const there = new Map(target.columns.map(({ name, type }) => [name, type]));
   const columns = new Map(known);
-  for (const { name, typeOid, typmod, type } of source.columns) {
-    const { forms, isLater } = known.get(name) ?? { forms: [], isLater: true };
+  for (const { name, typeOid, typmod, type, attnum } of source.columns) {
+    const { forms, isLater, ...before } = known.get(name) ?? { forms: [], isLater: true, attnum };
     const isKnown = forms.some((form) => form.typeOid === typeOid && form.typmod === typmod);
     if (!isKnown && there.get(name) === type)
-      columns.set(name, { forms: [...forms, { typeOid, typmod, type }], isLater });
+      columns.set(name, { ...before, forms: [...forms, { typeOid, typmod, type }], isLater });
   }
   return [...columns].some(([name, column]) => column !== known.get(name)) ? columns : null;
 }

@@ -7,7 +7,7 @@
  * on the target, so `kill -9` at any moment costs at most the work in flight.
  */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
-import { sleep } from '../../base/runtime/sleep.ts';
+import { atMost } from '../../base/runtime/sleep.ts';
 import type { MigrationProgress, MigrationSummary } from '../../contract/progress.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
 import { displayName } from '../../engine/change/relation.ts';
@@ -39,6 +39,8 @@ import { keepSource } from './source-objects.ts';
 import { analyze, keysOnly, planFor, runPhases } from './schema-stage.ts';
 import { openTogether, streamUntil } from './stream-stage.ts';
 import { hasRest } from './stream/beside.ts';
+import { DdlRepeater } from './stream/ddl.ts';
+import { IndexRepeater } from './stream/index-repeater.ts';
 import { NewTables } from './stream/new-tables.ts';
 import { Rest } from './stream/rest.ts';
 import {
@@ -167,7 +169,7 @@ const LOOK_MS = 5_000;
 
 /** Looks for new tables, not longer than a moment: somebody may have locked one. */
 async function findsMore(newTables: NewTables, signal: AbortSignal): Promise<boolean> {
-  await Promise.race([newTables.look(), sleep(LOOK_MS, signal)]);
+  await atMost(LOOK_MS, newTables.look(), signal);
   return newTables.areReady;
 }
 
@@ -175,7 +177,7 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   const { request, book, hooks } = run;
   const target = await run.ends.target();
   book.restore(await readAccounts(target, run.taskId));
-  await retryStoppedTables(target, run.taskId);
+  await retryStoppedTables(target, run.taskId, request.ddl === 'apply');
   book.deadLetters = totalLetters(await countLetters(target, run.taskId));
   enter(run, 'catch-up', 'following changes of the source');
   book.all('streaming');
@@ -185,10 +187,13 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   const planNow = () => (turns++ === 0 ? Promise.resolve(plan) : planFor(run));
   await using rest = new Rest(run, planNow, together);
   await using newTables = new NewTables(run);
+  await using ddl = new DdlRepeater(run, together);
+  await using indexes = new IndexRepeater(run);
   using _helpers = keepSource(run);
   const following = withSignal(run, AbortSignal.any([hooks.signal, rest.failed]));
   const stream = async (until: () => Lsn | null) => {
-    const end = await streamUntil(following, { together, newTables, until, onRest: () => rest.begin() });
+    const beside = { together, newTables, ddl, indexes, onRest: () => rest.begin() };
+    const end = await streamUntil(following, { ...beside, until });
     if (rest.failed.aborted) throw toAppError(rest.failed.reason);
     return hooks.signal.aborted ? 'stopped' : end;
   };

@@ -19,6 +19,7 @@ export type Asked = Pick<
   | 'conflict'
   | 'heartbeat'
   | 'captureDdl'
+  | 'ddl'
   | 'replicaIdentity'
   | 'publication'
   | 'decoder'
@@ -43,10 +44,11 @@ export function pasteLine(verb: Verb, task: Asked): string {
     ...(rules.tableOperations.length > 0 ? ['--table-operations', ...rules.tableOperations] : []),
   ];
   const conflict = task.conflict === 'report' ? [] : ['--conflict', task.conflict];
-  const { heartbeat, captureDdl, replicaIdentity } = task;
+  const { heartbeat, captureDdl, ddl, replicaIdentity } = task;
   const inSource = [
     ...(heartbeat === false ? ['--no-heartbeat'] : []),
     ...(captureDdl === 'off' ? ['--capture-ddl', 'off'] : []),
+    ...(ddl === 'apply' && verb === 'migrate' ? ['--ddl', 'apply'] : []),
     ...(replicaIdentity === undefined || replicaIdentity === 'needed'
       ? []
       : ['--replica-identity', replicaIdentity]),

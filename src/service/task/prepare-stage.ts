@@ -107,7 +107,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const selected = asRecorded(found.all, await readTaskTables(target, taskId));
   const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');
-  const { followedOf } = await readFollowed(await ends.source(), request, selected);
+  const { followedOf } = await readFollowed(await ends.source(), request, selected, task.phase === 'stream');
   const targetOf = targetNames(selected, request.rename);
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {

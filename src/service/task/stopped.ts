@@ -54,6 +54,17 @@ async function assertMayEmpty(target: Session, stopped: readonly StoppedTableOfT
     });
 }
 
+/** There must be a change of columns to repeat. */
+function assertMayChange(stopped: readonly StoppedTableOfTask[]): void {
+  const others = stopped.filter(({ change }) => change === null).map(({ table }) => displayName(table));
+  if (others.length > 0)
+    throw new AppError('USAGE', {
+      problem: `${others.join(', ')} has not stopped at a change of its columns that opendts could repeat.`,
+      remedy:
+        'The reason is shown by: opendts tables. Remove the cause and let it go on: opendts tables --retry.',
+    });
+}
+
 /**
  * For every stopped table that one of the patterns names; a running migration sees it within a second or two. Throws NOT_STOPPED naming
  * the pattern that names none.
@@ -76,6 +87,7 @@ export async function chooseForTables(
     for (const one of named) chosen.add(one);
   }
   if (choice === 'recopy') await assertMayEmpty(target, [...chosen]);
+  if (choice === 'apply') assertMayChange([...chosen]);
   for (const { taskId, table } of chosen)
     if (!(await chooseForTable(target, taskId, { table, choice })))
       throw new AppError('NOT_STOPPED', { table: displayName(table) });

@@ -26,6 +26,9 @@ import { emptyRanges, emptyTables } from './copy/take-back.ts';
 import { LetterNews, totalLetters } from './dead-letters.ts';
 import type { Together } from './stream/beside.ts';
 import { startMonitor } from './stream/monitor.ts';
+import type { DdlRepeater } from './stream/ddl.ts';
+import { beginColumnsAnew } from './stream/ddl-change.ts';
+import { isIndexCommand, type IndexRepeater } from './stream/index-repeater.ts';
 import { NewTables } from './stream/new-tables.ts';
 import { readShapes } from './stream/shapes.ts';
 import { Turns } from './stream/turns.ts';
@@ -52,6 +55,8 @@ export async function openTogether(run: TaskRun): Promise<Together> {
 export interface Streaming {
   readonly together: Together;
   readonly newTables: NewTables;
+  readonly ddl: DdlRepeater;
+  readonly indexes: IndexRepeater;
   /** The position to end at, once it is known. */
   readonly until: () => Lsn | null;
   /** Tables wait for their copy: somebody must see to it. */
@@ -61,9 +66,10 @@ export interface Streaming {
 /** Streams until `until` is known and applied, or the signal. Throws AppError when a person must act. */
 export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'reached' | 'stopped'> {
   const { ends, book, hooks } = run;
-  const { together, newTables, until, onRest } = streaming;
+  const { together, newTables, ddl, indexes, until, onRest } = streaming;
   const started = performance.now();
   const news = new LetterNews(run);
+  let positions: Positions | null = null;
   let recorded = LSN_ZERO;
   /** Tables are to be copied again as soon as the copy beside the stream lets us. */
   let waitsForTurn = false;
@@ -74,6 +80,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
       if (isChanged || newTables.isBehind) void newTables.look();
     },
   });
+  const mode = run.request.ddl ?? 'ask';
   using _ = watchSlot(run);
   // A source that has vanished without a word would keep its control session waiting, and us with it.
   const abandon = () => ends.abandon('source');
@@ -84,19 +91,29 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         intake: together.intake,
         throttle: run.streamThrottle,
         strict: run.request.strict,
-        until,
+        ddl: mode,
+        // Not in step before what is being changed goes on.
+        until: () => (ddl.isBusy || indexes.isBusy ? null : until()),
         signal: hooks.signal,
         patienceMs: PATIENCE_MS,
-        wantsRefresh: () => monitor.hasChoice || newTables.areReady || (waitsForTurn && together.turns.ask()),
+        wantsRefresh: () =>
+          monitor.hasChoice ||
+          newTables.areReady ||
+          ddl.isReady ||
+          indexes.isReady ||
+          (waitsForTurn && together.turns.ask()),
         openApplier: async () => {
           const applier = await openApplier(run);
-          recorded = applier.recorded;
+          positions = applier.positions;
+          indexes.recorded = recorded = applier.recorded;
           book.reached(recorded);
           return applier;
         },
         readTables: async (applier) => {
-          book.stopped = applier.positions.stopped;
           monitor.hasChoice = false;
+          indexes.settle();
+          await ddl.settle(applier.positions);
+          book.stopped = applier.positions.stopped;
           const again = await copyAgain(run, together, applier);
           waitsForTurn = again === 'later';
           if ((await newTables.takeIn(together)) || again === 'begun') onRest();
@@ -121,12 +138,17 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
             signal: hooks.signal,
           }),
         onDurable: (durable) => {
-          recorded = durable.endLsn;
+          indexes.recorded = recorded = durable.endLsn;
+          // Some may have caught up with the others.
+          if (book.stopped.length > 0 && positions) book.stopped = positions.stopped;
           book.durable(durable);
           news.durable(durable);
         },
         onReached: (lsn) => book.reached(lsn),
-        onDdl: (event) => warn(run, ddlLine(event)),
+        onDdl: (event, finalLsn) => {
+          if (mode === 'apply' && isIndexCommand(event)) indexes.add(event, finalLsn);
+          else if (!ddl.hasRepeated(event)) warn(run, ddlLine(event));
+        },
         onRetry: (error, waitMs) => {
           abandon();
           if (error.facts.side === 'target') ends.abandon('target');
@@ -228,6 +250,7 @@ async function copyAgain(
     copies.unsettle(wanted);
     const books = await booksOf(run, new Set(wanted.map(nameKey)));
     const letters = await countLetters(await run.ends.target(), run.taskId);
+    await beginColumnsAnew(run, wanted);
     await emptyTables(run, books);
     for (const table of wanted) {
       applier.positions.forget(table);

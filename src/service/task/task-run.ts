@@ -2,6 +2,7 @@
 import type {
   ConflictMode,
   DdlCapture,
+  DdlMode,
   MigrationType,
   Operation,
   ReplicaIdentityPolicy,
@@ -46,6 +47,8 @@ export interface MigrationRequest {
   /** What we may have in the source while the task lives; none: what the task file's defaults say. */
   readonly heartbeat?: boolean;
   readonly captureDdl?: DdlCapture;
+  /** What becomes of a change of columns on the source; none: a person is asked. */
+  readonly ddl?: DdlMode;
   readonly replicaIdentity?: ReplicaIdentityPolicy;
   readonly jobs: number;
   /** Transactions of the stream that apply a large window side by side; 1: each source transaction stays whole. */

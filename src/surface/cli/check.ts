@@ -19,6 +19,7 @@ import { document } from './json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
 import { withFilter, withOperations } from './rule-options.ts';
+import { withSourceObjects } from './source-options.ts';
 import { withStart } from './start-options.ts';
 import {
   resolveTask,
@@ -26,7 +27,6 @@ import {
   withEnds,
   withJson,
   withRename,
-  withSourceObjects,
   withTables,
   withTypes,
   type Task,

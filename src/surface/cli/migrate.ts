@@ -18,6 +18,7 @@ import { openProgressReport } from './progress-report.ts';
 import { stopExit } from './stop.ts';
 import { endName } from './sides.ts';
 import { withFilter, withOperations } from './rule-options.ts';
+import { withDdl, withSourceObjects } from './source-options.ts';
 import { withStart } from './start-options.ts';
 import {
   resolveTask,
@@ -28,7 +29,6 @@ import {
   withLimits,
   withProtection,
   withRename,
-  withSourceObjects,
   withTables,
   withTypes,
   type Task,
@@ -63,7 +63,7 @@ export const migrateCommand: CliCommand = {
         withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(command))))))),
       ),
     );
-    return withSlotWait(withWalBudget(command))
+    return withSlotWait(withWalBudget(withDdl(command)))
       .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
       .option(
         '--until <point>',

@@ -17,6 +17,7 @@ import { printable, table } from './text.ts';
 
 interface TablesFlags extends TaskFlags {
   readonly retry?: string[];
+  readonly apply?: string[];
   readonly recopy?: string[];
   readonly asIs?: string[];
   readonly deadLetter?: string[];
@@ -31,6 +32,10 @@ export const tablesCommand: CliCommand = {
       );
     return withJson(withEnds(command))
       .option('--retry <table...>', 'apply its changes again, once the cause is removed')
+      .option(
+        '--apply <table...>',
+        "make the source's change of its columns on the target, then apply its changes again",
+      )
       .option('--recopy <table...>', 'empty the table on the target and copy it again')
       .option(
         '--dead-letter <table...>',
@@ -47,6 +52,7 @@ export const tablesCommand: CliCommand = {
     const ends = resolveTask(flags, context);
     await using session = await openSide(ends, 'target', 'tables', context.signal);
     await chooseForTables(session, flags.retry ?? [], 'retry');
+    await chooseForTables(session, flags.apply ?? [], 'apply');
     await chooseForTables(session, flags.recopy ?? [], 'recopy');
     await chooseForTables(session, flags.asIs ?? [], 'as-is');
     await chooseForTables(session, flags.deadLetter ?? [], 'dead-letter');
@@ -69,7 +75,8 @@ function keptLine({ table: name }: TableOfTask): string {
   return `${printable(displayName(name))}: what the target refuses is kept as dead letters, until --retry`;
 }
 
-const STATES = { retry: 'is tried again', recopy: 'is copied again' } as const;
+const CHANGED = 'is changed on the target';
+const STATES = { retry: 'is tried again', apply: CHANGED, auto: CHANGED, recopy: 'is copied again' } as const;
 
 function lines(stopped: readonly StoppedTableOfTask[]): string[] {
   if (stopped.length === 0) return ['no table has stopped'];

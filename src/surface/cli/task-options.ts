@@ -3,14 +3,10 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
 import {
   CONFLICT_MODES,
-  DDL_CAPTURES,
   MIGRATION_TYPES,
-  REPLICA_IDENTITY_POLICIES,
   taskSpec,
   type ConflictMode,
-  type DdlCapture,
   type MigrationType,
-  type ReplicaIdentityPolicy,
   type Operation,
   type TableRule,
 } from '../../contract/task-spec.ts';
@@ -24,11 +20,12 @@ import type { WalBudget } from '../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from './numbers.ts';
 import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
+import { resolveSource, type SourceChoice, type SourceFlags } from './source-options.ts';
 import { resolveStart, type StartChoice, type StartFlags } from './start-options.ts';
 import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
-export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags {
+export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -43,9 +40,6 @@ export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags {
   readonly filter?: TableRule[];
   readonly conflict?: ConflictMode;
   readonly strict?: boolean;
-  readonly heartbeat?: boolean;
-  readonly captureDdl?: DdlCapture;
-  readonly replicaIdentity?: ReplicaIdentityPolicy;
   readonly json?: boolean;
   readonly maxQueries?: number;
   readonly maxRows?: number;
@@ -63,7 +57,7 @@ export interface Ends {
 }
 
 /** What a command works on, connection strings read. */
-export interface Task extends Ends, StartChoice {
+export interface Task extends Ends, StartChoice, SourceChoice {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
@@ -72,9 +66,6 @@ export interface Task extends Ends, StartChoice {
   readonly rules: readonly TableRule[];
   readonly conflict: ConflictMode;
   readonly strict: boolean;
-  readonly heartbeat: boolean;
-  readonly captureDdl: DdlCapture;
-  readonly replicaIdentity: ReplicaIdentityPolicy;
   readonly jobs: number;
   readonly lanes: number;
   readonly limits: CopyLimits;
@@ -162,24 +153,6 @@ export function withProtection(command: Command): Command {
     );
 }
 
-/** What a migration may have in the source while it lives. */
-export function withSourceObjects(command: Command): Command {
-  return command
-    .option('--no-heartbeat', 'incremental: write no heartbeat into the source')
-    .addOption(
-      new Option(
-        '--capture-ddl <mode>',
-        'incremental: auto has event triggers of the source note DDL, off only compares catalogs (default: auto)',
-      ).choices(DDL_CAPTURES),
-    )
-    .addOption(
-      new Option(
-        '--replica-identity <policy>',
-        'incremental: set REPLICA IDENTITY FULL where needed, on all tables, or never (default: needed)',
-      ).choices(REPLICA_IDENTITY_POLICIES),
-    );
-}
-
 export function withChunks(command: Command): Command {
   return command.option(
     '--chunk-megabytes <n>',
@@ -234,9 +207,6 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       rules: true,
       conflict: true,
       strict: true,
-      heartbeat: true,
-      captureDdl: true,
-      replicaIdentity: true,
     })
     .parse({});
   const chunk = flags.chunkMegabytes ?? file.chunkMegabytes;
@@ -255,10 +225,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     rules: [...(file.rules ?? defaults.rules), ...(flags.tableOperations ?? []), ...(flags.filter ?? [])],
     conflict: flags.conflict ?? file.conflict ?? defaults.conflict,
     strict: flags.strict ?? file.strict ?? defaults.strict,
-    // A --no- option is true where it is not given.
-    heartbeat: (flags.heartbeat ?? true) && (file.heartbeat ?? defaults.heartbeat),
-    captureDdl: flags.captureDdl ?? file.captureDdl ?? defaults.captureDdl,
-    replicaIdentity: flags.replicaIdentity ?? file.replicaIdentity ?? defaults.replicaIdentity,
+    ...resolveSource(flags, file),
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     lanes: flags.lanes ?? file.lanes ?? defaults.lanes,
     limits: resolveLimits(flags, file),

@@ -118,7 +118,7 @@ describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
       'ALTER TABLE | other |  | view public.w',
     ]);
     const [created, altered] = events;
-    expect(created?.tables[0]?.columns).toEqual([
+    expect(created?.tables[0]?.columns).toMatchObject([
       { attnum: 1, name: 'id', type: 'integer', notNull: true },
       { attnum: 2, name: 'n', type: 'numeric(10,2)', notNull: true },
       { attnum: 3, name: 'm', type: 's.mood', notNull: false },

@@ -7,7 +7,7 @@ import { literal, qname } from '../../pg/ident.ts';
 import { PgError, isConnectionLoss } from '../../pg/pg-error.ts';
 import type { Session } from '../../pg/session.ts';
 import type { SourceNames } from '../source-names.ts';
-import { captureFunctionSql } from './ddl-capture-sql.ts';
+import { captureFunctionSql, captureSource } from './ddl-capture-sql.ts';
 import {
   DDL_COMMAND,
   ensureHelper,
@@ -39,11 +39,16 @@ export function ensureCapture(source: Session, { publication }: SourceNames): Pr
 
 async function ensureFunction(source: Session): Promise<void> {
   const [existing] = await source.query(
-    `SELECT ${isOurs('p.oid', 'pg_proc')}::text AS ours FROM pg_catalog.pg_proc p WHERE p.oid = pg_catalog.to_regprocedure('${CAPTURE_FUNCTION}')`,
+    `SELECT ${isOurs('p.oid', 'pg_proc')}::text AS ours,
+            (p.prosrc = $1 OR NOT pg_catalog.pg_has_role(p.proowner, 'USAGE'))::text AS stays
+       FROM pg_catalog.pg_proc p WHERE p.oid = pg_catalog.to_regprocedure('${CAPTURE_FUNCTION}')`,
+    [captureSource(source.version)],
   );
-  if (existing?.ours === 'true') return;
-  if (existing) throw new NotPossible(`function ${CAPTURE_FUNCTION} of the source is not ours`);
-  await source.query(captureFunctionSql);
+  // One of another version of opendts is brought up to date: it only tells more.
+  if (existing?.ours === 'true' && existing.stays === 'true') return;
+  if (existing && existing.ours !== 'true')
+    throw new NotPossible(`function ${CAPTURE_FUNCTION} of the source is not ours`);
+  await source.query(captureFunctionSql(source.version));
   await source.query(`COMMENT ON FUNCTION ${CAPTURE_FUNCTION} IS ${literal(OUR_COMMENT)}`);
 }
 

@@ -16,7 +16,23 @@ export interface DdlColumn {
   /** With length or precision, schema-qualified where needed. */
   readonly type: string;
   readonly notNull: boolean;
+  /** Null where the capture in the source is an older one. */
+  readonly more: MoreOfColumn | null;
 }
+
+const moreJson = z.object({
+  oid: z.number(),
+  mod: z.number(),
+  generated: z.enum(['', 's', 'v']).default(''),
+  identity: z.enum(['', 'a', 'd']).default(''),
+  /** The server kept one value for the rows that were there when it was added. */
+  missing: z.boolean().default(false),
+  default: z.boolean().default(false),
+  /** That value as text, where it could be had. */
+  value: z.string().nullable().default(null),
+  collation: z.string().nullable().default(null),
+});
+export type MoreOfColumn = z.infer<typeof moreJson>;
 
 export interface DdlTable extends QualifiedName {
   readonly oid: number;
@@ -51,7 +67,7 @@ const objectsJson = z.array(
     type: z.string(),
     identity: z.string().nullable(),
     table: z.object({ oid: z.coerce.number(), schema: z.string(), name: z.string() }).nullable(),
-    columns: z.array(z.tuple([z.number(), z.string(), z.string(), z.boolean()])).nullable(),
+    columns: z.array(z.tuple([z.number(), z.string(), z.string(), z.boolean()], moreJson)).nullable(),
   }),
 );
 type DdlObject = z.infer<typeof objectsJson>[number];
@@ -70,7 +86,9 @@ export function ddlEventOf(change: RowChange): DdlEvent | null {
     tag,
     kind: kindOf(tag, text('ddl_text'), objects),
     tables: tablesOf(objects),
-    objects: objects.map(({ type, identity }) => (identity === null ? type : `${type} ${identity}`)),
+    objects: [
+      ...new Set(objects.map(({ type, identity }) => (identity === null ? type : `${type} ${identity}`))),
+    ],
     text: text('ddl_text'),
     isCut: text('is_cut') === 't',
     isNested: text('is_nested') === 't',
@@ -92,7 +110,9 @@ function tablesOf(objects: readonly DdlObject[]): DdlTable[] {
   const tables = new Map<number, DdlTable>();
   for (const { table, columns } of objects) {
     if (table === null) continue;
-    const shape = columns?.map(([attnum, name, type, notNull]) => ({ attnum, name, type, notNull })) ?? null;
+    const shape =
+      columns?.map(([attnum, name, type, notNull, more = null]) => ({ attnum, name, type, notNull, more })) ??
+      null;
     tables.set(table.oid, { ...table, columns: shape });
   }
   return [...tables.values()];

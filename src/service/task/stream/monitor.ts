@@ -2,7 +2,7 @@
  * Asks both ends every second how far the stream is: the source what time it is there and where its WAL ends, the target what a person has chosen for tables that
  * have stopped. An end that does not answer leaves that unknown, and nobody waits for it.
  */
-import { sleep } from '../../../base/runtime/sleep.ts';
+import { atMost } from '../../../base/runtime/sleep.ts';
 import type { Lsn } from '../../../engine/change/lsn.ts';
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
 import { currentSnapshot } from '../../../engine/pg/slot/create.ts';
@@ -75,7 +75,7 @@ export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: 
     stop: async () => {
       clearInterval(timer);
       isLast = true;
-      if (!hooks.signal.aborted) await Promise.race([tick(), sleep(LAST_POLL_MS)]);
+      if (!hooks.signal.aborted) await atMost(LAST_POLL_MS, tick(), hooks.signal);
       // What still waits for an answer now would keep the process from ending.
       if (polling) ends.abandon('source');
     },

@@ -16,7 +16,8 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
   const keys = await readUniqueKeys(target);
   const firing = await readFiringTables(target, run.firesNothing);
   const sources = byTarget(run.followed, run.targetOf);
-  const tables = (await readTables(target)).filter((table) => sources.has(nameKey(table)));
+  // Without sizes: a table that is locked is not waited for.
+  const tables = (await readTables(target, { sizes: false })).filter((table) => sources.has(nameKey(table)));
   const pairs = tables.flatMap((table) =>
     (sources.get(nameKey(table)) ?? []).map((source) => ({ source, target: table })),
   );
