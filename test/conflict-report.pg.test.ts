@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { freshPair } from './database.ts';
 import { migrate } from './migration.ts';
-import { readStoppedTables } from '../src/engine/target/stopped-tables.ts';
+import { readStoppedTables } from '../src/engine/target/books/stopped-tables.ts';
 
 const TABLE =
   'CREATE TABLE t (id int, k text, email text, during int4range, PRIMARY KEY (id, k)); INSERT INTO t VALUES (1, $$a$$, $$one$$, $$[1,3)$$)';

@@ -8,8 +8,8 @@ import { readTables } from '../src/engine/pg/catalog/tables.ts';
 import { connect } from '../src/engine/pg/connect.ts';
 import { openChunkReader } from '../src/engine/source/chunk-reader.ts';
 import { holdFreshSnapshot } from '../src/engine/source/snapshot-holder.ts';
-import { openChunkWriter } from '../src/engine/target/chunk-writer.ts';
-import { planLoad } from '../src/engine/target/load-plan.ts';
+import { openChunkWriter } from '../src/engine/target/copy/chunk-writer.ts';
+import { planLoad } from '../src/engine/target/copy/load-plan.ts';
 import { openHand, type CopyChunk } from '../src/engine/pipeline/copy-hand.ts';
 import { runCopy } from '../src/engine/pipeline/copy-run.ts';
 

@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { freshPair, type DatabasePair } from './database.ts';
 import { follow, pause } from './follow.ts';
 import { compare } from './migration.ts';
-import { chooseForTable, readStoppedTables, type TableChoice } from '../src/engine/target/stopped-tables.ts';
+import {
+  chooseForTable,
+  readStoppedTables,
+  type TableChoice,
+} from '../src/engine/target/books/stopped-tables.ts';
 
 const TABLES = `CREATE TABLE a (id int PRIMARY KEY, v text, w int); INSERT INTO a SELECT i, 'v', i FROM generate_series(1, 9) i;
   CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, v varchar(5))`;

@@ -8,7 +8,7 @@ import {
   readStoppedTables,
   type StoppedTable,
   type TableChoice,
-} from '../src/engine/target/stopped-tables.ts';
+} from '../src/engine/target/books/stopped-tables.ts';
 
 export const TABLES = `CREATE TABLE a (id int PRIMARY KEY, v text, w int NOT NULL, c varchar(5), p numeric(5,2), t timestamp(0));
   INSERT INTO a SELECT i, 'v' || i, i, 'c' || i, i / 4.0, now() FROM generate_series(1, 9) i;

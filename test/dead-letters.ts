@@ -6,8 +6,8 @@ import {
   keepLetters,
   readStoppedTables,
   type TableChoice,
-} from '../src/engine/target/stopped-tables.ts';
-import { readLetters, type Letter } from '../src/engine/target/stored-letters.ts';
+} from '../src/engine/target/books/stopped-tables.ts';
+import { readLetters, type Letter } from '../src/engine/target/letters/stored-letters.ts';
 import { chooseLetters, replayLetters, type Replayed } from '../src/service/task/dead-letters.ts';
 import type { DatabasePair } from './database.ts';
 import { pause } from './follow.ts';

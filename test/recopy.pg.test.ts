@@ -5,7 +5,7 @@ import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { Lsn } from '../src/engine/change/lsn.ts';
 import { endOfWal } from '../src/engine/pg/wal-position.ts';
 import { NO_LIMITS } from '../src/engine/source/throttle.ts';
-import { chooseForTable, readStoppedTables } from '../src/engine/target/stopped-tables.ts';
+import { chooseForTable, readStoppedTables } from '../src/engine/target/books/stopped-tables.ts';
 import { changeTables, TABLES } from '../scripts/faults/tables.ts';
 import { freshPair, type DatabasePair } from './database.ts';
 import { follow, pause, reaches } from './follow.ts';

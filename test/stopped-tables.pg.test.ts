@@ -3,7 +3,11 @@ import { expect, it } from 'vitest';
 import { freshPair, type DatabasePair } from './database.ts';
 import { follow, pause } from './follow.ts';
 import { compare, migrate } from './migration.ts';
-import { chooseForTable, readStoppedTables, type TableChoice } from '../src/engine/target/stopped-tables.ts';
+import {
+  chooseForTable,
+  readStoppedTables,
+  type TableChoice,
+} from '../src/engine/target/books/stopped-tables.ts';
 
 const TABLES = `
   CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, 'v' FROM generate_series(1, 50) i;

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Session } from '../src/engine/pg/session.ts';
-import { chooseForTable, readStoppedTables } from '../src/engine/target/stopped-tables.ts';
+import { chooseForTable, readStoppedTables } from '../src/engine/target/books/stopped-tables.ts';
 import { canHold, holdNextCommit } from './held-commit.ts';
 import { freshDatabase, type DatabasePair } from './database.ts';
 import { follow, pause } from './follow.ts';

@@ -2,9 +2,9 @@
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import type { ChunkRead, ChunkReader } from '../source/chunk-reader.ts';
 import type { HeldSnapshot } from '../source/snapshot-holder.ts';
-import type { ChunkWriter } from '../target/chunk-writer.ts';
-import type { DoneChunk } from '../target/done-chunks.ts';
-import type { LoadPlan } from '../target/load-plan.ts';
+import type { ChunkWriter } from '../target/copy/chunk-writer.ts';
+import type { DoneChunk } from '../target/books/done-chunks.ts';
+import type { LoadPlan } from '../target/copy/load-plan.ts';
 
 export interface CopyChunk {
   /** Stable over restarts. */

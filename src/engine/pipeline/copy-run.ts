@@ -6,7 +6,7 @@ import { toAppError, type AppError } from '../../base/errors/app-error.ts';
 import { backoffMs } from '../../base/runtime/backoff.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { displayName } from '../change/relation.ts';
-import type { DoneChunk } from '../target/done-chunks.ts';
+import type { DoneChunk } from '../target/books/done-chunks.ts';
 import { fateOf } from './copy-fate.ts';
 import type { CopyChunk, CopyHand } from './copy-hand.ts';
 import { planBatches, type Batch } from './copy-order.ts';

@@ -4,10 +4,10 @@ import type { RowChange } from '../change/change.ts';
 import { displayName, nameKey, type QualifiedName, type Relation } from '../change/relation.ts';
 import type { StreamItem } from '../source/change-reader.ts';
 import type { DdlEvent } from '../source/helpers/ddl-event.ts';
-import { emptyAccount, type Account } from '../target/account.ts';
+import { emptyAccount, type Account } from '../target/books/account.ts';
 import type { TableChange } from '../target/ddl/table-change.ts';
-import { joinTable, type TargetShape, type TargetTable } from '../target/target-table.ts';
-import type { Folded } from '../target/window.ts';
+import { joinTable, type TargetShape, type TargetTable } from '../target/apply/target-table.ts';
+import type { Folded } from '../target/apply/window.ts';
 import { ddlSeen, differenceOf, misfit, shapeChange, type Misfit } from './ddl-seen.ts';
 import type { StreamRun } from './stream-run.ts';
 

@@ -13,7 +13,7 @@ import {
   COPY_PIECES_IN,
   type LargeObjectWriter,
   type WrittenObjects,
-} from '../target/large-object-writer.ts';
+} from '../target/copy/large-object-writer.ts';
 import { fateOf } from './copy-fate.ts';
 
 export interface LargeObjectRun {

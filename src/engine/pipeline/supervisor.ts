@@ -12,7 +12,7 @@ import { sleep } from '../../base/runtime/sleep.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
 import type { QualifiedName } from '../change/relation.ts';
 import type { ChangeReader } from '../source/change-reader.ts';
-import type { Applier } from '../target/applier.ts';
+import type { Applier } from '../target/apply/applier.ts';
 import { runStream, type StreamEnd, type StreamRun } from './stream-run.ts';
 
 /** What is true of the tables when a run begins. */

@@ -7,8 +7,8 @@ import { readUniqueKeys } from '../../engine/pg/catalog/unique-keys.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { matcher } from '../../engine/selection/selection.ts';
 import type { Durable } from '../../engine/pipeline/stream-run.ts';
-import { hasBookkeeping } from '../../engine/target/bookkeeping.ts';
-import { replayLetter } from '../../engine/target/replay-letter.ts';
+import { hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
+import { replayLetter } from '../../engine/target/letters/replay-letter.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
 import {
   countLetters,
@@ -16,7 +16,7 @@ import {
   type Letter,
   type LetterChoice,
   type LetterCount,
-} from '../../engine/target/stored-letters.ts';
+} from '../../engine/target/letters/stored-letters.ts';
 import type { TaskRun } from './task-run.ts';
 
 /** Of all tasks of the target. */

@@ -11,7 +11,7 @@ import type { Session } from '../../engine/pg/session.ts';
 import { dropSlot } from '../../engine/source/prepare.ts';
 import { currentTimeline } from '../../engine/source/timeline.ts';
 import { sourceNames } from '../../engine/source/source-names.ts';
-import type { TaskRow } from '../../engine/target/task-row.ts';
+import type { TaskRow } from '../../engine/target/books/task-row.ts';
 
 const CONNECT_S = 10;
 

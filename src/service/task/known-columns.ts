@@ -1,7 +1,11 @@
 /** Which columns the source's tables have had since the task took them in, and of which types: by that a change is noticed, in whichever run. */
 import { nameKey, type QualifiedName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
-import { writeKnownColumns, type KnownColumns, type TaskTable } from '../../engine/target/task-tables.ts';
+import {
+  writeKnownColumns,
+  type KnownColumns,
+  type TaskTable,
+} from '../../engine/target/books/task-tables.ts';
 import type { TaskRun } from './task-run.ts';
 
 /** The tables as the task begins with them. `targets`: those that the user made, by nameKey. */

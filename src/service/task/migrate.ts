@@ -21,11 +21,11 @@ import {
   type StreamLimits,
 } from '../../engine/pipeline/stream-throttle.ts';
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
-import { readAccounts } from '../../engine/target/account.ts';
-import { readStoppedTables, retryStoppedTables } from '../../engine/target/stopped-tables.ts';
-import { readDoneSteps } from '../../engine/target/done-steps.ts';
-import { countLetters } from '../../engine/target/stored-letters.ts';
-import { setPhase, type TaskPhase } from '../../engine/target/task-row.ts';
+import { readAccounts } from '../../engine/target/books/account.ts';
+import { readStoppedTables, retryStoppedTables } from '../../engine/target/books/stopped-tables.ts';
+import { readDoneSteps } from '../../engine/target/books/done-steps.ts';
+import { countLetters } from '../../engine/target/letters/stored-letters.ts';
+import { setPhase, type TaskPhase } from '../../engine/target/books/task-row.ts';
 import { patiently } from './copy/copy-pass.ts';
 import { copyTables, createSlotAndHold } from './copy/copy-stage.ts';
 import { totalLetters } from './dead-letters.ts';

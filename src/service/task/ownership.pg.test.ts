@@ -5,7 +5,7 @@ import { pause } from '../../../test/follow.ts';
 import { migrate } from '../../../test/migration.ts';
 import { AppError } from '../../base/errors/app-error.ts';
 import { sourceNames } from '../../engine/source/source-names.ts';
-import { takeOver } from '../../engine/target/task-row.ts';
+import { takeOver } from '../../engine/target/books/task-row.ts';
 import { Ends } from './ends.ts';
 import { dropTaskSlot, failureOf } from './ownership.ts';
 

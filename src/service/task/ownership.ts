@@ -10,8 +10,8 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import { answersWithin } from '../../engine/pg/answers-within.ts';
 import { dropSlot } from '../../engine/source/prepare.ts';
-import { isSlotRecorded } from '../../engine/target/recorded-slot.ts';
-import { holdFence } from '../../engine/target/task-row.ts';
+import { isSlotRecorded } from '../../engine/target/books/recorded-slot.ts';
+import { holdFence } from '../../engine/target/books/task-row.ts';
 import type { TaskRun } from './task-run.ts';
 
 type Owner = Pick<TaskRun, 'ends' | 'taskId' | 'fence' | 'names'>;

@@ -13,9 +13,9 @@ import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
 import { commitMs, DelayMeter, type ClockReading } from '../../engine/source/delay-meter.ts';
 import type { HeartbeatPosition } from '../../engine/source/helpers/heartbeat.ts';
 import type { Durable } from '../../engine/pipeline/stream-run.ts';
-import type { StoredAccount } from '../../engine/target/account.ts';
-import type { DoneChunk } from '../../engine/target/done-chunks.ts';
-import type { StoppedTable } from '../../engine/target/stopped-tables.ts';
+import type { StoredAccount } from '../../engine/target/books/account.ts';
+import type { DoneChunk } from '../../engine/target/books/done-chunks.ts';
+import type { StoppedTable } from '../../engine/target/books/stopped-tables.ts';
 import { CopyTotal } from './copy/copy-total.ts';
 import { TableLine, type ChunkLabel } from './copy/table-line.ts';
 

@@ -9,7 +9,7 @@ import { ATTACHING } from '../../engine/schema/table-ddl.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
-import { readDoneSteps, recordSteps } from '../../engine/target/done-steps.ts';
+import { readDoneSteps, recordSteps } from '../../engine/target/books/done-steps.ts';
 import { watchIndexBuilds } from './index-watch.ts';
 import type { TaskRun } from './task-run.ts';
 

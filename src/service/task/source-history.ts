@@ -3,8 +3,8 @@ import type { Lsn } from '../../engine/change/lsn.ts';
 import { answersWithin } from '../../engine/pg/answers-within.ts';
 import { assertSlotUsable, readSlot, slotLost } from '../../engine/pg/slot/health.ts';
 import { explainGoneSlot, followTimeline } from '../../engine/source/timeline.ts';
-import { recordedHistory, recordTimeline } from '../../engine/target/recorded-history.ts';
-import { recordedEnd } from '../../engine/target/task-row.ts';
+import { recordedHistory, recordTimeline } from '../../engine/target/books/recorded-history.ts';
+import { recordedEnd } from '../../engine/target/books/task-row.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
 const ANSWER_MS = 30_000;

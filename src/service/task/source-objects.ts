@@ -9,7 +9,7 @@ import type { Decoder } from '../../engine/pg/slot/decoder.ts';
 import { prepareSource, publishMore, type Publishing, type Through } from '../../engine/source/prepare.ts';
 import type { IdentityWishes, SetFull, WhyFull } from '../../engine/source/replica-identity.ts';
 import { needsWholeRow } from '../../engine/source/row-filter.ts';
-import { rememberSourceIdentity } from '../../engine/target/task-row.ts';
+import { rememberSourceIdentity } from '../../engine/target/books/task-row.ts';
 import { warn, type MigrationRequest, type TaskRun } from './task-run.ts';
 
 type Asked = Pick<MigrationRequest, 'heartbeat' | 'captureDdl' | 'replicaIdentity'>;

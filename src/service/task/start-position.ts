@@ -13,7 +13,7 @@ import {
   type StartPosition,
   type UserSlot,
 } from '../../engine/source/start-position.ts';
-import { recordSlot } from '../../engine/target/recorded-slot.ts';
+import { recordSlot } from '../../engine/target/books/recorded-slot.ts';
 import { enter, type MigrationRequest, type TaskRun } from './task-run.ts';
 
 /** Throws USAGE for a start that means nothing with the rest of the request. */

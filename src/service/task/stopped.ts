@@ -3,7 +3,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, type QualifiedName } from '../../engine/change/relation.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { matcher } from '../../engine/selection/selection.ts';
-import { hasBookkeeping } from '../../engine/target/bookkeeping.ts';
+import { hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
 import {
   chooseForTable,
   keepLetters,
@@ -11,8 +11,8 @@ import {
   readStoppedTables,
   type StoppedTable,
   type TableChoice,
-} from '../../engine/target/stopped-tables.ts';
-import { readTasks } from '../../engine/target/task-row.ts';
+} from '../../engine/target/books/stopped-tables.ts';
+import { readTasks } from '../../engine/target/books/task-row.ts';
 
 export interface StoppedTableOfTask extends StoppedTable {
   readonly taskId: string;

@@ -13,11 +13,11 @@ import {
 import { FilteredReader, isEverything } from '../../engine/source/filtered-reader.ts';
 import { FilterVerdicts } from '../../engine/source/filter-verdicts.ts';
 import { nextXid } from '../../engine/source/snapshot-holder.ts';
-import { Applier } from '../../engine/target/applier.ts';
-import type { Positions } from '../../engine/target/positions.ts';
-import { recordedEnd } from '../../engine/target/task-row.ts';
-import { countLetters } from '../../engine/target/stored-letters.ts';
-import { recordedHistory } from '../../engine/target/recorded-history.ts';
+import { Applier } from '../../engine/target/apply/applier.ts';
+import type { Positions } from '../../engine/target/apply/positions.ts';
+import { recordedEnd } from '../../engine/target/books/task-row.ts';
+import { countLetters } from '../../engine/target/letters/stored-letters.ts';
+import { recordedHistory } from '../../engine/target/books/recorded-history.ts';
 import { Copies } from './copy/copies.ts';
 import { readBooks, type CopiedTable } from './copy/copy-books.ts';
 import { patiently } from './copy/copy-pass.ts';

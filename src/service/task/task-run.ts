@@ -20,7 +20,7 @@ import type { DecoderWish } from '../../engine/source/decoder-choice.ts';
 import type { StartPosition } from '../../engine/source/start-position.ts';
 import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { SourceNames } from '../../engine/source/source-names.ts';
-import type { TaskRow } from '../../engine/target/task-row.ts';
+import type { TaskRow } from '../../engine/target/books/task-row.ts';
 import type { WalBudget } from './copy/wal-budget.ts';
 import type { Ends } from './ends.ts';
 import type { FollowedOf } from './followed.ts';

@@ -14,7 +14,7 @@ import {
   type Letter,
   type LetterChoice,
   type LetterRows,
-} from '../../engine/target/stored-letters.ts';
+} from '../../engine/target/letters/stored-letters.ts';
 import { chooseLetters, lettersOn, perTable, replayLetters } from '../../service/task/dead-letters.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './json.ts';

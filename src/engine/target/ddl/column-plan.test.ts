@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ColumnInfo } from '../../pg/catalog/tables.ts';
-import type { KnownColumns } from '../task-tables.ts';
+import type { KnownColumns } from '../books/task-tables.ts';
 import { planColumns, type Planning } from './column-plan.ts';
 import { stepWords } from './column-sql.ts';
 import { knownBehind } from './known-behind.ts';

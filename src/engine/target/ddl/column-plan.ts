@@ -3,7 +3,7 @@
  * renamed one is told from one dropped and another added. Only what keeps every value right; the rest is refused with its reason. Pure.
  */
 import type { ColumnInfo } from '../../pg/catalog/tables.ts';
-import type { KnownColumns } from '../task-tables.ts';
+import type { KnownColumns } from '../books/task-tables.ts';
 import type { SourceColumn } from './source-column.ts';
 import type { TableChange } from './table-change.ts';
 import { isWider } from './widening.ts';

@@ -1,5 +1,5 @@
 /** What a task knows of a table's columns once its target has followed a change. Pure. */
-import type { KnownColumn, KnownColumns } from '../task-tables.ts';
+import type { KnownColumn, KnownColumns } from '../books/task-tables.ts';
 import { isLeftOut, type ColumnStep } from './column-plan.ts';
 import type { SourceColumn } from './source-column.ts';
 

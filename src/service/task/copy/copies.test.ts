@@ -5,7 +5,7 @@ import { chunkId, WHOLE, type Cut, type KeyCut } from '../../../engine/change/cu
 import type { Begin } from '../../../engine/change/change.ts';
 import { lsnFrom } from '../../../engine/change/lsn.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
-import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
+import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
 import type { Later } from '../../../engine/pipeline/unit.ts';
 import { Copies } from './copies.ts';

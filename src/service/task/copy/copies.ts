@@ -8,7 +8,7 @@ import { displayName, nameKey, type QualifiedName } from '../../../engine/change
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
 import { Unit, type Later } from '../../../engine/pipeline/unit.ts';
 import type { TableCopy } from '../../../engine/pipeline/visibility.ts';
-import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
+import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import { isComplete, type CopiedTable } from './copy-books.ts';
 import type { IsInEveryKey } from './range-units.ts';
 import type { TaskRun } from '../task-run.ts';

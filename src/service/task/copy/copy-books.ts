@@ -2,7 +2,7 @@
 import { chunkCount, chunkId, WHOLE, type Cut } from '../../../engine/change/cut.ts';
 import { nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
-import { readCuts, readDoneChunks, type DoneChunk } from '../../../engine/target/done-chunks.ts';
+import { readCuts, readDoneChunks, type DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 
 import type { TaskRun } from '../task-run.ts';

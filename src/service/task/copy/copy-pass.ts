@@ -7,7 +7,7 @@ import { runCopy, type CopyEnd } from '../../../engine/pipeline/copy-run.ts';
 import { openChunkReader } from '../../../engine/source/chunk-reader.ts';
 import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
 import type { Overrun, SourceState } from '../../../engine/source/source-limits.ts';
-import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
+import { openChunkWriter } from '../../../engine/target/copy/chunk-writer.ts';
 import type { Copies } from './copies.ts';
 import { readBooks } from './copy-books.ts';
 import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';

@@ -5,7 +5,7 @@ import { displayName, nameKey } from '../../../engine/change/relation.ts';
 import { readReferencedTables } from '../../../engine/pg/catalog/referenced-tables.ts';
 import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import type { CopyChunk } from '../../../engine/pipeline/copy-hand.ts';
-import { planLoad, type LoadMode } from '../../../engine/target/load-plan.ts';
+import { planLoad, type LoadMode } from '../../../engine/target/copy/load-plan.ts';
 import { isBegun, readBooks, type CopiedTable } from './copy-books.ts';
 import { cutTables } from './cut-tables.ts';
 import { warn, type TaskRun } from '../task-run.ts';

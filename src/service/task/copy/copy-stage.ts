@@ -8,8 +8,8 @@ import {
   nextXid,
   type HeldSnapshot,
 } from '../../../engine/source/snapshot-holder.ts';
-import { recordSlot } from '../../../engine/target/recorded-slot.ts';
-import { holdFence, setPhase } from '../../../engine/target/task-row.ts';
+import { recordSlot } from '../../../engine/target/books/recorded-slot.ts';
+import { holdFence, setPhase } from '../../../engine/target/books/task-row.ts';
 import { dropTaskSlot } from '../ownership.ts';
 import { decoderFor } from '../choose-decoder.ts';
 import { followSource } from '../source-history.ts';

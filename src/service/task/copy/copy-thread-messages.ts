@@ -7,7 +7,7 @@ import { PgError, sqlstateOf } from '../../../engine/pg/pg-error.ts';
 import type { CopyChunk, HandOptions } from '../../../engine/pipeline/copy-hand.ts';
 import type { ImportedSnapshot } from '../../../engine/source/import-snapshot.ts';
 import type { CopyLimits } from '../../../engine/source/throttle.ts';
-import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
+import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 
 /** What a thread is started with. */
 export interface ThreadTask {

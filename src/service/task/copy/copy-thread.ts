@@ -7,7 +7,7 @@ import { noFailpoints, type Failpoints } from '../../../base/runtime/failpoint.t
 import { openHand, type CopyChunk, type CopyHand } from '../../../engine/pipeline/copy-hand.ts';
 import { openChunkReader } from '../../../engine/source/chunk-reader.ts';
 import { CopyThrottle } from '../../../engine/source/throttle.ts';
-import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
+import { openChunkWriter } from '../../../engine/target/copy/chunk-writer.ts';
 import { toMessage, type FromThread, type ThreadTask, type ToThread } from './copy-thread-messages.ts';
 import { Ends } from '../ends.ts';
 

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { noFailpoints, type Failpoints } from '../../../base/runtime/failpoint.ts';
 import type { CopyChunk, CopyEvents, CopyHand } from '../../../engine/pipeline/copy-hand.ts';
 import { NO_LIMITS, type CopyLimits, type CopyThrottle } from '../../../engine/source/throttle.ts';
-import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
+import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import { fromMessage, type FromThread, type ThreadTask, type ToThread } from './copy-thread-messages.ts';
 
 const HANDS_A_THREAD = 4;

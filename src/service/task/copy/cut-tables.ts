@@ -13,7 +13,7 @@ import {
   type CutWishes,
 } from '../../../engine/source/plan-cut.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
-import { recordCuts } from '../../../engine/target/done-chunks.ts';
+import { recordCuts } from '../../../engine/target/books/done-chunks.ts';
 import { sideBySide } from '../../../base/runtime/side-by-side.ts';
 import { isBegun, tableId, type CopiedTable } from './copy-books.ts';
 import { isTogether, type TaskRun } from '../task-run.ts';

@@ -10,14 +10,17 @@ import type { CopyEnd } from '../../../engine/pipeline/copy-run.ts';
 import { runLargeObjects } from '../../../engine/pipeline/large-object-run.ts';
 import { openLargeObjectReader } from '../../../engine/source/large-objects.ts';
 import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
-import type { DoneChunk } from '../../../engine/target/done-chunks.ts';
+import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import {
   readCopiedObjects,
   readGaps,
   recordEmpty,
   takeBackEarlier,
-} from '../../../engine/target/large-object-books.ts';
-import { openLargeObjectWriter, type WrittenObjects } from '../../../engine/target/large-object-writer.ts';
+} from '../../../engine/target/books/large-object-books.ts';
+import {
+  openLargeObjectWriter,
+  type WrittenObjects,
+} from '../../../engine/target/copy/large-object-writer.ts';
 import { enter, warn, type TaskRun } from '../task-run.ts';
 
 /** Their line in the progress, and what they are called where they could not be copied. */

@@ -12,7 +12,7 @@ import { parseSnapshot } from '../../../engine/change/snapshot.ts';
 import { readFilenodes } from '../../../engine/source/cut-facts.ts';
 import type { ChunkReader } from '../../../engine/source/chunk-reader.ts';
 import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
-import { restampChunks } from '../../../engine/target/done-chunks.ts';
+import { restampChunks } from '../../../engine/target/books/done-chunks.ts';
 import { isBegun, isComplete, withThoseBeside, type CopiedTable } from './copy-books.ts';
 import { readKeysOfBothEnds, type IsInEveryKey } from './range-units.ts';
 import { emptyRanges, emptyTables } from './take-back.ts';

@@ -6,10 +6,10 @@ import { qname } from '../../../engine/pg/ident.ts';
 import { SQLSTATE, sqlstateOf } from '../../../engine/pg/pg-error.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import { keyCondition } from '../../../engine/pg/chunk-condition.ts';
-import { openChunkWriter } from '../../../engine/target/chunk-writer.ts';
-import { forgetChunks } from '../../../engine/target/done-chunks.ts';
-import { forgetStoppedTable } from '../../../engine/target/stopped-tables.ts';
-import { holdFence } from '../../../engine/target/task-row.ts';
+import { openChunkWriter } from '../../../engine/target/copy/chunk-writer.ts';
+import { forgetChunks } from '../../../engine/target/books/done-chunks.ts';
+import { forgetStoppedTable } from '../../../engine/target/books/stopped-tables.ts';
+import { holdFence } from '../../../engine/target/books/task-row.ts';
 import { tableId, type CopiedTable } from './copy-books.ts';
 import type { TaskRun } from '../task-run.ts';
 

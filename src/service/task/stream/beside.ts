@@ -13,7 +13,7 @@ import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import type { Intake } from '../../../engine/pipeline/intake.ts';
 import type { SchemaPlan } from '../../../engine/schema/plan.ts';
 import { tryFreshSnapshot, type HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
-import { raiseCopyFence } from '../../../engine/target/task-row.ts';
+import { raiseCopyFence } from '../../../engine/target/books/task-row.ts';
 import type { Copies, Firm } from '../copy/copies.ts';
 import { isComplete, readBooks, withThoseBeside } from '../copy/copy-books.ts';
 import { copyPass, patiently, type PassEnd } from '../copy/copy-pass.ts';

@@ -17,15 +17,15 @@ import { NotApplicable, planColumns, type ColumnStep } from '../../../engine/tar
 import { knownBehind } from '../../../engine/target/ddl/known-behind.ts';
 import { sourceColumns, type SourceColumn } from '../../../engine/target/ddl/source-column.ts';
 import { changeFromText, type TableChange } from '../../../engine/target/ddl/table-change.ts';
-import { endChange, type StoppedTable } from '../../../engine/target/stopped-tables.ts';
-import { holdFence } from '../../../engine/target/task-row.ts';
+import { endChange, type StoppedTable } from '../../../engine/target/books/stopped-tables.ts';
+import { holdFence } from '../../../engine/target/books/task-row.ts';
 import {
   readTaskTables,
   writeKnownColumns,
   type KnownColumn,
   type KnownColumns,
   type TaskTable,
-} from '../../../engine/target/task-tables.ts';
+} from '../../../engine/target/books/task-tables.ts';
 import type { TaskRun } from '../task-run.ts';
 
 export interface ChangeEnds {

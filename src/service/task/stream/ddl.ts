@@ -9,14 +9,14 @@ import { isConnectionLoss, PgError } from '../../../engine/pg/pg-error.ts';
 import type { DdlEvent } from '../../../engine/source/helpers/ddl-event.ts';
 import { NotApplicable } from '../../../engine/target/ddl/column-plan.ts';
 import { changeFromText } from '../../../engine/target/ddl/table-change.ts';
-import type { Positions } from '../../../engine/target/positions.ts';
+import type { Positions } from '../../../engine/target/apply/positions.ts';
 import {
   endChange,
   isToBeChanged,
   readStoppedTables,
   type StoppedTable,
-} from '../../../engine/target/stopped-tables.ts';
-import { holdFence } from '../../../engine/target/task-row.ts';
+} from '../../../engine/target/books/stopped-tables.ts';
+import { holdFence } from '../../../engine/target/books/task-row.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import type { Together } from './beside.ts';
 import { changeStopped, learnChange, refusalOf, takeColumns, type ChangeEnds } from './ddl-change.ts';

@@ -14,7 +14,7 @@ import type { SchemaStep } from '../../../engine/schema/plan.ts';
 import { objectId } from '../../../engine/schema/object-id.ts';
 import { parseName } from '../../../engine/selection/selection.ts';
 import type { DdlEvent } from '../../../engine/source/helpers/ddl-event.ts';
-import { forgetSteps, readDoneSteps, recordSteps } from '../../../engine/target/done-steps.ts';
+import { forgetSteps, readDoneSteps, recordSteps } from '../../../engine/target/books/done-steps.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
 interface Waiting {

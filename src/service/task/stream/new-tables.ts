@@ -10,7 +10,7 @@ import type { Followed } from '../../../engine/source/filtered-reader.ts';
 import { nextXid } from '../../../engine/source/snapshot-holder.ts';
 import { membership, selectTables } from '../../../engine/selection/selection.ts';
 import { sharedTargets, targetNames } from '../../../engine/selection/target-names.ts';
-import { addTaskTables } from '../../../engine/target/task-row.ts';
+import { addTaskTables } from '../../../engine/target/books/task-row.ts';
 import { newTaskTables } from '../known-columns.ts';
 import { readBooks } from '../copy/copy-books.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';

@@ -5,8 +5,8 @@ import { readTables } from '../../../engine/pg/catalog/tables.ts';
 import { readUniqueKeys } from '../../../engine/pg/catalog/unique-keys.ts';
 import { byTarget } from '../../../engine/selection/target-names.ts';
 import { followsAll } from '../../../engine/source/filtered-reader.ts';
-import type { TargetShape } from '../../../engine/target/target-table.ts';
-import { readTaskTables, type KnownColumns } from '../../../engine/target/task-tables.ts';
+import type { TargetShape } from '../../../engine/target/apply/target-table.ts';
+import { readTaskTables, type KnownColumns } from '../../../engine/target/books/task-tables.ts';
 import { learnColumns, type TablePair } from '../known-columns.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 

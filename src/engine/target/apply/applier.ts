@@ -1,0 +1,270 @@
+/**
+ * Applies windows of changes to the target through one lane or several side by side (data-plane P9, P12), and keeps the positions.
+ *
+ * The first lane's position is the applier's: everything before it is applied to every table. A window that goes through the first lane
+ * alone is one target transaction. One that is spread is a transaction a lane: the others commit first, each writing down which tables it
+ * is ahead for, the first commits last. A crash between leaves those tables ahead, and what comes again of them is passed over (P10).
+ */
+import type { AppError } from '../../../base/errors/app-error.ts';
+import type { Failpoints } from '../../../base/runtime/failpoint.ts';
+import type { Lsn } from '../../change/lsn.ts';
+import { displayName, nameKey, type QualifiedName } from '../../change/relation.ts';
+import { isShortOfConnections } from '../../pg/connect-failure.ts';
+import type { Session } from '../../pg/session.ts';
+import type { Statement } from '../../pg/wire/pipeline.ts';
+import { type Account, accountStatement } from '../books/account.ts';
+import { ApplyRefused, RowCountDiffers } from './apply-failure.ts';
+import type { Planned } from './apply-sql.ts';
+import { DeadLetters } from '../letters/dead-letters.ts';
+import { Lane } from './lane.ts';
+import { aheadText, NOT_AHEAD, takeLaneRows, type LaneRows } from '../books/lane-rows.ts';
+import { Positions } from './positions.ts';
+import { spread } from './spread.ts';
+import {
+  catchUpStatement,
+  readLetterTables,
+  readStoppedTables,
+  stopStatement,
+  type StoppedTable,
+} from '../books/stopped-tables.ts';
+
+export interface ApplierOptions {
+  readonly taskId: string;
+  readonly fence: bigint;
+  /** Most lanes side by side. The sessions of all but the first are opened when a window is spread for the first time. */
+  readonly lanes: number;
+  readonly openSession: () => Promise<Session>;
+  readonly failpoints: Failpoints;
+}
+
+type Accounts = ReadonlyMap<string, Account>;
+
+/** Up to where a window goes. `accounts`: by display name of the source table, what became of its changes since the last commit. */
+export interface WindowEnd {
+  readonly endLsn: Lsn;
+  readonly commits: number;
+  readonly accounts: Accounts;
+}
+
+/** What is recorded of a task when its applier begins. */
+interface Books {
+  readonly read: LaneRows;
+  readonly stopped: readonly StoppedTable[];
+  readonly letters: DeadLetters;
+}
+
+async function readBooks(session: Session, options: ApplierOptions): Promise<Books> {
+  const read = await takeLaneRows(session, options);
+  const stopped = await readStoppedTables(session, options.taskId);
+  const letters = new DeadLetters(options.taskId, await readLetterTables(session, options.taskId));
+  return { read, stopped, letters };
+}
+
+/** What one lane does of a window that is spread. */
+interface Share {
+  readonly lane: Lane;
+  readonly planned: readonly Planned[];
+}
+
+export class Applier implements AsyncDisposable {
+  private readonly options: ApplierOptions;
+  /** By lane, when it was taken. */
+  private readonly writes: readonly bigint[];
+  private readonly lanes: Lane[];
+  readonly positions: Positions;
+  private readonly letters: DeadLetters;
+  /** The target had no session left for another lane. */
+  private isShort = false;
+
+  private constructor(options: ApplierOptions, first: Lane, { read, stopped, letters }: Books) {
+    this.options = options;
+    this.lanes = [first];
+    this.writes = read.writes;
+    this.positions = new Positions(read.recorded, stopped, read.ahead);
+    this.letters = letters;
+  }
+
+  /** Opens the first lane where the books say. Throws FENCED when the task has another owner. */
+  static async open(options: ApplierOptions): Promise<Applier> {
+    const session = await options.openSession();
+    let books: Books;
+    try {
+      books = await readBooks(session, options);
+    } catch (thrown) {
+      session.destroy();
+      throw thrown;
+    }
+    const first = await Lane.open(session, { ...options, lane: 0, writes: at(books.read.writes, 0) });
+    return new Applier(options, first, books);
+  }
+
+  private get first(): Lane {
+    const [first] = this.lanes;
+    if (!first) throw new Error('an applier has a lane');
+    return first;
+  }
+
+  /** Everything before it is durable in the target, but for tables that have stopped. */
+  get recorded(): Lsn {
+    return this.positions.recorded;
+  }
+
+  /** While the stream waits for something, the open transaction is not to look forgotten. */
+  keepAlive(): Promise<void> {
+    return this.first.keepAlive();
+  }
+
+  /** The tables stand still from here on, until a person chooses; the others go on. `why`: what is known beside the error. */
+  async stop(
+    tables: readonly QualifiedName[],
+    error: AppError,
+    why: Pick<StoppedTable, 'choice' | 'change'> = { choice: null, change: null },
+  ): Promise<void> {
+    await this.rollback();
+    const { positions, options, recorded } = this;
+    const { code, message: reason } = error;
+    const stopped = tables.map((table): StoppedTable => {
+      const endLsn = positions.of(table) ?? recorded;
+      return { table, endLsn, code, reason, ...why };
+    });
+    await this.applyPart([], false);
+    const statements = stopped.map((one) => stopStatement(options.taskId, one));
+    await this.first.commit(statements, { endLsn: recorded, commits: 0, ahead: NOT_AHEAD });
+    for (const one of stopped) positions.stop(one);
+  }
+
+  /**
+   * Part of a window that is not complete, in the first lane's transaction, which stays open. Throws RowCountDiffers or ApplyRefused,
+   * after which that is rolled back; other errors as they come.
+   */
+  applyPart(planned: readonly Planned[], inOrder: boolean): Promise<void> {
+    if (inOrder && this.letters.concern(planned)) return this.first.applyWithLetters(planned, this.letters);
+    return this.first.apply(planned, inOrder);
+  }
+
+  /** The rest of a window, and its end; returns once all of it is durable. Throws what `applyPart` throws; then the applier is done for. */
+  async applyWindow(planned: readonly Planned[], inOrder: boolean, end: WindowEnd): Promise<void> {
+    const shares = inOrder || this.first.isOpen ? null : await this.share(planned);
+    if (shares === null) {
+      await this.applyPart(planned, inOrder);
+      await this.commitFirst(end);
+    } else await this.applySpread(shares, end);
+    this.positions.advance(end.endLsn);
+  }
+
+  /** Records a position up to which the source had nothing for us: written first, reported second (P9). */
+  async recordIdle(lsn: Lsn): Promise<void> {
+    if (lsn <= this.recorded && this.positions.behind.length === 0) return;
+    await this.applyWindow([], false, { endLsn: lsn, commits: 0, accounts: new Map() });
+  }
+
+  /** The error a person gets for what failed in order too; all is rolled back. */
+  async explain(thrown: RowCountDiffers | ApplyRefused): Promise<AppError> {
+    await this.rollback();
+    return this.first.explain(thrown);
+  }
+
+  async rollback(): Promise<void> {
+    this.letters.forget();
+    await Promise.all(this.lanes.map((lane) => lane.rollback()));
+  }
+
+  private async applySpread(shares: readonly Share[], end: WindowEnd): Promise<void> {
+    const [first, ...others] = shares;
+    if (!first) return;
+    await this.all(shares.map(({ lane, planned }) => lane.apply(planned, false)));
+    const left = new Map(end.accounts);
+    const commits = others.map(({ lane, planned }) => {
+      const tables = sourcesOf(planned);
+      const accounts = takeOut(left, tables);
+      const { endLsn } = end;
+      return () => lane.commit(this.accounts(accounts), { endLsn, commits: 0, ahead: aheadText(tables) });
+    });
+    await this.all(commits.map((commit) => commit()));
+    this.options.failpoints.pass('apply.between-lanes');
+    await this.commitFirst({ ...end, accounts: left });
+  }
+
+  /** All of it, or everything that has not committed is rolled back. A refusal, which tells what to do, is thrown before other errors. */
+  private async all(work: readonly Promise<void>[]): Promise<void> {
+    const results = await Promise.allSettled(work);
+    const failed = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
+    if (failed.length === 0) return;
+    await this.rollback().catch(() => {});
+    throw failed.find((one) => one instanceof ApplyRefused || one instanceof RowCountDiffers) ?? failed[0];
+  }
+
+  private async commitFirst({ endLsn, commits, accounts }: WindowEnd): Promise<void> {
+    const { positions, options } = this;
+    if (!this.first.isOpen) await this.applyPart([], false);
+    this.letters.settle(accounts);
+    options.failpoints.pass('apply.between-apply-and-progress');
+    const behind = positions.behind.map(({ table }) => table);
+    const isTogether = endLsn >= positions.recorded;
+    const catchUp =
+      behind.length === 0 ? [] : [catchUpStatement(options.taskId, behind, { endLsn, isTogether })];
+    const progress = { endLsn: positions.after(endLsn), commits, ahead: NOT_AHEAD };
+    await this.first.commit([...this.accounts(accounts), ...catchUp], progress);
+    options.failpoints.pass('apply.between-commit-and-ack');
+  }
+
+  private accounts(accounts: Accounts): Statement[] {
+    const statement = accountStatement(this.options.taskId, accounts);
+    return statement ? [statement] : [];
+  }
+
+  /** Null where the first lane does all. While tables are behind or ahead of the others it does. */
+  private async share(planned: readonly Planned[]): Promise<Share[] | null> {
+    const { positions, options, isShort, lanes } = this;
+    if (!positions.areEven) return null;
+    const shares = spread(planned, isShort ? lanes.length : options.lanes);
+    if (shares === null) return null;
+    await this.openLanes(shares.length);
+    if (lanes.length < shares.length) return this.share(planned);
+    return shares.map((share, index) => ({ lane: at(lanes, index), planned: share }));
+  }
+
+  private async openLanes(count: number): Promise<void> {
+    const { options, lanes, writes } = this;
+    try {
+      for (let lane = lanes.length; lane < count; lane++) {
+        const session = await options.openSession();
+        lanes.push(await Lane.open(session, { ...options, lane, writes: at(writes, lane) }));
+      }
+    } catch (thrown) {
+      if (!isShortOfConnections(thrown)) throw thrown;
+      this.isShort = true;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.lanes.map((lane) => lane[Symbol.asyncDispose]()));
+  }
+}
+
+/** The source tables that statements are about. */
+function sourcesOf(planned: readonly Planned[]): QualifiedName[] {
+  const sources = new Map<string, QualifiedName>();
+  for (const table of new Set(planned.map((one) => one.table)))
+    sources.set(nameKey(table.source), table.source);
+  return [...sources.values()];
+}
+
+/** Moves the accounts of these tables out. */
+function takeOut(accounts: Map<string, Account>, tables: readonly QualifiedName[]): Accounts {
+  const taken = new Map<string, Account>();
+  for (const shown of tables.map(displayName)) {
+    const account = accounts.get(shown);
+    if (account) taken.set(shown, account);
+    accounts.delete(shown);
+  }
+  return taken;
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const one = list[index];
+  if (one === undefined) throw new Error(`no lane ${index}`);
+  return one;
+}

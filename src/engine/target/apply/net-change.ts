@@ -1,0 +1,53 @@
+/** The net change of one row inside a window (data-plane P8): what several changes of it come to, column by column. Pure. */
+import { UNCHANGED, type Cell, type RowChange, type Tuple } from '../../change/change.ts';
+import type { KeyColumn } from './target-table.ts';
+
+/** What has become of one row inside the window. `row` of an update holds UNCHANGED where the value is not known to have changed. */
+export type Net =
+  | { readonly kind: 'insert' | 'replace'; readonly row: Tuple }
+  | { readonly kind: 'update'; readonly row: Tuple }
+  | { readonly kind: 'delete'; readonly row: Tuple };
+
+export function hasSameKey(one: readonly KeyColumn[], other: readonly KeyColumn[]): boolean {
+  return one.length === other.length && one.every(({ column }, at) => column.name === other[at]?.column.name);
+}
+
+/** The key's cells as one string; null when one of them is not known. A NUL cannot occur in a value. */
+export function keyText(key: readonly KeyColumn[], row: Tuple): string | null {
+  const [first] = key;
+  if (first && key.length === 1) {
+    const cell = row[first.at];
+    return typeof cell === 'string' ? cell : null;
+  }
+  let text = '';
+  for (const { at } of key) {
+    const cell = row[at];
+    if (typeof cell !== 'string') return null;
+    text += `${cell}\0`;
+  }
+  return text;
+}
+
+/** The net of what the row was and what happens to it. null: as if nothing had happened. */
+export function merge(before: Net | undefined, change: RowChange, lenient: boolean): Net | null | 'refused' {
+  const kind = before?.kind ?? 'none';
+  switch (change.kind) {
+    case 'insert':
+      if (kind === 'none') return { kind: lenient ? 'replace' : 'insert', row: change.new };
+      return kind === 'delete' ? { kind: 'replace', row: change.new } : 'refused';
+    case 'update':
+      if (before === undefined) return { kind: 'update', row: change.new };
+      if (before.kind === 'delete') return 'refused';
+      return { kind: before.kind, row: overlay(before.row, change.new) };
+    case 'delete':
+      if (kind === 'none' || kind === 'update' || kind === 'replace')
+        return { kind: 'delete', row: change.old };
+      return kind === 'insert' ? null : 'refused';
+  }
+}
+
+/** Later values over earlier ones; a value that did not change keeps what was known before. */
+function overlay(before: Tuple, after: Tuple): Tuple {
+  if (!after.includes(UNCHANGED)) return after;
+  return after.map((cell, at): Cell => (cell === UNCHANGED ? (before[at] ?? null) : cell));
+}

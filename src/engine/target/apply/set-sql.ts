@@ -1,0 +1,112 @@
+/**
+ * The statements of the applier that change many rows at once; pure. New rows go through COPY, updates and deletes as one array per column
+ * (`unnest`). Values are ByteText and reach the server as they left the source.
+ */
+import { isLarge, sizeOf, type ByteText, type Cell, type Tuple } from '../../change/change.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import { ident, qname } from '../../pg/ident.ts';
+import { ByteSink } from '../../pg/wire/byte-sink.ts';
+import { putRow } from '../../pg/wire/copy-rows.ts';
+import { rowsOf, value, writable, type Planned, type Slot } from './apply-sql.ts';
+import { arrayOf } from './column-array.ts';
+import type { KeyColumn, TargetTable } from './target-table.ts';
+
+type Rows = readonly Tuple[];
+
+/** What unnest would take apart (arrays, composites, and domains, which may be either) travels as text and is read by the type's own input. */
+function arrayParameter(
+  { column }: Slot,
+  position: number,
+): { readonly type: string; readonly read: string } {
+  return column.isArray || column.typeKind === 'c' || column.typeKind === 'd' || hasOwnDelimiter(column)
+    ? { type: 'text', read: `u.c${position}::${column.bareType}` }
+    : { type: column.bareType, read: `u.c${position}` };
+}
+
+/** The elements of an array of it may be parted by something else than a comma: box has ';', PostGIS's geometry ':'. */
+function hasOwnDelimiter({ typeOid, typeKind, isBuiltinType }: ColumnInfo): boolean {
+  return typeOid === 603 || (typeKind === 'b' && !isBuiltinType);
+}
+
+/** `unnest($1::int4[], …) u(c0, …)` over these columns, with how to read each. Several arrays are understood only under the bare name. */
+function unnest(slots: readonly Slot[]): { readonly from: string; readonly reads: readonly string[] } {
+  const parameters = slots.map(arrayParameter);
+  const arrays = parameters.map(({ type }, at) => `$${at + 1}::${type}[]`).join(', ');
+  return {
+    from: `unnest(${arrays}) u(${slots.map((_, at) => `c${at}`).join(', ')})`,
+    reads: parameters.map(({ read }) => read),
+  };
+}
+
+/** One array a column, each in the form that costs least. */
+function parameters(
+  table: TargetTable,
+  slots: readonly Slot[],
+  rows: Rows,
+): Required<Pick<Planned, 'values' | 'binary'>> {
+  const arrays = slots.map((slot, position) => {
+    const isText = arrayParameter(slot, position).type === 'text';
+    const isSame = table.relation.columns[slot.at]?.typeOid === slot.column.typeOid;
+    const cells = rows.map((row) => small(row[slot.at]));
+    return arrayOf(cells, { ...slot.column, isText, isSame });
+  });
+  return { values: arrays.map(({ bytes }) => bytes), binary: arrays.map(({ isBinary }) => isBinary) };
+}
+
+/** Large values go alone. */
+function small(cell: Cell | undefined): ByteText | null {
+  const known = value(cell);
+  if (isLarge(known)) throw new Error('a large value in a set');
+  return known;
+}
+
+function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
+  return key.map(({ column, equals }, at) => `t.${ident(column.name)} ${equals} ${reads[at]}`).join(' AND ');
+}
+
+/** For a table with columns to write. COPY takes identity columns as they come. */
+export function copyIn(table: TargetTable, rows: Rows): Planned {
+  const slots = writable(table);
+  const sink = new ByteSink(1.25 * rows.length * sizeOf(rows[0] ?? []));
+  const cells: (ByteText | null)[] = [];
+  for (const row of rows) {
+    for (const [position, { at }] of slots.entries()) cells[position] = small(row[at]);
+    putRow(cells, sink);
+  }
+  return {
+    sql: `COPY ${qname(table.name)} (${slots.map(({ column }) => ident(column.name)).join(', ')}) FROM STDIN`,
+    values: [],
+    copyData: sink.bytes(),
+    expect: rows.length,
+    table,
+    operation: 'insert',
+    key: null,
+  };
+}
+
+export function deleteSet(table: TargetTable, key: readonly KeyColumn[], rows: Rows): Planned {
+  const { from, reads } = unnest(key);
+  const sql = `DELETE FROM ${rowsOf(table)} t USING ${from} WHERE ${keyMatch(key, reads)}`;
+  return { sql, ...parameters(table, key, rows), expect: rows.length, table, operation: 'delete', key: null };
+}
+
+/** All rows set the same columns. */
+export function updateSet(
+  table: TargetTable,
+  key: readonly KeyColumn[],
+  sets: readonly Slot[],
+  rows: Rows,
+): Planned {
+  const slots = [...key, ...sets];
+  const { from, reads } = unnest(slots);
+  const assignments = sets.map(({ column }, at) => `${ident(column.name)} = ${reads[key.length + at]}`);
+  const sql = `UPDATE ${rowsOf(table)} t SET ${assignments.join(', ')} FROM ${from} WHERE ${keyMatch(key, reads)}`;
+  return {
+    sql,
+    ...parameters(table, slots, rows),
+    expect: rows.length,
+    table,
+    operation: 'update',
+    key: null,
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * The source tables of a task as they were when it took them in, kept on the target: their oids, by which a renamed one is known again, and
+ * the types that their columns have had, by which one that is changed is noticed.
+ */
+import type { QualifiedName } from '../../change/relation.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import type { Session } from '../../pg/session.ts';
+
+export type ColumnForm = Pick<ColumnInfo, 'typeOid' | 'typmod' | 'type'>;
+
+export interface KnownColumn {
+  /** The oldest first; none for a column that the target was made without. */
+  readonly forms: readonly ColumnForm[];
+  /** Added since: older changes do not have it. */
+  readonly isLater: boolean;
+  /** Its number on the source, by which it is known when it is renamed; null where it was not seen. */
+  readonly attnum: number | null;
+}
+
+export type KnownColumns = ReadonlyMap<string, KnownColumn>;
+
+/** As it was called when the task took it in, and its oid on the source, by which it is known if it is renamed. */
+export interface TaskTable extends QualifiedName {
+  readonly oid: number;
+  readonly columns: KnownColumns;
+}
+
+type ColumnText = [name: string, forms: [number, number, string][], isLater: boolean, attnum?: number | null];
+
+function toText(columns: KnownColumns): string {
+  const texts = [...columns].map(([name, { forms, isLater, attnum }]): ColumnText => {
+    return [name, forms.map(({ typeOid, typmod, type }) => [typeOid, typmod, type]), isLater, attnum];
+  });
+  return JSON.stringify(texts);
+}
+
+function fromText(text: string): KnownColumns {
+  return new Map(
+    (JSON.parse(text) as ColumnText[]).map(([name, forms, isLater, attnum = null]) => [
+      name,
+      { forms: forms.map(([typeOid, typmod, type]) => ({ typeOid, typmod, type })), isLater, attnum },
+    ]),
+  );
+}
+
+function rowsOf(tables: readonly TaskTable[]): string {
+  return JSON.stringify(tables.map(({ schema, name, oid, columns }) => [schema, name, oid, toText(columns)]));
+}
+
+/** Those that are there already stay as they are. */
+export async function insertTaskTables(
+  session: Session,
+  taskId: string,
+  tables: readonly TaskTable[],
+): Promise<void> {
+  await session.query(
+    `INSERT INTO _opendts.task_table (task_id, schema_name, table_name, table_oid, columns)
+     SELECT $1, t.value ->> 0, t.value ->> 1, (t.value ->> 2)::bigint, t.value ->> 3
+       FROM pg_catalog.json_array_elements($2::json) t ON CONFLICT DO NOTHING`,
+    [taskId, rowsOf(tables)],
+  );
+}
+
+export async function readTaskTables(
+  session: Session,
+  taskId: string,
+): Promise<(TaskTable & { readonly asIs: boolean })[]> {
+  const rows = await session.query(
+    'SELECT schema_name, table_name, table_oid, as_is::text AS as_is, columns FROM _opendts.task_table WHERE task_id = $1',
+    [taskId],
+  );
+  return rows.map((row) => ({
+    schema: row.schema_name ?? '',
+    name: row.table_name ?? '',
+    oid: Number(row.table_oid),
+    asIs: row.as_is === 'true',
+    columns: fromText(row.columns ?? '[]'),
+  }));
+}
+
+export async function writeKnownColumns(
+  session: Session,
+  taskId: string,
+  tables: readonly TaskTable[],
+): Promise<void> {
+  await session.query(
+    `UPDATE _opendts.task_table o SET columns = t.value ->> 3 FROM pg_catalog.json_array_elements($2::json) t
+      WHERE o.task_id = $1 AND o.schema_name = t.value ->> 0 AND o.table_name = t.value ->> 1`,
+    [taskId, rowsOf(tables)],
+  );
+}
