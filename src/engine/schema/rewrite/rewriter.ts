@@ -1,0 +1,208 @@
+/**
+ * Rewrites SQL that mentions objects which are called otherwise on the target: what the server prints of views, expressions, indexes,
+ * constraints, rules, triggers, policies and functions. Names are found by the server's own parser; everything else stays as it was.
+ */
+import type { QualifiedName } from '../../change/relation.ts';
+import { ident, literal } from '../../pg/ident.ts';
+import { NeedsLook, type NameMap } from './names.ts';
+import { child, loadParser, names, nodes, text, type Node, type Parser } from './parser.ts';
+import { nameOf, SqlText } from './sql-text.ts';
+import { editSchema, visit, type Scope, type Visit } from './visit.ts';
+
+export interface Rewriter {
+  /** A query: the definition of a view. */
+  query(sql: string): string;
+  /** An expression, which may speak of the columns of `table`. */
+  expression(sql: string, table?: QualifiedName): string;
+  /** `CHECK (…)`, `FOREIGN KEY (…) REFERENCES …`, as pg_get_constraintdef has it. */
+  constraint(sql: string, table: QualifiedName): string;
+  /** CREATE INDEX, TRIGGER, RULE, FUNCTION, PROCEDURE. Throws NeedsLook where a name cannot be rewritten with certainty. */
+  statement(sql: string): string;
+}
+
+export async function openRewriter(map: NameMap): Promise<Rewriter> {
+  return rewriterOf(await loadParser(), map);
+}
+
+const SELECT = 'SELECT ';
+const ADD = 'ALTER TABLE t ADD ';
+
+function rewriterOf(parser: Parser, map: NameMap): Rewriter {
+  const begin = (sql: string): { of: Visit; statements: readonly Node[] } => ({
+    of: { parser, map, sql: new SqlText(parser, sql) },
+    statements: parser.parse(sql),
+  });
+  const scopeOf = (table: QualifiedName | undefined, qualifiers: readonly string[] = []): Scope[] => {
+    const columns = table && map.columns(table);
+    return table && columns ? [{ columns, qualifiers: [table.name, ...qualifiers], isBare: true }] : [];
+  };
+  const query = (sql: string) => {
+    const { of, statements } = begin(sql);
+    for (const one of statements) visit(of, one, []);
+    return of.sql.result();
+  };
+  return {
+    query,
+    expression: (sql, table) => {
+      const { of, statements } = begin(`${SELECT}${sql}`);
+      // The expression is no query of its own: its bare columns are the table's.
+      for (const one of statements) visit(of, child(one, 'SelectStmt') ?? one, scopeOf(table));
+      return of.sql.result().slice(SELECT.length);
+    },
+    constraint: (sql, table) => {
+      const { of, statements } = begin(`${ADD}${sql}`);
+      for (const one of statements) visit(of, one, scopeOf(table));
+      editColumnLists(of, table);
+      return of.sql.result().slice(ADD.length);
+    },
+    statement: (sql) => {
+      const { of, statements } = begin(sql);
+      for (const one of statements) statement(of, one, { scopeOf, query });
+      return of.sql.result();
+    },
+  };
+}
+
+interface Helpers {
+  readonly scopeOf: (table: QualifiedName | undefined, qualifiers?: readonly string[]) => Scope[];
+  readonly query: (sql: string) => string;
+}
+
+function statement(of: Visit, node: Node, { scopeOf, query }: Helpers): void {
+  const [kind = '', inner] = Object.entries(node)[0] ?? [];
+  const one = (inner ?? {}) as Node;
+  const table = tableOf(child(one, 'relation'));
+  switch (kind) {
+    case 'IndexStmt':
+      visit(of, one, scopeOf(table));
+      editIndexName(of, one, table);
+      if (table) editIndexColumns(of, one, table);
+      return;
+    case 'CreateTrigStmt':
+      visit(of, one, scopeOf(table, ['new', 'old']));
+      editFunctionOf(of, one);
+      if (table) editUpdateOf(of, names(one.columns), table);
+      return;
+    case 'RuleStmt':
+      visit(of, one, asQualified(scopeOf(table, ['new', 'old'])));
+      return;
+    case 'CreateFunctionStmt':
+      visit(of, one, []);
+      editFunctionName(of, names(one.funcname));
+      editBody(of, one, query);
+      return;
+    default:
+      visit(of, node, []);
+  }
+}
+
+function tableOf(node: Node | null): QualifiedName | undefined {
+  const [schema, name] = node ? [text(node, 'schemaname'), text(node, 'relname')] : [null, null];
+  return schema === null || name === null ? undefined : { schema, name };
+}
+
+function asQualified(scopes: readonly Scope[]): Scope[] {
+  return scopes.map((scope) => ({ ...scope, isBare: false }));
+}
+
+/** An index stands in its table's schema, and is named without it. */
+function editIndexName({ map, sql }: Visit, node: Node, table: QualifiedName | undefined): void {
+  const name = text(node, 'idxname');
+  if (name === null || !table) return;
+  const wanted = map.relation({ schema: table.schema, name }).name;
+  const at = sql.find(['ON']) - 1;
+  if (wanted !== name && at > 0) sql.replace(at, at, ident(wanted));
+}
+
+function editIndexColumns(of: Visit, node: Node, table: QualifiedName): void {
+  const { sql } = of;
+  const open = sql.find(['('], sql.find(['USING']));
+  editElements(of, open, nodes(node.indexParams), table);
+  const include = sql.find(['INCLUDE'], sql.closing(open));
+  if (include > 0) editElements(of, include + 1, nodes(node.indexIncludingParams), table);
+}
+
+/** Elements that are columns; expressions have been seen to. */
+function editElements({ map, sql }: Visit, open: number, elements: readonly Node[], table: QualifiedName) {
+  const columns = map.columns(table);
+  for (const [at, first] of sql.partsOf(open).entries()) {
+    const element = child(elements[at] ?? {}, 'IndexElem') ?? {};
+    const wanted = columns?.renamed.get(text(element, 'name') ?? '');
+    if (wanted !== undefined) sql.replace(first, first, ident(wanted));
+    editClasses(map, sql, { element, first, open });
+  }
+}
+
+/** The operator class and the collation of an element, where they are named with a schema. */
+function editClasses(
+  map: NameMap,
+  sql: SqlText,
+  { element, first, open }: { element: Node; first: number; open: number },
+): void {
+  const end = sql.closing(open);
+  for (const list of ['opclass', 'collation']) {
+    const [schema, name] = names(element[list]);
+    if (schema === undefined || name === undefined || map.schema(schema) === schema) continue;
+    for (let at = first; at < end; at++)
+      if (sql.word(at + 1) === '.' && nameOf(sql.word(at)) === schema && nameOf(sql.word(at + 2)) === name)
+        sql.replace(at, at, ident(map.schema(schema)));
+  }
+}
+
+/** Lists of plain columns in a constraint: of keys, INCLUDE, a foreign key and what it refers to. */
+function editColumnLists({ map, sql }: Visit, table: QualifiedName): void {
+  const constraint = sql.tokens.map((_, at) => sql.word(at).toUpperCase());
+  let of = table;
+  for (const [at, word] of constraint.entries()) {
+    if (word === 'REFERENCES') {
+      const [schema, name] = [nameOf(sql.word(at + 1)), nameOf(sql.word(at + 3))];
+      of = { schema, name };
+    }
+    if (word === 'DELETE' || word === 'UPDATE') of = table;
+    if (word === 'CHECK' || word === 'EXCLUDE') return;
+    if (word !== '(') continue;
+    for (const first of sql.partsOf(at)) {
+      const wanted = map.columns(of)?.renamed.get(nameOf(sql.word(first)));
+      if (wanted !== undefined) sql.replace(first, first, ident(wanted));
+    }
+  }
+}
+
+/** `UPDATE OF a, b` of a trigger. */
+function editUpdateOf({ map, sql }: Visit, columns: readonly string[], table: QualifiedName): void {
+  const from = sql.find(['OF']);
+  if (columns.length === 0 || from < 0) return;
+  for (const [at, column] of columns.entries()) {
+    const wanted = map.columns(table)?.renamed.get(column);
+    if (wanted !== undefined) sql.replace(from + 1 + 2 * at, from + 1 + 2 * at, ident(wanted));
+  }
+}
+
+/** `EXECUTE FUNCTION schema.name(…)`. */
+function editFunctionOf(of: Visit, node: Node): void {
+  const at = of.sql.find(['FUNCTION', 'PROCEDURE'], of.sql.find(['EXECUTE'])) + 1;
+  editSchema(of, names(node.funcname), of.sql.tokens[at]?.start ?? 0);
+}
+
+function editFunctionName(of: Visit, qualified: readonly string[]): void {
+  const at = of.sql.find(['FUNCTION', 'PROCEDURE']) + 1;
+  editSchema(of, qualified, of.sql.tokens[at]?.start ?? 0);
+}
+
+/** The body of a function in SQL that is given as a text; others are not read. */
+function editBody({ sql }: Visit, node: Node, query: (sql: string) => string): void {
+  const options = nodes(node.options).map((one) => child(one, 'DefElem') ?? {});
+  const language = options.find((one) => text(one, 'defname') === 'language');
+  const body = options.find((one) => text(one, 'defname') === 'as');
+  if (!language || !body || text(child(child(language, 'arg') ?? {}, 'String') ?? {}, 'sval') !== 'sql')
+    return;
+  const [given] = names(child(child(body, 'arg') ?? {}, 'List')?.items);
+  const at = sql.find(['AS']) + 1;
+  if (given === undefined || at === 0) return;
+  try {
+    const rewritten = query(given);
+    if (rewritten !== given) sql.replace(at, at, literal(rewritten).trimStart());
+  } catch (thrown) {
+    throw thrown instanceof NeedsLook ? thrown : new NeedsLook('its body cannot be read');
+  }
+}
