@@ -10,6 +10,7 @@ import { demoCommand } from './demo.ts';
 import { inspectCommand } from './inspect.ts';
 import { migrateCommand } from './migrate.ts';
 import { reportError } from './report-error.ts';
+import { schemaCommand } from './schema.ts';
 import { tablesCommand } from './tables.ts';
 import { verifyCommand } from './verify.ts';
 
@@ -17,6 +18,7 @@ const COMMANDS: readonly CliCommand[] = [
   checkCommand,
   migrateCommand,
   verifyCommand,
+  schemaCommand,
   tablesCommand,
   deadLettersCommand,
   cleanupCommand,

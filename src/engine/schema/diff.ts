@@ -1,0 +1,41 @@
+/** Compares two schemas by what would be run to create each of them. Pure. */
+import type { SchemaPlan } from './plan.ts';
+
+export interface SchemaDifference {
+  /** As in the plan: `table shop.orders`. */
+  readonly id: string;
+  readonly kind: 'missing' | 'extra' | 'different';
+  /** What creates it as it is on the source; none where it is `extra`. */
+  readonly source: readonly string[];
+  /** What creates it as it is on the target; none where it is `missing`. */
+  readonly target: readonly string[];
+}
+
+/**
+ * Both plans are for the same version, so what that cannot have is left out of both. `missing`: the target lacks it; `extra`: only the
+ * target has it. In the order of the source's plan, extra objects last. `canonical` gives texts that mean the same one form.
+ */
+export function diffPlans(
+  source: SchemaPlan,
+  target: SchemaPlan,
+  canonical: (statement: string) => string,
+): SchemaDifference[] {
+  const there = new Map(target.steps.map((step) => [step.id, step.statements]));
+  const here = new Set(source.steps.map(({ id }) => id));
+  return [
+    ...source.steps.flatMap(({ id, statements }): SchemaDifference[] => {
+      const other = there.get(id);
+      if (other === undefined) return [{ id, kind: 'missing', source: statements, target: [] }];
+      return isSame(statements, other) || isSame(statements.map(canonical), other.map(canonical))
+        ? []
+        : [{ id, kind: 'different', source: statements, target: other }];
+    }),
+    ...target.steps.flatMap(({ id, statements }): SchemaDifference[] =>
+      here.has(id) ? [] : [{ id, kind: 'extra', source: [], target: statements }],
+    ),
+  ];
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((statement, at) => statement === other[at]);
+}

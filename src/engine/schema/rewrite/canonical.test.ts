@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { openCanonical } from './canonical.ts';
+
+const canonical = await openCanonical();
+
+it.each([
+  ['SELECT o.a, o.b FROM s.o WHERE (o.a > 1)', 'SELECT a, b FROM s.o WHERE (a > 1)'],
+  ['SELECT "Ö x".a FROM s.o "Ö x"', 'SELECT a FROM s.o "Ö x"'],
+  [
+    'CREATE VIEW v AS WITH c AS (SELECT t.a FROM s.t) SELECT c.a FROM c',
+    'CREATE VIEW v AS WITH c AS (SELECT a FROM s.t) SELECT a FROM c',
+  ],
+  // Which relation a column is of is said where there are several, and kept where it is another's.
+  ['SELECT o.a FROM s.o JOIN s.p ON (p.b = o.b)', 'SELECT o.a FROM s.o JOIN s.p ON (p.b = o.b)'],
+  ['SELECT o.a FROM s.o, s.p', 'SELECT o.a FROM s.o, s.p'],
+  ['SELECT (SELECT o.a FROM s.p) FROM s.o', 'SELECT (SELECT o.a FROM s.p) FROM s.o'],
+  ['SELECT o.* FROM s.o', 'SELECT o.* FROM s.o'],
+  ['no sql at all', 'no sql at all'],
+])('of %s is %s', (sql, wanted) => {
+  expect(canonical(sql)).toBe(wanted);
+});

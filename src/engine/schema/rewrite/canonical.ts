@@ -1,0 +1,42 @@
+/** One form for what servers of different versions print of the same query: from 16 on a column of the only relation stands alone. */
+import { child, isNode, loadParser, locationOf, nodes, text, type Node } from './parser.ts';
+import { nameOf, SqlText } from './sql-text.ts';
+
+/** Makes equal what means the same; a text that is no SQL comes back as it is. */
+export async function openCanonical(): Promise<(sql: string) => string> {
+  const parser = await loadParser();
+  return (sql) => {
+    try {
+      const statements = parser.parse(sql);
+      const edited = new SqlText(parser, sql);
+      for (const one of statements) shorten(edited, one, null);
+      return edited.result();
+    } catch {
+      return sql;
+    }
+  };
+}
+
+/** `only`: the name of the one relation that the columns of the query around can be of. */
+function shorten(sql: SqlText, node: Node, only: string | null): void {
+  for (const [key, value] of Object.entries(node))
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (!isNode(one)) continue;
+      if (key === 'ColumnRef') shortenColumn(sql, one, only);
+      else shorten(sql, one, 'fromClause' in one ? onlyRelation(one) : key === 'SelectStmt' ? null : only);
+    }
+}
+
+function shortenColumn(sql: SqlText, node: Node, only: string | null): void {
+  const at = sql.tokenAt(locationOf(node));
+  if (only === null || nodes(node.fields).length !== 2 || nameOf(sql.word(at)) !== only) return;
+  // A whole row is not a column.
+  if (sql.word(at + 2) !== '*') sql.replace(at, at + 1, '');
+}
+
+function onlyRelation(query: Node): string | null {
+  const [first, ...others] = nodes(query.fromClause);
+  const item = first && others.length === 0 ? Object.values(first).find(isNode) : undefined;
+  if (!first || !item || 'JoinExpr' in first) return null;
+  return text(child(item, 'alias') ?? {}, 'aliasname') ?? text(item, 'relname');
+}
