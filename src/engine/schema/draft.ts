@@ -51,6 +51,9 @@ export interface Draft {
   readonly isVital: boolean;
 }
 
+/** The weight of a step whose cost is not known: it shares no transaction with others. */
+export const ALONE = 1n << 62n;
+
 /** A draft with the parts most kinds leave empty filled in. */
 export function draft(
   given: Pick<Draft, 'key' | 'id' | 'create'> & Partial<Omit<Draft, 'key' | 'id' | 'create'>>,

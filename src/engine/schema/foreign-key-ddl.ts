@@ -31,7 +31,11 @@ function foreignKey(constraint: ConstraintInfo, context: DraftContext): Draft[] 
   // With a partitioned table at either end there are as many constraints as partitions, which not every version can
   // validate in one go: these are checked as they are added.
   const inTwoSteps = validated && !fromPartitioned && !toPartitioned;
-  const shared = { phase: 'foreign-key', attachedTo: constraint.table } as const;
+  const shared = {
+    phase: 'foreign-key',
+    attachedTo: constraint.table,
+    weight: table.info.bytes,
+  } as const;
   return [
     draft({
       ...shared,

@@ -37,7 +37,7 @@ export interface SchemaStep {
   readonly owner: string | null;
   /** Ids of steps of the same phase that must be done first. */
   readonly dependsOn: readonly string[];
-  /** Bytes of the table for index steps, else 0. */
+  /** Bytes of the table where its rows are read, else 0. */
   readonly weight: bigint;
 }
 

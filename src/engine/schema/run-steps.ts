@@ -6,7 +6,7 @@ import type { Session } from '../pg/session.ts';
 import { announcedOf, buildBeside, isBuiltBeside, type BesideRun } from './build-beside.ts';
 import { PHASES } from './draft.ts';
 import type { SchemaStep } from './plan.ts';
-import { WorkList } from './work-list.ts';
+import { BATCH_STEPS, batchesInOrder, WorkList } from './work-list.ts';
 
 export interface StepRunner {
   /** Opens one more session on the target; closed here. */
@@ -43,14 +43,14 @@ export async function runSteps(steps: readonly SchemaStep[], runner: StepRunner)
     const ofPhase = pending.filter((step) => step.phase === phase);
     if (ofPhase.length === 0) continue;
     if (phase === 'index') await runParallel(ofPhase, running);
-    else await runSerial(ofPhase, phase === 'pre-data' ? PRE_DATA_BATCH : 1, running);
+    else
+      await runSerial(batchesInOrder(ofPhase, phase === 'pre-data' ? PRE_DATA_BATCH : BATCH_STEPS), running);
   }
 }
 
-async function runSerial(steps: readonly SchemaStep[], batch: number, runner: Running): Promise<void> {
+async function runSerial(batches: readonly (readonly SchemaStep[])[], runner: Running): Promise<void> {
   await withSession(runner, async (session) => {
-    for (let from = 0; from < steps.length; from += batch)
-      await runBatch(session, steps.slice(from, from + batch), runner);
+    for (const batch of batches) await runBatch(session, batch, runner);
   });
 }
 

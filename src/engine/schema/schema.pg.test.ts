@@ -418,7 +418,7 @@ describe('values of sequences', () => {
     await runSteps(steps, runner(target));
     await using session = await source.open();
     const states = await readSequenceStates(session, (_, name) => name !== 'other');
-    for (const state of states) await target.session.query(setvalSql(state));
+    for (const statement of setvalSql(states)) await target.session.query(statement);
     expect(states.map(({ sequence, lastValue, isCalled }) => [sequence.name, lastValue, isCalled])).toEqual([
       ['T_id_seq', 2n, true],
       ["a.b'\\", 7n, false],

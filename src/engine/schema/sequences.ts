@@ -11,7 +11,7 @@ export interface SequenceState {
   readonly isCalled: boolean;
 }
 
-/** How many sequences one statement reads. Each is a relation with one row. */
+/** How many sequences one statement reads, or sets. Each is a relation with one row. */
 const PER_STATEMENT = 200;
 
 /** The state of every included sequence, those of identity columns too, as the source has it now. */
@@ -44,7 +44,17 @@ export async function readSequenceStates(
   return states;
 }
 
-/** One statement for the target; it takes effect at once, also in a transaction that rolls back. */
-export function setvalSql({ sequence, lastValue, isCalled }: SequenceState): string {
-  return `SELECT pg_catalog.setval(${literal(qname(sequence))}::pg_catalog.regclass, ${lastValue}, ${isCalled})`;
+/** Statements for the target; they take effect at once, also in a transaction that rolls back. */
+export function setvalSql(states: readonly SequenceState[]): string[] {
+  const statements: string[] = [];
+  for (let from = 0; from < states.length; from += PER_STATEMENT) {
+    const calls = states
+      .slice(from, from + PER_STATEMENT)
+      .map(
+        ({ sequence, lastValue, isCalled }) =>
+          `pg_catalog.setval(${literal(qname(sequence))}::pg_catalog.regclass, ${lastValue}, ${isCalled})`,
+      );
+    statements.push(`SELECT ${calls.join(', ')}`);
+  }
+  return statements;
 }

@@ -1,7 +1,7 @@
 /** Drafts of views and materialized views; the latter are filled after the data. */
 import type { ViewInfo } from '../pg/catalog/views.ts';
 import { ident, qname } from '../pg/ident.ts';
-import { commentsOn, draft, optionsSql, withClause, type Draft, type DraftContext } from './draft.ts';
+import { ALONE, commentsOn, draft, optionsSql, withClause, type Draft, type DraftContext } from './draft.ts';
 import { objectId } from './object-id.ts';
 
 export function viewDrafts(context: DraftContext): Draft[] {
@@ -58,6 +58,7 @@ export function refreshDrafts({ model }: DraftContext): Draft[] {
         id: objectId('refresh of materialized view', view.schema, view.name),
         phase: 'post-data',
         create: [`REFRESH MATERIALIZED VIEW ${qname(view)}`],
+        weight: ALONE,
         needs: [view.key],
         attachedTo: view.key,
         isFollowUp: true,

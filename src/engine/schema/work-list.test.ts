@@ -1,7 +1,8 @@
 /** In which order steps that run side by side are taken. */
 import { describe, expect, it } from 'vitest';
 import type { SchemaStep } from './plan.ts';
-import { WorkList } from './work-list.ts';
+import { ALONE } from './draft.ts';
+import { batchesInOrder, WorkList } from './work-list.ts';
 
 const MB = 1024n * 1024n;
 
@@ -50,5 +51,29 @@ describe('the work list', () => {
     expect(list.take()).toEqual([]);
     list.finish(b);
     expect(list.take().map(({ id }) => id)).toEqual(['a']);
+  });
+});
+
+describe('steps that keep their order', () => {
+  const ids = (steps: readonly SchemaStep[], most: number) =>
+    batchesInOrder(steps, most).map((batch) => batch.map(({ id }) => id));
+
+  it('share a transaction while they are small and few, and a large one has its own', () => {
+    const steps = [
+      step('a', 3n),
+      step('b', 3n),
+      step('c', 3n),
+      step('large', 900n),
+      step('d', 0n),
+      step('e', 0n),
+    ];
+    expect(ids(steps, 64)).toEqual([['a', 'b'], ['c'], ['large'], ['d', 'e']]);
+    expect(ids(steps.slice(4), 1)).toEqual([['d'], ['e']]);
+    expect(ids([], 64)).toEqual([]);
+  });
+
+  it('one whose cost is not known is alone', () => {
+    const steps = [step('a', 0n), step('refresh', 0n, { weight: ALONE }), step('b', 0n)];
+    expect(ids(steps, 64)).toEqual([['a'], ['refresh'], ['b']]);
   });
 });

@@ -11,7 +11,23 @@ interface Work {
 }
 
 const SMALL_BYTES = 8n * 1024n * 1024n;
-const BATCH_STEPS = 64;
+export const BATCH_STEPS = 64;
+
+/** The steps in their order, parted into those that share a transaction: small ones, up to so many. */
+export function batchesInOrder(steps: readonly SchemaStep[], most: number): SchemaStep[][] {
+  const batches: SchemaStep[][] = [];
+  let bytes = 0n;
+  for (const step of steps) {
+    const batch = batches.at(-1);
+    bytes += step.weight;
+    if (batch && batch.length < most && bytes < SMALL_BYTES) batch.push(step);
+    else {
+      batches.push([step]);
+      bytes = step.weight;
+    }
+  }
+  return batches;
+}
 
 export class WorkList {
   private readonly waiting: Set<Work>;

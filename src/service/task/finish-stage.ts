@@ -16,7 +16,7 @@ export async function setSequences(run: TaskRun): Promise<number> {
   const states = await readSequenceStates(source, (schema, name) => ours.has(nameKey({ schema, name })));
   await target.transaction(async () => {
     await holdFence(target, run.taskId, run.fence);
-    for (const state of states) await target.query(setvalSql(state));
+    for (const statement of setvalSql(states)) await target.query(statement);
   });
   return states.length;
 }
