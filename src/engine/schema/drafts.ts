@@ -2,15 +2,15 @@
 import type { QualifiedName } from '../change/relation.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import type { Draft, DraftContext } from './draft.ts';
-import { foreignKeyDrafts } from './foreign-key-ddl.ts';
-import { indexDrafts } from './index-ddl.ts';
+import { foreignKeyDrafts } from './ddl/foreign-key-ddl.ts';
+import { indexDrafts } from './ddl/index-ddl.ts';
 import type { SchemaModel } from './model.ts';
-import { aggregateDrafts, routineDrafts } from './routine-ddl.ts';
-import { sequenceDrafts } from './sequence-ddl.ts';
-import { tableDrafts } from './table-ddl.ts';
-import { ruleDrafts, triggerDrafts } from './trigger-ddl.ts';
-import { schemaDrafts, typeDrafts } from './type-ddl.ts';
-import { refreshDrafts, viewDrafts } from './view-ddl.ts';
+import { aggregateDrafts, routineDrafts } from './ddl/routine-ddl.ts';
+import { sequenceDrafts } from './ddl/sequence-ddl.ts';
+import { tableDrafts } from './ddl/table-ddl.ts';
+import { ruleDrafts, triggerDrafts } from './ddl/trigger-ddl.ts';
+import { schemaDrafts, typeDrafts } from './ddl/type-ddl.ts';
+import { refreshDrafts, viewDrafts } from './ddl/view-ddl.ts';
 
 export interface Drafts {
   readonly drafts: readonly Draft[];

@@ -7,7 +7,7 @@ import { buildGraph, type Graph } from './graph.ts';
 import type { SchemaModel } from './model.ts';
 import { orderDrafts, type OrderedStep } from './order.ts';
 import { participants, selectedTables } from './scope.ts';
-import { refreshKey } from './view-ddl.ts';
+import { refreshKey } from './ddl/view-ddl.ts';
 
 /** In the order of running; the data are copied between the first and the second. */
 export type SchemaPhase = Phase;

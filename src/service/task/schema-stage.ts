@@ -5,7 +5,7 @@ import { membership } from '../../engine/selection/selection.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
-import { ATTACHING } from '../../engine/schema/table-ddl.ts';
+import { ATTACHING } from '../../engine/schema/ddl/table-ddl.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';

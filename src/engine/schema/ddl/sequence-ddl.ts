@@ -1,8 +1,8 @@
 /** Sequences: drafts of those that stand alone, options of those that come with an identity column. Values are set by sequences.ts. */
-import type { SequenceInfo } from '../pg/catalog/sequences.ts';
-import { qname } from '../pg/ident.ts';
-import { commentsOn, draft, type Draft, type DraftContext } from './draft.ts';
-import { objectId } from './object-id.ts';
+import type { SequenceInfo } from '../../pg/catalog/sequences.ts';
+import { qname } from '../../pg/ident.ts';
+import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
+import { objectId } from '../object-id.ts';
 
 export function sequenceDrafts(context: DraftContext): Draft[] {
   return context.model.sequences

@@ -1,11 +1,11 @@
 /** Columns of CREATE TABLE, and what is set on them afterwards. */
-import type { ColumnDefinition } from '../pg/catalog/table-definitions.ts';
-import type { ColumnInfo } from '../pg/catalog/tables.ts';
-import { ident, qname } from '../pg/ident.ts';
-import { optionsSql, type DraftContext, type Piece } from './draft.ts';
-import type { TableModel } from './model.ts';
-import { objectId } from './object-id.ts';
-import type { SequencesByColumn } from './owned-sequences.ts';
+import type { ColumnDefinition } from '../../pg/catalog/table-definitions.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import { ident, qname } from '../../pg/ident.ts';
+import { optionsSql, type DraftContext, type Piece } from '../draft.ts';
+import type { TableModel } from '../model.ts';
+import { objectId } from '../object-id.ts';
+import type { SequencesByColumn } from '../owned-sequences.ts';
 import { sequenceOptions } from './sequence-ddl.ts';
 
 export type Column = ColumnInfo & ColumnDefinition;

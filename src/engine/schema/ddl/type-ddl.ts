@@ -1,9 +1,9 @@
 /** Drafts of schemas, enums, composites, domains and ranges. */
-import type { DomainInfo } from '../pg/catalog/domains.ts';
-import type { RangeInfo } from '../pg/catalog/ranges.ts';
-import { ident, literal, qname } from '../pg/ident.ts';
-import { commentsOn, draft, type Draft, type DraftContext } from './draft.ts';
-import { objectId } from './object-id.ts';
+import type { DomainInfo } from '../../pg/catalog/domains.ts';
+import type { RangeInfo } from '../../pg/catalog/ranges.ts';
+import { ident, literal, qname } from '../../pg/ident.ts';
+import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
+import { objectId } from '../object-id.ts';
 
 /** CREATE SCHEMA IF NOT EXISTS: `public` is on every target, and another schema there does no harm. */
 export function schemaDrafts(context: DraftContext): Draft[] {

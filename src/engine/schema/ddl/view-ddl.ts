@@ -1,8 +1,8 @@
 /** Drafts of views and materialized views; the latter are filled after the data. */
-import type { ViewInfo } from '../pg/catalog/views.ts';
-import { ident, qname } from '../pg/ident.ts';
-import { ALONE, commentsOn, draft, optionsSql, withClause, type Draft, type DraftContext } from './draft.ts';
-import { objectId } from './object-id.ts';
+import type { ViewInfo } from '../../pg/catalog/views.ts';
+import { ident, qname } from '../../pg/ident.ts';
+import { ALONE, commentsOn, draft, optionsSql, withClause, type Draft, type DraftContext } from '../draft.ts';
+import { objectId } from '../object-id.ts';
 
 export function viewDrafts(context: DraftContext): Draft[] {
   return context.model.views.map((view) => {

@@ -1,9 +1,9 @@
 /** Drafts of triggers and rules: after the data, which they must not touch. */
-import type { FiringMode } from '../pg/catalog/triggers.ts';
-import type { ObjectKey } from '../pg/catalog/user-object.ts';
-import { ident, qname } from '../pg/ident.ts';
-import { commentsOn, draft, type Draft, type DraftContext } from './draft.ts';
-import { objectId } from './object-id.ts';
+import type { FiringMode } from '../../pg/catalog/triggers.ts';
+import type { ObjectKey } from '../../pg/catalog/user-object.ts';
+import { ident, qname } from '../../pg/ident.ts';
+import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
+import { objectId } from '../object-id.ts';
 
 const ENABLE: Readonly<Record<FiringMode, string>> = {
   O: 'ENABLE',

@@ -1,6 +1,6 @@
 /** Drafts of tables: columns, partitioning, inheritance, options. Everything that needs an index comes in later drafts. */
-import type { ConstraintInfo } from '../pg/catalog/constraints.ts';
-import { ident, qname } from '../pg/ident.ts';
+import type { ConstraintInfo } from '../../pg/catalog/constraints.ts';
+import { ident, qname } from '../../pg/ident.ts';
 import { columnPieces, columnSettings, columnSql, inheritedChanges, ownColumns } from './column-ddl.ts';
 import {
   commentsOn,
@@ -10,11 +10,11 @@ import {
   type Draft,
   type DraftContext,
   type Piece,
-} from './draft.ts';
-import type { TableModel } from './model.ts';
-import type { ObjectKey } from '../pg/catalog/user-object.ts';
-import { objectId } from './object-id.ts';
-import { sequencesByColumn, type SequencesByColumn } from './owned-sequences.ts';
+} from '../draft.ts';
+import type { TableModel } from '../model.ts';
+import type { ObjectKey } from '../../pg/catalog/user-object.ts';
+import { objectId } from '../object-id.ts';
+import { sequencesByColumn, type SequencesByColumn } from '../owned-sequences.ts';
 
 /** How the id of a step begins that attaches a partition to a table that stands already. */
 export const ATTACHING = 'attachment of';

@@ -1,7 +1,7 @@
 /** Drafts of functions, procedures and aggregates. */
-import { qname } from '../pg/ident.ts';
-import { commentsOn, draft, type Draft, type DraftContext } from './draft.ts';
-import { objectId } from './object-id.ts';
+import { qname } from '../../pg/ident.ts';
+import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
+import { objectId } from '../object-id.ts';
 
 export function routineDrafts(context: DraftContext): Draft[] {
   return context.model.routines.flatMap((routine) => {

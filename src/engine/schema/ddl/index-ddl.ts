@@ -1,10 +1,10 @@
 /** Drafts of indexes and of the constraints that are made of them: built after the data, partitions before their parents. */
-import type { ConstraintInfo } from '../pg/catalog/constraints.ts';
-import type { IndexInfo } from '../pg/catalog/indexes.ts';
-import type { ObjectKey } from '../pg/catalog/user-object.ts';
-import { ident, qname } from '../pg/ident.ts';
-import { commentsOn, draft, optionsSql, type Draft, type DraftContext } from './draft.ts';
-import { objectId } from './object-id.ts';
+import type { ConstraintInfo } from '../../pg/catalog/constraints.ts';
+import type { IndexInfo } from '../../pg/catalog/indexes.ts';
+import type { ObjectKey } from '../../pg/catalog/user-object.ts';
+import { ident, qname } from '../../pg/ident.ts';
+import { commentsOn, draft, optionsSql, type Draft, type DraftContext } from '../draft.ts';
+import { objectId } from '../object-id.ts';
 import { attachKey } from './table-ddl.ts';
 
 /** What the drafts of one table's indexes have in common. */
