@@ -20,6 +20,7 @@ import { replicationRight } from './checks/replication-right.ts';
 import { rowKeys } from './checks/row-keys.ts';
 import { rowSecurity } from './checks/row-security.ts';
 import { sameDatabase } from './checks/same-database.ts';
+import { schemaObjects } from './checks/schema-objects.ts';
 import { sessionReplicationRole } from './checks/session-replication-role.ts';
 import { slots } from './checks/slots.ts';
 import { slotWalLimit } from './checks/slot-wal-limit.ts';
@@ -54,6 +55,7 @@ export const ALL_CHECKS: readonly Check[] = [
   namedPublication,
   targetRights,
   targetTables,
+  schemaObjects,
   targetIndexes,
   rowKeys,
   filters,

@@ -33,6 +33,11 @@ export function perTable(tables: readonly QualifiedName[], statement: (table: st
   return tables.map((table) => statement(qname(table))).join('\n');
 }
 
+/** For a shell; the quotes inside keep dots and stars of a name literal. */
+export function excludeOption(table: QualifiedName): string {
+  return `--exclude-table '${qname(table).replaceAll("'", "'\\''")}'`;
+}
+
 /** Array parameter for `$1::oid[]`. */
 export function oidArray(tables: readonly { readonly oid: number }[]): string {
   return `{${tables.map(({ oid }) => oid).join(',')}}`;

@@ -4,6 +4,8 @@ import type { CommentInfo } from '../pg/catalog/comments.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import { ident, literal, qname } from '../pg/ident.ts';
 import type { SchemaModel, TableModel } from './model.ts';
+import { optionSince } from './since.ts';
+import type { TargetFacts } from './target-facts.ts';
 
 /** In the order of running; the data are copied between the first and the second. */
 export const PHASES = ['pre-data', 'index', 'foreign-key', 'post-data'] as const;
@@ -25,6 +27,8 @@ export interface Piece {
   readonly joins: boolean;
   /** Statements after it: its comment. */
   readonly after: readonly string[];
+  /** A view's SELECT: it stands in `create`, unless a cycle runs through it, when the owner's `stub` is created instead. */
+  readonly isBody?: true;
 }
 
 export interface Draft {
@@ -33,6 +37,8 @@ export interface Draft {
   /** The earliest phase it may run in. */
   readonly phase: Phase;
   readonly create: readonly string[];
+  /** Instead of `create` where the body comes later. */
+  readonly stub: readonly string[];
   readonly pieces: readonly Piece[];
   /** Run after the pieces. */
   readonly after: readonly string[];
@@ -60,6 +66,7 @@ export function draft(
 ): Draft {
   return {
     phase: 'pre-data',
+    stub: [],
     pieces: [],
     after: [],
     needs: [],
@@ -77,6 +84,7 @@ export function draft(
 /** What the writers of drafts look up, and where they say what they leave out. */
 export interface DraftContext {
   readonly model: SchemaModel;
+  readonly target: TargetFacts;
   /** `server_version_num` of the target. */
   readonly targetVersion: number;
   readonly tables: ReadonlyMap<ObjectKey, TableModel>;
@@ -88,6 +96,10 @@ export interface DraftContext {
   isDone(id: string): boolean;
   /** Records for the report why something is not created as it is; with `key`, not at all, and neither is what needs it. */
   leaveOut(id: string, reason: string, key?: ObjectKey): void;
+  /** The same without a line in the report: only what needs it is worth one. */
+  lack(id: string, key: ObjectKey): void;
+  /** Records why a table cannot be created. */
+  block(table: ObjectKey, reason: string): void;
 }
 
 /** The statements for the comments of an object; `what` is `TABLE "s"."t"`, `CONSTRAINT "c" ON "s"."t"`. Comments of columns need `relation`. */
@@ -109,6 +121,27 @@ export function optionsSql(options: readonly string[], namespace = ''): string[]
     const at = option.indexOf('=');
     return `${namespace}${ident(option.slice(0, at))}=${literal(option.slice(at + 1)).trimStart()}`;
   });
+}
+
+/** Without those that the target does not know, which are said by name. */
+export function knownOptions(options: readonly string[], id: string, context: DraftContext): string[] {
+  return options.filter((option) => {
+    const since = optionSince(option);
+    if (since <= context.targetVersion) return true;
+    context.leaveOut(
+      `option ${option} of ${id}`,
+      `it needs PostgreSQL ${Math.trunc(since / 10_000)} on the target`,
+    );
+    return false;
+  });
+}
+
+/** ` USING "columnar"` for a table or materialized view; nothing where the target has no such access method. */
+export function usingMethod(method: string | null, id: string, context: DraftContext): string {
+  if (method === null || context.targetVersion < 120_000) return '';
+  if (context.target.accessMethods.has(method)) return ` USING ${ident(method)}`;
+  context.leaveOut(`access method ${method} of ${id}`, 'the target lacks it; it is heap there');
+  return '';
 }
 
 /** ` WITH (…)`, or nothing. */

@@ -6,11 +6,19 @@ import { foreignKeyDrafts } from './ddl/foreign-key-ddl.ts';
 import { indexDrafts } from './ddl/index-ddl.ts';
 import type { SchemaModel } from './model.ts';
 import { aggregateDrafts, routineDrafts } from './ddl/routine-ddl.ts';
+import { castDrafts, operatorDrafts } from './ddl/operator-ddl.ts';
+import { operatorClassDrafts } from './ddl/operator-class-ddl.ts';
+import { policyDrafts } from './ddl/policy-ddl.ts';
 import { sequenceDrafts } from './ddl/sequence-ddl.ts';
+import { statisticsDrafts } from './ddl/statistics-ddl.ts';
 import { tableDrafts } from './ddl/table-ddl.ts';
+import { collationDrafts, conversionDrafts } from './ddl/text-ddl.ts';
+import { textSearchDrafts } from './ddl/text-search-ddl.ts';
 import { ruleDrafts, triggerDrafts } from './ddl/trigger-ddl.ts';
 import { schemaDrafts, typeDrafts } from './ddl/type-ddl.ts';
 import { refreshDrafts, viewDrafts } from './ddl/view-ddl.ts';
+import { absences } from './since.ts';
+import type { TargetFacts } from './target-facts.ts';
 
 export interface Drafts {
   readonly drafts: readonly Draft[];
@@ -18,18 +26,22 @@ export interface Drafts {
   readonly leftOut: ReadonlyMap<string, string>;
   /** Those of them that are not created at all: their ids by key. */
   readonly missing: ReadonlyMap<ObjectKey, string>;
+  /** Tables that the target cannot have, by key: why. */
+  readonly blocked: ReadonlyMap<ObjectKey, string>;
 }
 
 export function draftAll(
   model: SchemaModel,
-  targetVersion: number,
+  target: TargetFacts,
   { selected, done }: { selected: ReadonlySet<ObjectKey>; done: ReadonlySet<string> },
 ): Drafts {
   const leftOut = new Map<string, string>();
   const missing = new Map<ObjectKey, string>();
+  const blocked = new Map<ObjectKey, string>();
   const context: DraftContext = {
     model,
-    targetVersion,
+    target,
+    targetVersion: target.version,
     tables: new Map(model.tables.map((table) => [table.key, table])),
     relations: new Map<ObjectKey, QualifiedName>([
       ...model.tables.map(({ key, info }) => [key, info] as const),
@@ -42,20 +54,52 @@ export function draftAll(
       leftOut.set(id, reason);
       if (key !== undefined) missing.set(key, id);
     },
+    lack: (id, key) => missing.set(key, id),
+    block: (table, reason) => blocked.set(table, reason),
   };
   const drafts = [
     schemaDrafts,
+    collationDrafts,
     typeDrafts,
     sequenceDrafts,
+    textSearchDrafts,
+    // A cast, and what an operator class is for, is used without the catalog of dependencies knowing of it.
+    operatorDrafts,
+    operatorClassDrafts,
+    castDrafts,
+    conversionDrafts,
     tableDrafts,
     routineDrafts,
     aggregateDrafts,
     viewDrafts,
+    statisticsDrafts,
     indexDrafts,
     foreignKeyDrafts,
     refreshDrafts,
     ruleDrafts,
     triggerDrafts,
+    policyDrafts,
   ].flatMap((write) => write(context));
-  return { drafts, leftOut, missing };
+  return { drafts: possible(drafts, context), leftOut, missing, blocked };
+}
+
+/** Without what uses something of the source's server that the target's does not have. */
+function possible(drafts: readonly Draft[], context: DraftContext): readonly Draft[] {
+  const find = absences(context.model, context.target);
+  if (find === null) return drafts;
+  return drafts.flatMap((one) => {
+    const isOurs = one.phase === 'pre-data' && one.relkind !== 'v' && one.relkind !== 'm';
+    const reason = find(one.create.join('\n'), isOurs);
+    if (reason !== null && one.relkind !== 'r' && one.relkind !== 'p') {
+      context.leaveOut(one.id, reason, one.key);
+      return [];
+    }
+    if (reason !== null) context.block(one.key, reason);
+    const pieces = one.pieces.filter((piece) => {
+      const lacks = piece.isBody ? null : find(piece.command, false);
+      if (lacks !== null) context.leaveOut(piece.id, lacks, piece.key);
+      return lacks === null;
+    });
+    return [pieces.length === one.pieces.length ? one : { ...one, pieces }];
+  });
 }

@@ -25,7 +25,9 @@ export function buildGraph(
     drafts.flatMap((owner) => owner.pieces.map((piece) => [piece.key, { piece, owner }] as const)),
   );
   const wholes = new Map(dependencies.filter(({ isPart }) => isPart).map(({ object, on }) => [object, on]));
-  const isNode = (key: ObjectKey) => byKey.has(key) || pieces.has(key) || others.has(key);
+  // One string for each key: comparing it with itself takes no look at its characters.
+  const own = new Map([...byKey.keys(), ...pieces.keys(), ...others].map((key) => [key, key]));
+  const isNode = (key: ObjectKey) => own.has(key);
   const resolve = (key: ObjectKey): ObjectKey | null => {
     const passed = new Set<ObjectKey>();
     let at: ObjectKey | undefined = key;
@@ -44,10 +46,13 @@ export function buildGraph(
     if (byKey.get(needing)?.relkind === 'S' && byKey.get(needed)?.relkind !== null && byKey.has(needed))
       return;
     if (pieces.get(needing)?.owner.key === needed) return;
-    const set = needs.get(needing) ?? new Set();
-    needs.set(needing, set.add(needed));
+    const one = own.get(needed) ?? needed;
+    const set = needs.get(needing);
+    if (set) set.add(one);
+    else needs.set(own.get(needing) ?? needing, new Set([one]));
   };
-  for (const { object, on } of dependencies) add(object, on);
+  // What is a part of two things (the cast of a range to its multirange) makes neither need the other.
+  for (const { object, on, isPart } of dependencies) if (!isPart || isNode(object)) add(object, on);
   for (const one of drafts) for (const key of one.needs) add(one.key, key);
   const none: ReadonlySet<ObjectKey> = new Set();
   return { drafts: byKey, pieces, needsOf: (key) => needs.get(key) ?? none };

@@ -1,14 +1,21 @@
 /** Everything about a source's schema that the plan is made from: plain data, read by read-model.ts. */
 import type { AggregateInfo } from '../pg/catalog/aggregates.ts';
+import type { BuiltinNames } from '../pg/catalog/builtin-names.ts';
 import type { CommentInfo } from '../pg/catalog/comments.ts';
 import type { CompositeInfo } from '../pg/catalog/composites.ts';
 import type { ConstraintInfo } from '../pg/catalog/constraints.ts';
 import type { Dependency } from '../pg/catalog/dependencies.ts';
 import type { DomainInfo } from '../pg/catalog/domains.ts';
 import type { EnumInfo } from '../pg/catalog/enums.ts';
+import type { ExtendedStatisticsInfo } from '../pg/catalog/extended-statistics.ts';
+import type { ExtensionMember } from '../pg/catalog/extension-members.ts';
 import type { ExtensionInfo } from '../pg/catalog/extensions.ts';
 import type { IndexInfo } from '../pg/catalog/indexes.ts';
 import type { NotMigratedInfo } from '../pg/catalog/not-migrated.ts';
+import type { CastInfo } from '../pg/catalog/operators/casts.ts';
+import type { OperatorClasses } from '../pg/catalog/operators/operator-classes.ts';
+import type { OperatorInfo } from '../pg/catalog/operators/operators.ts';
+import type { PolicyInfo } from '../pg/catalog/policies.ts';
 import type { RangeInfo } from '../pg/catalog/ranges.ts';
 import type { RoutineInfo } from '../pg/catalog/routines.ts';
 import type { RuleInfo } from '../pg/catalog/rules.ts';
@@ -16,6 +23,9 @@ import type { SchemaInfo } from '../pg/catalog/schemas.ts';
 import type { SequenceInfo } from '../pg/catalog/sequences.ts';
 import type { TableDefinition } from '../pg/catalog/table-definitions.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { CollationInfo } from '../pg/catalog/text/collations.ts';
+import type { ConversionInfo } from '../pg/catalog/text/conversions.ts';
+import type { TextSearch } from '../pg/catalog/text/text-search.ts';
 import type { TriggerInfo } from '../pg/catalog/triggers.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import type { ViewInfo } from '../pg/catalog/views.ts';
@@ -43,8 +53,19 @@ export interface SchemaModel {
   readonly aggregates: readonly AggregateInfo[];
   readonly triggers: readonly TriggerInfo[];
   readonly rules: readonly RuleInfo[];
+  readonly operators: readonly OperatorInfo[];
+  readonly operatorClasses: OperatorClasses;
+  readonly casts: readonly CastInfo[];
+  readonly collations: readonly CollationInfo[];
+  readonly conversions: readonly ConversionInfo[];
+  readonly textSearch: TextSearch;
+  readonly statistics: readonly ExtendedStatisticsInfo[];
+  readonly policies: readonly PolicyInfo[];
   readonly comments: readonly CommentInfo[];
   readonly dependencies: readonly Dependency[];
   readonly extensions: readonly ExtensionInfo[];
+  readonly extensionMembers: readonly ExtensionMember[];
+  /** What the server itself has. */
+  readonly builtins: BuiltinNames;
   readonly notMigrated: readonly NotMigratedInfo[];
 }

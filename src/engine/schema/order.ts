@@ -1,7 +1,7 @@
 /**
  * Brings drafts into an order in which each comes after what it needs, and into phases.
  *
- * 1. Cycles are cut by adding pieces (defaults, CHECKs) in steps of their own instead of with their owner.
+ * 1. Cycles are cut by adding pieces (defaults, CHECKs, the query of a view) in steps of their own instead of with their owner.
  * 2. A step's phase is the latest of its own and of those it needs; a piece that would hold its owner back is detached too.
  * 3. A cycle without pieces cannot be cut: its members keep the order in which they were given, and the target says what is missing.
  */
@@ -21,50 +21,45 @@ export interface OrderedStep {
 }
 
 export function orderDrafts(graph: Graph, live: ReadonlySet<ObjectKey>): OrderedStep[] {
-  const detached = new Set<ObjectKey>();
-  cutCycles(graph, live, detached);
-  const order = topological(stepKeys(graph, live, detached), (key) =>
-    needsOfStep(key, graph, live, detached),
-  );
+  const steps = new Steps(graph, live);
+  const needs = cutCycles(steps);
+  // What is detached on the way changes what later steps need.
+  let hasChanged = false;
+  const needsOf = (key: ObjectKey) => (hasChanged ? steps.needsOf(key) : (needs.get(key) ?? []));
   const phases = new Map<ObjectKey, number>();
-  const latest = (keys: Iterable<ObjectKey>, own: number) =>
-    [...keys].reduce((phase, key) => Math.max(phase, phases.get(stepOf(key, graph, detached)) ?? 0), own);
+  const latest = (keys: Iterable<ObjectKey>, own: number) => {
+    let phase = own;
+    for (const key of keys) phase = Math.max(phase, phases.get(steps.stepOf(key)) ?? 0);
+    return phase;
+  };
 
   // What a step needs stands before it, so its phase is known; detaching a piece here cannot change an earlier one.
-  return order.flatMap((key) => {
+  return topological([...needs.keys()], (key) => needs.get(key) ?? []).flatMap((key): OrderedStep[] => {
     const part = graph.pieces.get(key);
     const owner = graph.drafts.get(key);
     if (part) {
-      const phase = latest([part.owner.key, ...livingNeeds(key, graph, live)], 0);
+      const phase = latest([part.owner.key, ...steps.livingNeeds(key)], 0);
       phases.set(key, phase);
-      return [pieceStep(key, part, phaseNamed(phase), needsOfStep(key, graph, live, detached))];
+      return [pieceStep(key, part, phaseNamed(phase), needsOf(key))];
     }
     if (!owner) return [];
-    const own = latest(livingNeeds(key, graph, live), PHASES.indexOf(owner.phase));
+    const staying = steps.staying(owner);
+    const bodies = staying.filter((piece) => piece.isBody);
+    let own = latest(steps.livingNeeds(key), PHASES.indexOf(owner.phase));
+    for (const body of bodies) own = latest(steps.livingNeeds(body.key), own);
     phases.set(key, own);
-    const staying = owner.pieces.filter((piece) => live.has(piece.key) && !detached.has(piece.key));
-    const late = staying.filter((piece) => latest(livingNeeds(piece.key, graph, live), own) > own);
+    const late = staying.filter((piece) => !piece.isBody && latest(steps.livingNeeds(piece.key), own) > own);
+    const whole = { key, draft: owner, detached: null, phase: phaseNamed(own) };
+    if (late.length === 0) return [{ ...whole, pieces: staying, needs: needsOf(key) }];
     for (const piece of late) {
-      phases.set(piece.key, latest(livingNeeds(piece.key, graph, live), own));
-      detached.add(piece.key);
+      phases.set(piece.key, latest(steps.livingNeeds(piece.key), own));
+      steps.detach(piece);
     }
-    const step: OrderedStep = {
-      key,
-      draft: owner,
-      pieces: staying.filter((piece) => !late.includes(piece)),
-      detached: null,
-      phase: phaseNamed(own),
-      needs: needsOfStep(key, graph, live, detached),
-    };
+    hasChanged = true;
     const following = late.map((piece) =>
-      pieceStep(
-        piece.key,
-        { piece, owner },
-        phaseNamed(phases.get(piece.key) ?? own),
-        needsOfStep(piece.key, graph, live, detached),
-      ),
+      pieceStep(piece.key, { piece, owner }, phaseNamed(phases.get(piece.key) ?? own), needsOf(piece.key)),
     );
-    return [step, ...following];
+    return [{ ...whole, pieces: steps.staying(owner), needs: needsOf(key) }, ...following];
   });
 }
 
@@ -81,55 +76,76 @@ function phaseNamed(index: number): Phase {
   return PHASES[index] ?? 'post-data';
 }
 
-/** The step in which an object is created: a piece that is not detached is created with its owner. */
-function stepOf(key: ObjectKey, graph: Graph, detached: ReadonlySet<ObjectKey>): ObjectKey {
-  const owner = graph.pieces.get(key)?.owner;
-  return owner && !detached.has(key) ? owner.key : key;
+/** The live drafts and pieces, while pieces are detached one after the other. */
+class Steps {
+  readonly graph: Graph;
+  private readonly live: ReadonlySet<ObjectKey>;
+  private readonly detached = new Set<ObjectKey>();
+  private readonly living = new Map<ObjectKey, readonly ObjectKey[]>();
+
+  constructor(graph: Graph, live: ReadonlySet<ObjectKey>) {
+    this.graph = graph;
+    this.live = live;
+  }
+
+  detach(piece: Piece): void {
+    this.detached.add(piece.key);
+  }
+
+  keys(): ObjectKey[] {
+    return [...[...this.graph.drafts.keys()].filter((key) => this.live.has(key)), ...this.detached];
+  }
+
+  /** The pieces that are created with their owner. */
+  staying({ pieces }: Draft): Piece[] {
+    return pieces.filter(({ key }) => this.live.has(key) && !this.detached.has(key));
+  }
+
+  livingNeeds(key: ObjectKey): readonly ObjectKey[] {
+    let found = this.living.get(key);
+    if (!found) {
+      found = [...this.graph.needsOf(key)].filter((needed) => this.live.has(needed));
+      this.living.set(key, found);
+    }
+    return found;
+  }
+
+  /** The step in which an object is created: a piece that is not detached is created with its owner. */
+  stepOf(key: ObjectKey): ObjectKey {
+    const owner = this.graph.pieces.get(key)?.owner;
+    return owner && !this.detached.has(key) ? owner.key : key;
+  }
+
+  /** The steps that one needs, with its pieces. */
+  needsOf(key: ObjectKey): ObjectKey[] {
+    const found = new Set<ObjectKey>();
+    for (const needed of this.livingNeeds(key)) found.add(this.stepOf(needed));
+    const draft = this.graph.drafts.get(key);
+    if (draft && draft.pieces.length > 0)
+      for (const piece of this.staying(draft))
+        for (const needed of this.livingNeeds(piece.key)) found.add(this.stepOf(needed));
+    const part = this.graph.pieces.get(key);
+    if (part) found.add(part.owner.key);
+    found.delete(key);
+    return [...found];
+  }
 }
 
-function livingNeeds(key: ObjectKey, graph: Graph, live: ReadonlySet<ObjectKey>): ObjectKey[] {
-  return [...graph.needsOf(key)].filter((needed) => live.has(needed));
-}
-
-function needsOfStep(
-  key: ObjectKey,
-  graph: Graph,
-  live: ReadonlySet<ObjectKey>,
-  detached: ReadonlySet<ObjectKey>,
-): ObjectKey[] {
-  const part = graph.pieces.get(key);
-  const staying = (graph.drafts.get(key)?.pieces ?? []).filter(
-    (piece) => live.has(piece.key) && !detached.has(piece.key),
-  );
-  const direct = [key, ...staying.map((piece) => piece.key)].flatMap((one) => livingNeeds(one, graph, live));
-  const steps = new Set(
-    [...direct, ...(part ? [part.owner.key] : [])].map((one) => stepOf(one, graph, detached)),
-  );
-  steps.delete(key);
-  return [...steps];
-}
-
-function stepKeys(graph: Graph, live: ReadonlySet<ObjectKey>, detached: ReadonlySet<ObjectKey>): ObjectKey[] {
-  return [...[...graph.drafts.keys()].filter((key) => live.has(key)), ...detached];
-}
-
-/** Detaches the pieces through which cycles run, until there are no cycles or no such pieces. */
-function cutCycles(graph: Graph, live: ReadonlySet<ObjectKey>, detached: Set<ObjectKey>): void {
+/** Detaches the pieces through which cycles run, until there are no cycles or no such pieces. What every step needs then. */
+function cutCycles(steps: Steps): Map<ObjectKey, ObjectKey[]> {
   for (;;) {
-    const needs = new Map(
-      stepKeys(graph, live, detached).map((key) => [key, needsOfStep(key, graph, live, detached)]),
-    );
+    const needs = new Map(steps.keys().map((key) => [key, steps.needsOf(key)]));
     const circular = cyclicPart(needs);
-    const cut = [...circular].flatMap((key) =>
-      (graph.drafts.get(key)?.pieces ?? []).filter(
-        (piece) =>
-          live.has(piece.key) &&
-          !detached.has(piece.key) &&
-          livingNeeds(piece.key, graph, live).some((needed) => circular.has(stepOf(needed, graph, detached))),
-      ),
-    );
-    if (cut.length === 0) return;
-    for (const piece of cut) detached.add(piece.key);
+    const through = [...circular].flatMap((key) => {
+      const draft = steps.graph.drafts.get(key);
+      return (draft ? steps.staying(draft) : []).filter((piece) =>
+        steps.livingNeeds(piece.key).some((needed) => circular.has(steps.stepOf(needed))),
+      );
+    });
+    if (through.length === 0) return needs;
+    // A view is made twice only where nothing else helps.
+    const simple = through.filter((piece) => !piece.isBody);
+    for (const piece of simple.length > 0 ? simple : through) steps.detach(piece);
   }
 }
 

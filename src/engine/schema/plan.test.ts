@@ -5,6 +5,7 @@ import type { RoutineInfo } from '../pg/catalog/routines.ts';
 import type { ViewInfo } from '../pg/catalog/views.ts';
 import type { SchemaModel, TableModel } from './model.ts';
 import { planSchema, type SchemaPlan } from './plan.ts';
+import type { TargetFacts } from './target-facts.ts';
 
 const EMPTY: SchemaModel = {
   version: 180_000,
@@ -22,9 +23,19 @@ const EMPTY: SchemaModel = {
   aggregates: [],
   triggers: [],
   rules: [],
+  operators: [],
+  operatorClasses: { families: [], classes: [], members: [] },
+  casts: [],
+  collations: [],
+  conversions: [],
+  textSearch: { dictionaries: [], configurations: [] },
+  statistics: [],
+  policies: [],
   comments: [],
   dependencies: [],
   extensions: [],
+  extensionMembers: [],
+  builtins: { functions: new Set(), types: new Set(), operatorClasses: new Set() },
   notMigrated: [],
 };
 
@@ -73,6 +84,7 @@ function table(oid: number, given: { parent?: number; expression?: string } = {}
       accessMethod: null,
       ofType: null,
       rowSecurity: false,
+      forcedRowSecurity: false,
       columns: [
         {
           name: 'id',
@@ -100,6 +112,9 @@ function view(oid: number, isMaterialized = false): ViewInfo {
     isMaterialized,
     query: 'SELECT 1',
     options: [],
+    queryKey: `pg_rewrite:${oid}0`,
+    toastOptions: [],
+    columns: [],
     populated: true,
     accessMethod: null,
     defaults: [],
@@ -115,8 +130,23 @@ function routine(oid: number): RoutineInfo {
     identityArguments: '',
     definition: 'CREATE OR REPLACE FUNCTION f()',
     hasSqlBody: false,
+    language: 'sql',
+    leakproof: false,
   };
 }
+
+const TARGET: TargetFacts = {
+  version: 180_000,
+  isSuperuser: true,
+  bypassesRowSecurity: true,
+  roles: new Set(),
+  languages: new Set(['sql']),
+  accessMethods: new Set(['btree']),
+  extensions: new Set(),
+  hasLz4: true,
+  builtins: EMPTY.builtins,
+  refused: new Map(),
+};
 
 const needs = (object: string, on: string): Dependency => ({ object, on, isPart: false });
 const isPartOf = (object: string, on: string): Dependency => ({ object, on, isPart: true });
@@ -125,7 +155,7 @@ function planOf(model: Partial<SchemaModel>): SchemaPlan {
   return planSchema(
     { ...EMPTY, ...model },
     { includesTable: () => true, wholeDatabase: true, done: new Set() },
-    180_000,
+    TARGET,
   );
 }
 
@@ -280,6 +310,9 @@ function index(oid: number, tableOid: number): SchemaModel['indexes'][number] {
     nullsNotDistinct: false,
     hasIncluded: false,
     options: [],
+    optionTexts: [],
+    method: 'btree',
+    hasClassOptions: false,
     statistics: [],
   };
 }

@@ -7,6 +7,7 @@ import { buildGraph, type Graph } from './graph.ts';
 import type { SchemaModel } from './model.ts';
 import { orderDrafts, type OrderedStep } from './order.ts';
 import { participants, selectedTables } from './scope.ts';
+import type { TargetFacts } from './target-facts.ts';
 import { refreshKey } from './ddl/view-ddl.ts';
 
 /** In the order of running; the data are copied between the first and the second. */
@@ -46,21 +47,29 @@ export interface SchemaPlan {
   readonly steps: readonly SchemaStep[];
   /** `kind name: reason`. */
   readonly notMigrated: readonly string[];
+  /** Tables whose creation will fail: they are not left out in silence. */
+  readonly blocked: readonly { readonly table: QualifiedName; readonly reason: string }[];
 }
 
 /**
- * The steps that create what `scope` includes on a target of `targetVersion` (`server_version_num`), and by name what is
- * not created. Extensions are not part of it: see missing-extensions.ts.
+ * The steps that create what `scope` includes on the target, and by name what is not created. Extensions are not part of it: see missing-extensions.ts.
  */
-export function planSchema(model: SchemaModel, scope: SchemaScope, targetVersion: number): SchemaPlan {
+export function planSchema(model: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
   const selected = selectedTables(model, (name) => scope.includesTable(name));
-  const { drafts, leftOut, missing } = draftAll(model, targetVersion, { selected, done: scope.done });
-  const others = otherObjects(model, selected, missing);
+  const { drafts, leftOut, missing, blocked } = draftAll(model, target, { selected, done: scope.done });
+  const others = otherObjects(model, { selected, missing, extensions: target.extensions });
   const graph = orderRefreshes(model, buildGraph(drafts, model.dependencies, new Set(others.keys())));
-  const { live, lost } = participants(graph, others, { selected, wholeDatabase: scope.wholeDatabase });
+  const { live, lost, incomplete } = participants(graph, others, {
+    selected,
+    wholeDatabase: scope.wholeDatabase,
+  });
   const steps = stepsOf(orderDrafts(graph, live));
   return {
     steps,
+    blocked: model.tables.flatMap(({ key, info }) => {
+      const reason = blocked.get(key) ?? incomplete.get(key);
+      return reason === undefined ? [] : [{ table: info, reason }];
+    }),
     notMigrated: [
       ...unknownKinds(model, graph, { live, wholeDatabase: scope.wholeDatabase }),
       ...[...leftOut, ...lost].map(([id, reason]) => `${id}: ${reason}`),
@@ -71,10 +80,20 @@ export function planSchema(model: SchemaModel, scope: SchemaScope, targetVersion
 /** Objects that will not be on the target, with the words for them. */
 function otherObjects(
   model: SchemaModel,
-  selected: ReadonlySet<ObjectKey>,
-  missing: ReadonlyMap<ObjectKey, string>,
+  {
+    selected,
+    missing,
+    extensions,
+  }: {
+    selected: ReadonlySet<ObjectKey>;
+    missing: ReadonlyMap<ObjectKey, string>;
+    extensions: ReadonlySet<string>;
+  },
 ): Map<ObjectKey, string> {
   return new Map([
+    ...model.extensionMembers
+      .filter(({ extension }) => !extensions.has(extension))
+      .map(({ key, extension }) => [key, `extension ${extension}, which the target lacks`] as const),
     ...model.tables
       .filter(({ key }) => !selected.has(key))
       .map(({ key, info }) => [key, `table ${displayName(info)}, which is not selected`] as const),
@@ -110,7 +129,13 @@ function orderRefreshes(model: SchemaModel, graph: Graph): Graph {
   const added = new Map<ObjectKey, Set<ObjectKey>>();
   for (const [view, refresh] of refreshes) {
     const seen = new Set<ObjectKey>([view]);
-    for (const key of seen) for (const needed of graph.needsOf(key)) seen.add(needed);
+    for (const key of seen) {
+      // A table reads nothing, and what another one reads stands in its own refresh.
+      const draft = graph.drafts.get(key);
+      if (draft?.relkind === 'r' || draft?.relkind === 'p' || (key !== view && refreshes.has(key))) continue;
+      for (const needed of graph.needsOf(key)) seen.add(needed);
+      for (const piece of draft?.pieces ?? []) if (piece.isBody) seen.add(piece.key);
+    }
     const before = [...seen].flatMap((key) => (key === view ? [] : (refreshes.get(key) ?? [])));
     added.set(refresh, new Set([...graph.needsOf(refresh), ...before]));
   }
@@ -173,10 +198,17 @@ function needs(id: string, wanted: string, steps: ReadonlyMap<string, SchemaStep
 
 function statementsOf({ draft, pieces, detached }: OrderedStep): string[] {
   if (detached) return [`${detached.onLater} ${detached.command}`, ...detached.after];
-  return [...draft.create, ...piecesSql(pieces), ...pieces.flatMap((piece) => piece.after), ...draft.after];
+  const isWhole = draft.stub.length === 0 || pieces.some((piece) => piece.isBody);
+  return [
+    ...(isWhole ? draft.create : draft.stub),
+    ...piecesSql(pieces),
+    ...pieces.flatMap((piece) => piece.after),
+    ...draft.after,
+  ];
 }
 
-function piecesSql(pieces: readonly Piece[]): string[] {
+function piecesSql(all: readonly Piece[]): string[] {
+  const pieces = all.filter((piece) => !piece.isBody);
   const joined = [
     ...Map.groupBy(
       pieces.filter((piece) => piece.joins),

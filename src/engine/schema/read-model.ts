@@ -1,14 +1,21 @@
 /** Reads the model of a source: a fixed number of statements, whatever the number of objects. */
 import { readAggregates } from '../pg/catalog/aggregates.ts';
+import { readBuiltinNames } from '../pg/catalog/builtin-names.ts';
 import { readComments } from '../pg/catalog/comments.ts';
 import { readComposites } from '../pg/catalog/composites.ts';
 import { readConstraints } from '../pg/catalog/constraints.ts';
 import { readDependencies } from '../pg/catalog/dependencies.ts';
 import { readDomains } from '../pg/catalog/domains.ts';
 import { readEnums } from '../pg/catalog/enums.ts';
+import { readExtendedStatistics } from '../pg/catalog/extended-statistics.ts';
+import { readExtensionMembers } from '../pg/catalog/extension-members.ts';
 import { readExtensions } from '../pg/catalog/extensions.ts';
 import { readIndexes } from '../pg/catalog/indexes.ts';
 import { readNotMigrated } from '../pg/catalog/not-migrated.ts';
+import { readCasts } from '../pg/catalog/operators/casts.ts';
+import { readOperatorClasses } from '../pg/catalog/operators/operator-classes.ts';
+import { readOperators } from '../pg/catalog/operators/operators.ts';
+import { readPolicies } from '../pg/catalog/policies.ts';
 import { readRanges } from '../pg/catalog/ranges.ts';
 import { readRoutines } from '../pg/catalog/routines.ts';
 import { readRules } from '../pg/catalog/rules.ts';
@@ -16,6 +23,9 @@ import { readSchemas } from '../pg/catalog/schemas.ts';
 import { readSequences } from '../pg/catalog/sequences.ts';
 import { readTableDefinitions } from '../pg/catalog/table-definitions.ts';
 import { readTables } from '../pg/catalog/tables.ts';
+import { readCollations } from '../pg/catalog/text/collations.ts';
+import { readConversions } from '../pg/catalog/text/conversions.ts';
+import { readTextSearch } from '../pg/catalog/text/text-search.ts';
 import { readTriggers } from '../pg/catalog/triggers.ts';
 import { readViews } from '../pg/catalog/views.ts';
 import type { Session } from '../pg/session.ts';
@@ -43,9 +53,19 @@ export async function readModel(session: Session): Promise<SchemaModel> {
     aggregates: await readAggregates(session),
     triggers: await readTriggers(session),
     rules: await readRules(session),
+    operators: await readOperators(session),
+    operatorClasses: await readOperatorClasses(session),
+    casts: await readCasts(session),
+    collations: await readCollations(session),
+    conversions: await readConversions(session),
+    textSearch: await readTextSearch(session),
+    statistics: await readExtendedStatistics(session),
+    policies: await readPolicies(session),
     comments: await readComments(session),
     dependencies: await readDependencies(session),
     extensions: await readExtensions(session),
+    extensionMembers: await readExtensionMembers(session),
+    builtins: await readBuiltinNames(session),
     notMigrated: await readNotMigrated(session),
   };
 }

@@ -5,6 +5,7 @@ import { richSchema } from '../../../test/rich-schema.ts';
 import { missingExtensions } from './missing-extensions.ts';
 import { planSchema, type SchemaPlan, type SchemaScope, type SchemaStep } from './plan.ts';
 import { readModel } from './read-model.ts';
+import { readTargetFacts } from './read-target-facts.ts';
 import { runSteps, type StepRunner } from './run-steps.ts';
 import { readSequenceStates, setvalSql } from './sequences.ts';
 
@@ -16,7 +17,9 @@ async function planFor(
   scope: SchemaScope = everything,
 ): Promise<SchemaPlan> {
   await using session = await source.open();
-  return planSchema(await readModel(session), scope, target.session.version);
+  const model = await readModel(session);
+  await using there = await target.open();
+  return planSchema(model, scope, await readTargetFacts(there, model));
 }
 
 function runner(target: TestDatabase, given: Partial<StepRunner> = {}): StepRunner {
@@ -149,6 +152,7 @@ describe('a schema with more than the target can do', () => {
     const plan = await planFor(source, target);
     await runSteps(plan.steps, runner(target));
     expect(plan.notMigrated.toSorted()).toEqual([
+      'UNLOGGED of sequence shop.fleeting: it needs PostgreSQL 15 on the target; it is a logged one there',
       'check constraint shop.modern.maybe: NOT ENFORCED needs PostgreSQL 18 on the target',
       'column shop.modern.twice as virtual: virtual generated columns need PostgreSQL 18 on the target; it is a stored one there',
       'default shop.counted.id: needs function shop.happy_count(), which is not migrated',
@@ -356,16 +360,15 @@ describe('objects that are not migrated', () => {
     await using target = await freshDatabase(17);
     await source.session.query(`
       CREATE FUNCTION internal_length(text) RETURNS integer LANGUAGE internal IMMUTABLE AS 'textlen';
-      CREATE COLLATION "My ""C""" FROM "C";
-      CREATE FUNCTION same(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 = $2';
+      CREATE FUNCTION same(integer, integer) RETURNS boolean LANGUAGE internal IMMUTABLE AS 'int4eq';
       CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = same);
       CREATE TABLE t (id integer PRIMARY KEY, v text DEFAULT internal_length('abc')::text, CHECK (id === id));
       CREATE INDEX t_v ON t ((internal_length(v)));
       CREATE VIEW long AS SELECT id FROM t WHERE internal_length(v) > 3;
       CREATE VIEW longer AS SELECT * FROM long;
-      CREATE STATISTICS t_stats ON id, v FROM t;
-      CREATE POLICY own ON t USING (id > 0);
+      CREATE POLICY own ON t USING (id === 0);
       ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+      CREATE PUBLICATION theirs FOR TABLE t;
       CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
       CREATE EVENT TRIGGER watcher ON sql_drop EXECUTE FUNCTION note();
       ALTER EVENT TRIGGER watcher DISABLE;
@@ -379,26 +382,26 @@ describe('objects that are not migrated', () => {
       'schema public',
       'table public.t',
       'function public.note()',
-      'function public.same(integer, integer)',
       'index of primary key public.t.t_pkey',
       'primary key public.t.t_pkey',
+      'row-level security of table public.t',
     ]);
-    const later = 'this kind of object is not migrated yet; create it on the target yourself';
+    const ofLibrary = 'its code is in a library of the source server';
+    const needsOperator = 'needs operator public.===(integer, integer), which is not migrated';
     const lacking = 'needs function public.internal_length(pg_catalog.text), which is not migrated';
     expect(plan.notMigrated.map((line) => line.replace(/pg_temp(_\d+)?/, 'pg_temp')).toSorted()).toEqual([
-      'check constraint public.t.t_id_check: needs operator public.===(integer,integer), which is not migrated',
-      `collation public."My ""C""": ${later}`,
+      `check constraint public.t.t_id_check: ${needsOperator}`,
       `default public.t.v: ${lacking}`,
-      `event trigger watcher: ${later}`,
+      'event trigger watcher: it would act on what the migration does on the target, and takes a superuser; once that is over, run: CREATE EVENT TRIGGER watcher ON sql_drop EXECUTE PROCEDURE public.note()',
       'foreign table public.away: its rows are in another server',
-      `foreign-data wrapper w: ${later}`,
-      'function public.internal_length(pg_catalog.text): its code is in a library of the source server',
+      'foreign-data wrapper w: it leads to other servers, with passwords that cannot be read',
+      `function public.internal_length(pg_catalog.text): ${ofLibrary}`,
+      `function public.same(integer,integer): ${ofLibrary}`,
       `index public.t_v: ${lacking}`,
-      `operator public.===(integer,integer): ${later}`,
-      `policy own on public.t: row security is not switched on; ${later}`,
-      'row security of table public.t: it is not switched on, since policies are not migrated yet; every role with rights on the table sees all its rows',
-      `server far: ${later}`,
-      `statistics object public.t_stats: ${later}`,
+      'operator public.===(integer, integer): needs function public.same(integer,integer), which is not migrated',
+      `policy public.t.own: ${needsOperator}`,
+      'publication theirs: its subscribers follow the source; what the target publishes is for you to decide',
+      'server far: it leads to another server, with passwords that cannot be read',
       'table pg_temp.mine: a temporary table belongs to one session',
       `view public.long: ${lacking}`,
       'view public.longer: needs view public.long, which is not migrated',

@@ -26,6 +26,8 @@ export interface Participation {
   readonly live: ReadonlySet<ObjectKey>;
   /** Drafts and pieces that would be live if something they need were there: id → reason. */
   readonly lost: ReadonlyMap<string, string>;
+  /** Live tables that need something which is not there, by key: the reason. */
+  readonly incomplete: ReadonlyMap<ObjectKey, string>;
 }
 
 /**
@@ -37,7 +39,7 @@ export function participants(
   absent: ReadonlyMap<ObjectKey, string>,
   { selected, wholeDatabase }: { selected: ReadonlySet<ObjectKey>; wholeDatabase: boolean },
 ): Participation {
-  const lostBecause = findLost(graph, absent);
+  const { lost: lostBecause, tables } = findLost(graph, absent);
   const attached = Map.groupBy(graph.drafts.values(), (one) => one.attachedTo);
   const live = new Set<ObjectKey>();
   const lost = new Map<string, string>();
@@ -47,6 +49,9 @@ export function participants(
     if (reason === undefined) queue.push(one.key);
     else if (!one.isFollowUp) lost.set(one.id, `needs ${reason}`);
   };
+  const take = (key: ObjectKey) => {
+    for (const needed of graph.needsOf(key)) if (!live.has(needed)) queue.push(needed);
+  };
   for (const one of graph.drafts.values()) {
     if (wholeDatabase ? one.attachedTo === null : selected.has(one.key)) reach(one);
   }
@@ -54,9 +59,10 @@ export function participants(
     const owner = graph.pieces.get(key)?.owner;
     if (owner) queue.push(owner.key);
     const one = graph.drafts.get(key);
-    if (!one || live.has(key)) continue;
+    // What is vital takes part without what it needs.
+    if (!one || live.has(key) || lostBecause.has(key)) continue;
     live.add(key);
-    queue.push(...graph.needsOf(key));
+    take(key);
     for (const piece of one.pieces) {
       const reason = lostBecause.get(piece.key);
       if (reason !== undefined) {
@@ -64,15 +70,21 @@ export function participants(
         continue;
       }
       live.add(piece.key);
-      queue.push(...graph.needsOf(piece.key));
+      take(piece.key);
     }
     for (const other of attached.get(key) ?? []) reach(other);
   }
-  return { live, lost };
+  const incomplete = new Map(
+    [...tables].filter(([key]) => live.has(key)).map(([key, words]) => [key, `needs ${words}`]),
+  );
+  return { live, lost, incomplete };
 }
 
 /** Drafts and pieces that need an absent object, directly or not → the words for what they lack. */
-function findLost(graph: Graph, absent: ReadonlyMap<ObjectKey, string>): Map<ObjectKey, string> {
+function findLost(
+  graph: Graph,
+  absent: ReadonlyMap<ObjectKey, string>,
+): { lost: Map<ObjectKey, string>; tables: Map<ObjectKey, string> } {
   const dependents = new Map<ObjectKey, ObjectKey[]>();
   for (const key of [...graph.drafts.keys(), ...graph.pieces.keys()]) {
     for (const needed of graph.needsOf(key)) {
@@ -82,16 +94,23 @@ function findLost(graph: Graph, absent: ReadonlyMap<ObjectKey, string>): Map<Obj
     }
   }
   const lost = new Map<ObjectKey, string>();
+  const tables = new Map<ObjectKey, string>();
   const queue = [...absent];
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
     const [key, words] = next;
     for (const dependent of dependents.get(key) ?? []) {
       const one = graph.drafts.get(dependent);
       const isTable = one?.relkind === 'r' || one?.relkind === 'p';
+      // A parent that is not selected is done without.
+      if (isTable && !words.startsWith('table ')) tables.set(dependent, words);
       if (isTable || one?.isVital || lost.has(dependent)) continue;
       lost.set(dependent, words);
       if (one) queue.push([dependent, `${one.id}, which is not migrated`]);
+      const body = graph.pieces.get(dependent);
+      if (!body?.piece.isBody || lost.has(body.owner.key)) continue;
+      lost.set(body.owner.key, words);
+      queue.push([body.owner.key, `${body.owner.id}, which is not migrated`]);
     }
   }
-  return lost;
+  return { lost, tables };
 }

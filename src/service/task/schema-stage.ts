@@ -4,25 +4,29 @@ import type { Session } from '../../engine/pg/session.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
+import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { ATTACHING } from '../../engine/schema/ddl/table-ddl.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
 import { readDoneSteps, recordSteps } from '../../engine/target/books/done-steps.ts';
+import { readSourceIdentities } from '../../engine/target/books/task-row.ts';
 import { watchIndexBuilds } from './index-watch.ts';
 import type { TaskRun } from './task-run.ts';
 
 /** Of the whole selection, or of a few tables with what belongs to them and what they need. */
 export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaPlan> {
-  if (!run.request.types.has('schema')) return { steps: [], notMigrated: [] };
+  if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
   const [source, target] = [await run.ends.source(), await run.ends.target()];
-  const model = await readModel(source);
+  const own = await readSourceIdentities(target, run.taskId);
+  const model = withOwnIdentities(await readModel(source), own);
   const scope = only
     ? { includesTable: membership(only), wholeDatabase: false }
     : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase };
   const done = await readDoneSteps(target, run.taskId);
-  const plan = planSchema(model, { ...scope, done }, target.version);
+  const plan = planSchema(model, { ...scope, done }, await readTargetFacts(target, model));
   for (const object of [...(await missingExtensions(model, target)), ...plan.notMigrated])
     if (!run.notMigrated.includes(object)) run.notMigrated.push(object);
   return plan;

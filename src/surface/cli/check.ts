@@ -9,6 +9,7 @@ import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { estimate } from '../../engine/precheck/estimate.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
+import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
@@ -125,7 +126,8 @@ async function notMigrated(
 ): Promise<readonly string[]> {
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
   const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
-  return planSchema(await readModel(source), scope, target.version).notMigrated;
+  const model = await readModel(source);
+  return planSchema(model, scope, await readTargetFacts(target, model)).notMigrated;
 }
 
 /** When only following changes is impossible, both ways out: without it, or after the change. */

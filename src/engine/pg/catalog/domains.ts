@@ -17,6 +17,8 @@ export interface DomainInfo extends QualifiedName {
   readonly collation: string | null;
   readonly defaultValue: string | null;
   readonly notNull: boolean;
+  /** The name of NOT NULL, since PostgreSQL 17. */
+  readonly notNullConstraint: { readonly key: ObjectKey; readonly name: string } | null;
   readonly checks: readonly DomainConstraint[];
 }
 
@@ -29,6 +31,7 @@ export async function readDomains(session: Session): Promise<DomainInfo[]> {
     collation: string | null;
     default_value: string | null;
     not_null: string;
+    not_null_constraint: string | null;
     checks: string;
   }>(`
     SELECT 'pg_type:' || t.oid AS key, n.nspname AS schema, t.typname AS name,
@@ -37,6 +40,12 @@ export async function readDomains(session: Session): Promise<DomainInfo[]> {
            coalesce(pg_catalog.pg_get_expr(t.typdefaultbin, 'pg_catalog.pg_type'::pg_catalog.regclass),
                     pg_catalog.quote_literal(t.typdefault)) AS default_value,
            t.typnotnull::text AS not_null,
+           ${
+             session.version >= 170_000
+               ? `(SELECT pg_catalog.json_build_object('key', 'pg_constraint:' || k.oid, 'name', k.conname)::text
+                     FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'n')`
+               : 'NULL'
+           } AS not_null_constraint,
            coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object('key', 'pg_constraint:' || k.oid, 'name', k.conname,
                        'definition', pg_catalog.pg_get_constraintdef(k.oid), 'validated', k.convalidated) ORDER BY k.conname)
                        FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'), '[]')::text AS checks
@@ -46,6 +55,8 @@ export async function readDomains(session: Session): Promise<DomainInfo[]> {
      ORDER BY n.nspname, t.typname`);
   return rows.map((row) => {
     const checks: DomainConstraint[] = JSON.parse(row.checks);
+    const notNullConstraint: DomainInfo['notNullConstraint'] =
+      row.not_null_constraint === null ? null : JSON.parse(row.not_null_constraint);
     return {
       key: row.key,
       schema: row.schema,
@@ -54,6 +65,7 @@ export async function readDomains(session: Session): Promise<DomainInfo[]> {
       collation: row.collation,
       defaultValue: row.default_value,
       notNull: row.not_null === 'true',
+      notNullConstraint,
       checks,
     };
   });

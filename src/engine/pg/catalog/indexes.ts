@@ -19,6 +19,11 @@ export interface IndexInfo extends QualifiedName {
   readonly nullsNotDistinct: boolean;
   readonly hasIncluded: boolean;
   readonly options: readonly string[];
+  /** The options as they stand in the definition: `fillfactor='70', …`; empty without. */
+  readonly optionTexts: readonly string[];
+  readonly method: string;
+  /** An operator class with parameters, since PostgreSQL 13. */
+  readonly hasClassOptions: boolean;
   /** Statistics targets of expression columns, by position. */
   readonly statistics: readonly { readonly position: number; readonly target: number }[];
 }
@@ -38,6 +43,9 @@ export async function readIndexes(session: Session): Promise<IndexInfo[]> {
     nulls_not_distinct: string;
     has_included: string;
     options: string | null;
+    option_texts: string;
+    method: string;
+    has_class_options: string;
     statistics: string;
   }>(`
     SELECT 'pg_class:' || x.oid AS key, 'pg_class:' || i.indrelid AS table_key, n.nspname AS schema, x.relname AS name,
@@ -47,13 +55,23 @@ export async function readIndexes(session: Session): Promise<IndexInfo[]> {
            ${session.version >= 150_000 ? 'i.indnullsnotdistinct::text' : "'false'"} AS nulls_not_distinct,
            ${session.version >= 110_000 ? '(i.indnkeyatts < i.indnatts)::text' : "'false'"} AS has_included,
            pg_catalog.array_to_json(x.reloptions)::text AS options,
+           pg_catalog.array_to_json(ARRAY(SELECT pg_catalog.quote_ident(o.name) || '=' || CASE WHEN pg_catalog.quote_ident(o.value) = o.value
+              THEN o.value ELSE pg_catalog.quote_literal(o.value) END
+              FROM (SELECT pg_catalog.split_part(r.option, '=', 1) AS name, pg_catalog.substr(r.option, pg_catalog.strpos(r.option, '=') + 1) AS value, r.place
+                      FROM pg_catalog.unnest(x.reloptions) WITH ORDINALITY r(option, place)) o ORDER BY o.place))::text AS option_texts,
+           m.amname AS method, ${
+             session.version >= 130_000
+               ? '(SELECT count(*) > 0 FROM pg_catalog.pg_attribute a WHERE a.attrelid = x.oid AND a.attoptions IS NOT NULL)::text'
+               : "'false'"
+           } AS has_class_options,
            coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object('position', a.attnum, 'target', a.attstattarget) ORDER BY a.attnum)
                        FROM pg_catalog.pg_attribute a WHERE a.attrelid = x.oid AND a.attstattarget >= 0), '[]')::text AS statistics
-      FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+      FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = x.relam
       JOIN pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND ${USER_RELATION}
      ORDER BY n.nspname, c.relname, x.relname`);
   return rows.map((row) => {
+    const optionTexts: string[] = JSON.parse(row.option_texts);
     const statistics: { position: number; target: number }[] = JSON.parse(row.statistics);
     return {
       key: row.key,
@@ -69,6 +87,9 @@ export async function readIndexes(session: Session): Promise<IndexInfo[]> {
       nullsNotDistinct: row.nulls_not_distinct === 'true',
       hasIncluded: row.has_included === 'true',
       options: optionList(row.options),
+      optionTexts,
+      method: row.method,
+      hasClassOptions: row.has_class_options === 'true',
       // Before PostgreSQL 11 an index column has a target of its own only by accident of an upgrade.
       statistics,
     };

@@ -16,16 +16,22 @@ interface Kind {
   /** Condition on `o`, the row. */
   readonly where: string;
   readonly reason: string;
+  /** Expression over `o`: the statement that would make it. */
+  readonly statement?: string;
 }
 
-const LATER = 'this kind of object is not migrated yet; create it on the target yourself';
+const OF_A_LIBRARY = 'its code is in a library of the source server';
+
+const EVENT_TRIGGER = `'CREATE EVENT TRIGGER ' || pg_catalog.quote_ident(o.evtname) || ' ON ' || o.evtevent
+  || coalesce(' WHEN TAG IN (' || (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(t.tag), ', ') FROM pg_catalog.unnest(o.evttags) t(tag)) || ')', '')
+  || ' EXECUTE PROCEDURE ' || o.evtfoid::pg_catalog.oid::pg_catalog.regprocedure`;
 
 const KINDS: readonly Kind[] = [
   {
     catalog: 'pg_proc',
     where: `o.prolang IN (SELECT l.oid FROM pg_catalog.pg_language l WHERE l.lanname IN ('c', 'internal'))
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid = o.oid)`,
-    reason: 'its code is in a library of the source server',
+    reason: OF_A_LIBRARY,
   },
   // Row types and the array types of others are 'internal' members; what is left are types made of C functions and shells.
   {
@@ -40,49 +46,84 @@ const KINDS: readonly Kind[] = [
     where: "o.relpersistence = 't' AND o.relkind IN ('r', 'p')",
     reason: 'a temporary table belongs to one session',
   },
-  { catalog: 'pg_event_trigger', where: "o.evtname !~ '^dts_capture_'", reason: LATER },
-  { catalog: 'pg_operator', where: 'true', reason: LATER },
-  { catalog: 'pg_opclass', where: 'true', reason: LATER },
   {
-    catalog: 'pg_opfamily',
-    where: 'NOT EXISTS (SELECT FROM pg_catalog.pg_opclass p WHERE p.opcfamily = o.oid)',
-    reason: LATER,
+    catalog: 'pg_event_trigger',
+    where: "o.evtname !~ '^dts_capture_'",
+    reason:
+      'it would act on what the migration does on the target, and takes a superuser; once that is over, run',
+    statement: EVENT_TRIGGER,
   },
-  { catalog: 'pg_cast', where: 'true', reason: LATER },
-  { catalog: 'pg_collation', where: 'true', reason: LATER },
-  { catalog: 'pg_conversion', where: 'true', reason: LATER },
-  { catalog: 'pg_ts_config', where: 'true', reason: LATER },
-  { catalog: 'pg_ts_dict', where: 'true', reason: LATER },
-  { catalog: 'pg_ts_parser', where: 'true', reason: LATER },
-  { catalog: 'pg_ts_template', where: 'true', reason: LATER },
-  { catalog: 'pg_statistic_ext', where: 'true', reason: LATER },
-  { catalog: 'pg_policy', where: 'true', reason: `row security is not switched on; ${LATER}` },
-  { catalog: 'pg_language', where: 'true', reason: LATER },
-  { catalog: 'pg_am', where: 'true', reason: LATER },
-  { catalog: 'pg_transform', where: 'true', reason: LATER },
-  { catalog: 'pg_foreign_data_wrapper', where: 'true', reason: LATER },
-  { catalog: 'pg_foreign_server', where: 'true', reason: LATER },
-  { catalog: 'pg_publication', where: "o.pubname !~ '^dts_'", reason: LATER },
+  { catalog: 'pg_ts_parser', where: 'true', reason: OF_A_LIBRARY },
+  { catalog: 'pg_ts_template', where: 'true', reason: OF_A_LIBRARY },
+  { catalog: 'pg_language', where: 'true', reason: OF_A_LIBRARY },
+  { catalog: 'pg_am', where: 'true', reason: OF_A_LIBRARY },
+  { catalog: 'pg_transform', where: 'true', reason: 'it is made of library functions of the source server' },
+  {
+    catalog: 'pg_foreign_data_wrapper',
+    where: 'true',
+    reason: 'it leads to other servers, with passwords that cannot be read',
+  },
+  {
+    catalog: 'pg_foreign_server',
+    where: 'true',
+    reason: 'it leads to another server, with passwords that cannot be read',
+  },
+  {
+    catalog: 'pg_publication',
+    where: "o.pubname !~ '^dts_'",
+    reason: 'its subscribers follow the source; what the target publishes is for you to decide',
+  },
 ];
 
 /** One statement for all kinds. Members of extensions and of other objects are not listed: they come with those. */
 export async function readNotMigrated(session: Session): Promise<NotMigratedInfo[]> {
   const found = KINDS.map(
-    ({ catalog, where }, kind) => `
-      SELECT ${kind} AS kind, 'pg_catalog.${catalog}'::pg_catalog.regclass::pg_catalog.oid AS class, '${catalog}' AS catalog, o.oid
+    ({ catalog, where, statement }, kind) => `
+      SELECT ${kind} AS kind, 'pg_catalog.${catalog}'::pg_catalog.regclass::pg_catalog.oid AS class, '${catalog}' AS catalog, o.oid,
+             ${statement ?? 'NULL::text'} AS statement
         FROM pg_catalog.${catalog} o WHERE o.oid >= 16384 AND (${where})`,
   ).join(' UNION ALL ');
-  const rows = await session.query<{ key: string; type: string; name: string; kind: string }>(`
-    SELECT f.catalog || ':' || f.oid AS key, i.type, i.identity AS name, f.kind::text AS kind
+  const rows = await session.query<{
+    key: string;
+    type: string;
+    name: string;
+    kind: string;
+    statement: string | null;
+  }>(`
+    SELECT f.catalog || ':' || f.oid AS key, i.type, i.identity AS name, f.kind::text AS kind, f.statement
       FROM (${found}) f, LATERAL pg_catalog.pg_identify_object(f.class, f.oid, 0) i
      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend x
                         WHERE x.classid = f.class AND x.objid = f.oid AND x.deptype IN ('e', 'i'))
        AND coalesce(i.schema, '') NOT IN ('_opendts', 'information_schema', 'pg_toast')
      ORDER BY i.type, i.identity`);
-  return rows.map((row) => ({
+  return [...rows.map(described), ...(await readSecurityLabels(session))];
+}
+
+function described(row: {
+  key: string;
+  type: string;
+  name: string;
+  kind: string;
+  statement: string | null;
+}): NotMigratedInfo {
+  const reason = KINDS[Number(row.kind)]?.reason ?? OF_A_LIBRARY;
+  return {
     key: row.key,
     kind: row.type,
     name: row.name,
-    reason: KINDS[Number(row.kind)]?.reason ?? LATER,
+    reason: row.statement === null ? reason : `${reason}: ${row.statement}`,
+  };
+}
+
+async function readSecurityLabels(session: Session): Promise<NotMigratedInfo[]> {
+  const rows = await session.query<{ key: string; provider: string; type: string; name: string }>(`
+    SELECT 'pg_seclabel:' || l.classoid || ':' || l.objoid || ':' || l.objsubid || ':' || l.provider AS key, l.provider, i.type, i.identity AS name
+      FROM pg_catalog.pg_seclabel l, LATERAL pg_catalog.pg_identify_object(l.classoid, l.objoid, l.objsubid) i
+     WHERE l.objoid >= 16384 ORDER BY l.provider, i.type, i.identity`);
+  return rows.map(({ key, provider, type, name }) => ({
+    key,
+    kind: 'security label',
+    name: `of ${provider} on ${type} ${name}`,
+    reason: 'only its provider, loaded on the target, can set it',
   }));
 }

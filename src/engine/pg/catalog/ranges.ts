@@ -12,7 +12,7 @@ export interface RangeInfo extends QualifiedName {
   readonly canonical: string | null;
   readonly difference: string | null;
   /** Since PostgreSQL 14. */
-  readonly multirange: QualifiedName | null;
+  readonly multirange: (QualifiedName & { readonly key: ObjectKey }) | null;
 }
 
 export async function readRanges(session: Session): Promise<RangeInfo[]> {
@@ -26,6 +26,7 @@ export async function readRanges(session: Session): Promise<RangeInfo[]> {
     collation: string | null;
     canonical: string | null;
     difference: string | null;
+    multirange_key: string | null;
     multirange_schema: string | null;
     multirange_name: string | null;
   }>(`
@@ -37,6 +38,7 @@ export async function readRanges(session: Session): Promise<RangeInfo[]> {
            ${collationName('r.rngcollation', 's.typcollation')} AS collation,
            ${functionName('r.rngcanonical::pg_catalog.oid')} AS canonical,
            ${functionName('r.rngsubdiff::pg_catalog.oid')} AS difference,
+           ${hasMultirange ? "'pg_type:' || m.oid" : 'NULL'} AS multirange_key,
            ${hasMultirange ? 'm_n.nspname' : 'NULL'} AS multirange_schema,
            ${hasMultirange ? 'm.typname' : 'NULL'} AS multirange_name
       FROM pg_catalog.pg_range r JOIN pg_catalog.pg_type t ON t.oid = r.rngtypid
@@ -58,8 +60,8 @@ export async function readRanges(session: Session): Promise<RangeInfo[]> {
     canonical: row.canonical,
     difference: row.difference,
     multirange:
-      row.multirange_schema !== null && row.multirange_name !== null
-        ? { schema: row.multirange_schema, name: row.multirange_name }
+      row.multirange_key !== null && row.multirange_schema !== null && row.multirange_name !== null
+        ? { key: row.multirange_key, schema: row.multirange_schema, name: row.multirange_name }
         : null,
   }));
 }

@@ -12,6 +12,8 @@ export interface RoutineInfo extends QualifiedName {
   readonly definition: string;
   /** BEGIN ATOMIC or RETURN, since PostgreSQL 14. */
   readonly hasSqlBody: boolean;
+  readonly language: string;
+  readonly leakproof: boolean;
 }
 
 export async function readRoutines(session: Session): Promise<RoutineInfo[]> {
@@ -27,11 +29,14 @@ export async function readRoutines(session: Session): Promise<RoutineInfo[]> {
     identity_arguments: string;
     definition: string;
     has_sql_body: string;
+    language: string;
+    leakproof: string;
   }>(`
     SELECT 'pg_proc:' || p.oid AS key, n.nspname AS schema, p.proname AS name, ${kind} AS kind,
            pg_catalog.pg_get_function_identity_arguments(p.oid) AS identity_arguments,
            pg_catalog.pg_get_functiondef(p.oid) AS definition,
-           ${session.version >= 140_000 ? '(p.prosqlbody IS NOT NULL)::text' : "'false'"} AS has_sql_body
+           ${session.version >= 140_000 ? '(p.prosqlbody IS NOT NULL)::text' : "'false'"} AS has_sql_body,
+           l.lanname AS language, p.proleakproof::text AS leakproof
       FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
       JOIN pg_catalog.pg_language l ON l.oid = p.prolang
      WHERE ${kind} <> 'a' AND l.lanname NOT IN ('c', 'internal') AND ${USER_SCHEMA} AND ${isUserFunction('p.proname')}
@@ -45,5 +50,7 @@ export async function readRoutines(session: Session): Promise<RoutineInfo[]> {
     identityArguments: row.identity_arguments,
     definition: row.definition,
     hasSqlBody: row.has_sql_body === 'true',
+    language: row.language,
+    leakproof: row.leakproof === 'true',
   }));
 }

@@ -1,10 +1,17 @@
 /** What CREATE TABLE needs beyond tables.ts: partitioning, inheritance, options, and of columns the defaults and settings. */
 import type { Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
-import { collationName, optionList, type ObjectKey } from './user-object.ts';
+import {
+  collationName,
+  columnCompression,
+  columnStorage,
+  optionList,
+  type ObjectKey,
+} from './user-object.ts';
 
 /** A NOT NULL constraint with a name of its own, since PostgreSQL 18. */
 export interface NamedNotNull {
+  readonly key: ObjectKey;
   readonly name: string;
   readonly validated: boolean;
   readonly noInherit: boolean;
@@ -43,6 +50,8 @@ export interface TableDefinition {
   /** The composite type of a typed table. */
   readonly ofType: string | null;
   readonly rowSecurity: boolean;
+  /** Its policies hold for the owner too. */
+  readonly forcedRowSecurity: boolean;
   readonly columns: readonly ColumnDefinition[];
 }
 
@@ -56,7 +65,7 @@ const TABLES = (version: number) => `
          (SELECT pg_catalog.array_to_json(tc.reloptions)::text FROM pg_catalog.pg_class tc WHERE tc.oid = c.reltoastrelid) AS toast_options,
          ${version >= 120_000 ? "(SELECT am.amname FROM pg_catalog.pg_am am WHERE am.oid = c.relam AND am.amname <> 'heap')" : 'NULL'} AS access_method,
          CASE WHEN c.reloftype <> 0 THEN pg_catalog.format_type(c.reloftype, NULL) END AS of_type,
-         c.relrowsecurity::text AS row_security
+         c.relrowsecurity::text AS row_security, c.relforcerowsecurity::text AS forced_row_security
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_RELATION}
    ORDER BY n.nspname, c.relname`;
@@ -65,14 +74,12 @@ const COLUMNS = (version: number) => `
   SELECT 'pg_class:' || a.attrelid AS table_key, a.attnum::text AS attnum, a.attname AS name, a.attislocal::text AS is_local,
          pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS expression, 'pg_attrdef:' || d.oid AS expression_key,
          ${collationName('a.attcollation', 't.typcollation')} AS collation,
-         CASE WHEN a.attstorage <> t.typstorage THEN
-           CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END AS storage,
-         ${version >= 140_000 ? "CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END" : 'NULL'} AS compression,
+         ${columnStorage('a', 't')} AS storage, ${columnCompression(version, 'a')} AS compression,
          CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text END AS statistics,
          pg_catalog.array_to_json(a.attoptions)::text AS options,
          ${
            version >= 180_000
-             ? `(SELECT pg_catalog.json_build_object('name', k.conname, 'validated', k.convalidated, 'noInherit', k.connoinherit,
+             ? `(SELECT pg_catalog.json_build_object('key', 'pg_constraint:' || k.oid, 'name', k.conname, 'validated', k.convalidated, 'noInherit', k.connoinherit,
                     'isInherited', NOT k.conislocal)::text
                    FROM pg_catalog.pg_constraint k
                   WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey[1] = a.attnum)`
@@ -95,6 +102,7 @@ interface TableRow extends Readonly<Record<string, string | null>> {
   access_method: string | null;
   of_type: string | null;
   row_security: string;
+  forced_row_security: string;
 }
 
 interface ColumnRow extends Readonly<Record<string, string | null>> {
@@ -129,6 +137,7 @@ export async function readTableDefinitions(session: Session): Promise<TableDefin
       accessMethod: row.access_method,
       ofType: row.of_type,
       rowSecurity: row.row_security === 'true',
+      forcedRowSecurity: row.forced_row_security === 'true',
       columns: (byTable.get(row.key) ?? []).map(columnDefinition),
     };
   });

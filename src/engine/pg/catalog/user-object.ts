@@ -30,6 +30,19 @@ export function functionName(oid: string): string {
      FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace WHERE f.oid = ${oid})`;
 }
 
+/** Expression: the storage of column `a` of type `t` when it is not the type's own, else NULL. */
+export function columnStorage(a: string, t: string): string {
+  return `CASE WHEN ${a}.attstorage <> ${t}.typstorage THEN
+    CASE ${a}.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END`;
+}
+
+/** Expression: the compression of column `a`, since PostgreSQL 14. */
+export function columnCompression(version: number, a: string): string {
+  return version >= 140_000
+    ? `CASE ${a}.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END`
+    : 'NULL';
+}
+
 /** Options as the catalog keeps them: `fillfactor=70`. Reads the JSON text of such an array; NULL is none. */
 export function optionList(json: string | null): string[] {
   const options: string[] = json === null ? [] : JSON.parse(json);

@@ -5,7 +5,7 @@ import { byTarget } from '../../selection/target-names.ts';
 import { literal, qname } from '../../pg/ident.ts';
 import type { Session } from '../../pg/session.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';
-import { counted, finding, listedTables } from '../finding.ts';
+import { counted, excludeOption, finding, listedTables } from '../finding.ts';
 
 const BATCH = 200;
 
@@ -65,7 +65,7 @@ function toBeCreated({ tables, targetOf }: CheckContext, pairs: readonly Pair[])
           finding(targetTables.name, 'failed', {
             what: `the target already has ${counted(pairs.length, 'table')} that would be created`,
             evidence: listedTables(pairs.map(({ target }) => target)),
-            fix: `# either leave them out\n${pairs.map(excludeOption).join(' ')}\n# or use them as they are: --types without schema`,
+            fix: `# either leave them out\n${pairs.map(({ source }) => excludeOption(source)).join(' ')}\n# or use them as they are: --types without schema`,
           }),
         ]),
     ...(renamed.length === 0
@@ -122,7 +122,9 @@ async function filledTables(
         what: `${what}, which are kept${types.has('incremental') ? ' until the source changes them' : ''}`,
       }),
     ];
-  const options = pairs.filter((pair) => filled.includes(pair.target)).map(excludeOption);
+  const options = pairs
+    .filter((pair) => filled.includes(pair.target))
+    .map(({ source }) => excludeOption(source));
   return [
     finding(targetTables.name, 'failed', {
       ...about,
@@ -130,9 +132,4 @@ async function filledTables(
       fix: `# leave them out, empty them on the target, or keep their rows with --conflict ignore\n${options.join(' ')}`,
     }),
   ];
-}
-
-/** For a shell; the quotes inside keep dots and stars of a name literal. */
-function excludeOption({ source }: Pair): string {
-  return `--exclude-table '${qname(source).replaceAll("'", "'\\''")}'`;
 }

@@ -49,8 +49,12 @@ export function columnSql(
   ].join(' ');
 }
 
-function generation(column: Column, { info }: TableModel, context: DraftContext): string[] {
+function generation(column: Column, { info, key }: TableModel, context: DraftContext): string[] {
   if (column.generated === '' || column.expression === null) return [];
+  if (context.targetVersion < 120_000) {
+    context.block(key, 'generated columns need PostgreSQL 12 on the target');
+    return [];
+  }
   const asVirtual = column.generated === 'v' && context.targetVersion >= 180_000;
   if (column.generated === 'v' && !asVirtual)
     context.leaveOut(
@@ -89,18 +93,36 @@ function notNull(column: Column, { info }: TableModel, context: DraftContext): s
 }
 
 /** Commands of ALTER TABLE for settings that CREATE TABLE does not take (in all versions). */
-export function columnSettings(table: TableModel, { targetVersion }: DraftContext): string[] {
-  return columns(table).flatMap((column) => {
-    const on = `ALTER COLUMN ${ident(column.name)}`;
-    return [
-      ...(column.storage === null ? [] : [`${on} SET STORAGE ${column.storage}`]),
-      ...(column.compression === null || targetVersion < 140_000
-        ? []
-        : [`${on} SET COMPRESSION ${column.compression}`]),
-      ...(column.statistics === null ? [] : [`${on} SET STATISTICS ${column.statistics}`]),
-      ...(column.options.length === 0 ? [] : [`${on} SET (${optionsSql(column.options).join(', ')})`]),
-    ];
-  });
+export function columnSettings(table: TableModel, context: DraftContext): string[] {
+  const { schema, name } = table.info;
+  return columns(table).flatMap((column) => settingsOf(column, objectId('table', schema, name), context));
+}
+
+type Settings = Pick<Column, 'name' | 'storage' | 'compression' | 'statistics' | 'options'>;
+
+/** Also of materialized views. */
+export function settingsOf(column: Settings, of: string, context: DraftContext): string[] {
+  const on = `ALTER COLUMN ${ident(column.name)}`;
+  return [
+    ...(column.storage === null ? [] : [`${on} SET STORAGE ${column.storage}`]),
+    ...compression(column, of, context).map((method) => `${on} SET COMPRESSION ${method}`),
+    ...(column.statistics === null ? [] : [`${on} SET STATISTICS ${column.statistics}`]),
+    ...(column.options.length === 0 ? [] : [`${on} SET (${optionsSql(column.options).join(', ')})`]),
+  ];
+}
+
+/** Before PostgreSQL 14 there is but one. */
+function compression(column: Settings, of: string, context: DraftContext): string[] {
+  const { target } = context;
+  const method = column.compression;
+  if (method === null) return [];
+  if (target.version >= 140_000 && (method === 'pglz' || target.hasLz4)) return [method];
+  if (method !== 'pglz')
+    context.leaveOut(
+      `compression ${method} of column ${ident(column.name)} of ${of}`,
+      'the target does not know it',
+    );
+  return [];
 }
 
 /** Where an inheritance child differs from its parents in a column it has from them. */

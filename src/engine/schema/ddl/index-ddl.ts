@@ -3,7 +3,7 @@ import type { ConstraintInfo } from '../../pg/catalog/constraints.ts';
 import type { IndexInfo } from '../../pg/catalog/indexes.ts';
 import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import { ident, qname } from '../../pg/ident.ts';
-import { commentsOn, draft, optionsSql, type Draft, type DraftContext } from '../draft.ts';
+import { commentsOn, draft, knownOptions, optionsSql, type Draft, type DraftContext } from '../draft.ts';
 import { objectId } from '../object-id.ts';
 import { attachKey } from './table-ddl.ts';
 
@@ -83,7 +83,7 @@ function buildDraft({ index, id }: OneIndex, { context }: IndexParts): Draft {
     key: buildKey(index),
     id: `index of ${id}`,
     phase: 'index',
-    create: [index.definition],
+    create: [definitionOf(index, id, context)],
     needs: [index.table],
     attachedTo: index.table,
     creates: { schema: index.schema, name: index.name },
@@ -103,7 +103,7 @@ function constraintId({ kind, table, name }: ConstraintInfo, { relations }: Draf
 function unacceptable(
   index: IndexInfo,
   constraint: ConstraintInfo | undefined,
-  { targetVersion }: DraftContext,
+  { targetVersion, target }: DraftContext,
 ): string | null {
   if (!index.valid && !index.isPartitioned)
     return 'it is invalid on the source (a CREATE INDEX CONCURRENTLY that failed)';
@@ -111,6 +111,9 @@ function unacceptable(
     return 'WITHOUT OVERLAPS needs PostgreSQL 18 on the target';
   if (index.nullsNotDistinct && targetVersion < 150_000)
     return 'NULLS NOT DISTINCT needs PostgreSQL 15 on the target';
+  if (index.hasClassOptions && targetVersion < 130_000)
+    return 'parameters of operator classes need PostgreSQL 13 on the target';
+  if (!target.accessMethods.has(index.method)) return `the target has no access method ${index.method}`;
   if (index.hasIncluded && targetVersion < 110_000) return 'INCLUDE needs PostgreSQL 11 on the target';
   if (index.isPartitioned && targetVersion < 110_000)
     return 'indexes of partitioned tables need PostgreSQL 11 on the target; those of the partitions are created';
@@ -133,7 +136,7 @@ function indexDraft(
     id,
     phase: 'index',
     create: [
-      ...(constraint ? constraintSql(index, constraint, on) : [index.definition]),
+      ...(constraint ? constraintSql(one, constraint, { on, context }) : [definitionOf(index, id, context)]),
       ...partitions.map((child) => `ALTER INDEX ${qname(index)} ATTACH PARTITION ${qname(child)}`),
       ...index.statistics.map(
         ({ position, target }) =>
@@ -157,11 +160,24 @@ function indexDraft(
   });
 }
 
+/** The server's own text, without the options that the target does not know. */
+function definitionOf(index: IndexInfo, id: string, context: DraftContext): string {
+  const known = knownOptions(index.options, id, context);
+  if (known.length === index.options.length) return index.definition;
+  const texts = index.optionTexts.filter((_, place) => known.includes(index.options[place] ?? ''));
+  const clause = texts.length > 0 ? ` WITH (${texts.join(', ')})` : '';
+  return index.definition.replace(` WITH (${index.optionTexts.join(', ')})`, () => clause);
+}
+
 /** On a partitioned table the constraint starts empty and takes the partitions' indexes in. */
-function constraintSql(index: IndexInfo, constraint: ConstraintInfo, on: string): string[] {
+function constraintSql(
+  { index, id }: OneIndex,
+  constraint: ConstraintInfo,
+  { on, context }: { on: string; context: DraftContext },
+): string[] {
   const add = `ALTER TABLE ONLY ${on} ADD CONSTRAINT ${ident(constraint.name)}`;
   if (index.isPartitioned || constraint.kind === 'exclusion' || constraint.temporal) {
-    const options = optionsSql(index.options);
+    const options = optionsSql(knownOptions(index.options, id, context));
     return [
       `${add} ${constraint.definition}`,
       ...(options.length > 0 ? [`ALTER INDEX ${qname(index)} SET (${options.join(', ')})`] : []),

@@ -12,17 +12,31 @@ export function routineDrafts(context: DraftContext): Draft[] {
       context.leaveOut(id, `${what} needs PostgreSQL ${needsVersion} on the target`, routine.key);
       return [];
     }
+    if (!context.target.languages.has(routine.language)) {
+      const what = `the target has no language ${routine.language} that the account may use`;
+      context.leaveOut(id, what, routine.key);
+      return [];
+    }
+    const isLeakproof = routine.leakproof && context.target.isSuperuser;
+    if (routine.leakproof && !isLeakproof)
+      context.leaveOut(`LEAKPROOF of ${id}`, 'it takes a superuser on the target');
+    const definition = isLeakproof ? routine.definition : withoutLeakproof(routine.definition);
     const signature = `${routine.kind.toUpperCase()} ${qname(routine)}(${routine.identityArguments})`;
     return [
       draft({
         key: routine.key,
         id,
         // Not OR REPLACE: a function of the same name on the target is not ours to overwrite.
-        create: [routine.definition.replace(/^CREATE OR REPLACE /, 'CREATE ')],
+        create: [definition.replace(/^CREATE OR REPLACE /, 'CREATE ')],
         after: commentsOn(context, routine.key, signature),
       }),
     ];
   });
+}
+
+/** The word stands on a line of attributes, before the body. */
+function withoutLeakproof(definition: string): string {
+  return definition.replace(/^((?: [A-Z]+)*) LEAKPROOF\b/m, '$1');
 }
 
 export function aggregateDrafts(context: DraftContext): Draft[] {

@@ -8,10 +8,16 @@ export function sequenceDrafts(context: DraftContext): Draft[] {
   return context.model.sequences
     .filter((sequence) => !sequence.isIdentity)
     .map((sequence) => {
+      const id = objectId('sequence', sequence.schema, sequence.name);
       const unlogged = sequence.unlogged && context.targetVersion >= 150_000 ? 'UNLOGGED ' : '';
+      if (sequence.unlogged && unlogged === '')
+        context.leaveOut(
+          `UNLOGGED of ${id}`,
+          'it needs PostgreSQL 15 on the target; it is a logged one there',
+        );
       return draft({
         key: sequence.key,
-        id: objectId('sequence', sequence.schema, sequence.name),
+        id,
         create: [
           `CREATE ${unlogged}SEQUENCE ${qname(sequence)} AS ${sequence.type} ${sequenceOptions(sequence)}`,
         ],

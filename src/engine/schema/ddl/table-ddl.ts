@@ -5,7 +5,9 @@ import { columnPieces, columnSettings, columnSql, inheritedChanges, ownColumns }
 import {
   commentsOn,
   draft,
+  knownOptions,
   optionsSql,
+  usingMethod,
   withClause,
   type Draft,
   type DraftContext,
@@ -25,6 +27,7 @@ export function tableDrafts(context: DraftContext): Draft[] {
     context.model.constraints.filter(({ kind }) => kind === 'check'),
     (constraint) => constraint.table,
   );
+  const makers = indexMakers(context);
   return context.model.tables
     .filter(({ key }) => context.isSelected(key))
     .flatMap((table) => {
@@ -32,7 +35,7 @@ export function tableDrafts(context: DraftContext): Draft[] {
       const late = usable.filter((check) => !check.validated);
       return [
         tableDraft(table, { context, sequences, checks: usable.filter((check) => check.validated) }),
-        ...lateAttachment(table, context),
+        ...lateAttachment(table, makers, context),
         ...late.map((check) => lateCheck(check, table, context)),
         ...lateNotNulls(table, context),
       ];
@@ -50,11 +53,6 @@ function tableDraft(table: TableModel, { context, sequences, checks }: TablePart
   const isLate = joinsLate(table, context);
   const id = isLate ? lateId(table) : tableId(table);
   const owned = sequences.of(key);
-  if (definition.rowSecurity)
-    context.leaveOut(
-      `row security of ${id}`,
-      'it is not switched on, since policies are not migrated yet; every role with rights on the table sees all its rows',
-    );
   return draft({
     key,
     id,
@@ -70,6 +68,7 @@ function tableDraft(table: TableModel, { context, sequences, checks }: TablePart
             `ALTER SEQUENCE ${qname(sequence)} OWNED BY ${qname(info)}.${ident(columnName(table, sequence.owner?.attnum))}`,
         ),
       ...commentsOn(context, key, `TABLE ${qname(info)}`, info),
+      ...notNullComments(table, context),
       ...owned
         .filter(({ isIdentity }) => isIdentity)
         .flatMap((sequence) => commentsOn(context, sequence.key, `SEQUENCE ${qname(sequence)}`)),
@@ -83,6 +82,20 @@ function tableDraft(table: TableModel, { context, sequences, checks }: TablePart
   });
 }
 
+/** Since PostgreSQL 18 they have names. */
+function notNullComments({ info, definition }: TableModel, context: DraftContext): string[] {
+  if (context.targetVersion < 180_000) return [];
+  return definition.columns.flatMap(({ notNullConstraint }) =>
+    notNullConstraint?.validated
+      ? commentsOn(
+          context,
+          notNullConstraint.key,
+          `CONSTRAINT ${ident(notNullConstraint.name)} ON ${qname(info)}`,
+        )
+      : [],
+  );
+}
+
 function createTable(table: TableModel, context: DraftContext, sequences: SequencesByColumn): string {
   const { info, definition } = table;
   const { targetVersion } = context;
@@ -93,16 +106,22 @@ function createTable(table: TableModel, context: DraftContext, sequences: Sequen
   const unlogged = info.persistence === 'unlogged' && info.kind === 'r' ? 'UNLOGGED ' : '';
   const parents = info.isPartition ? [] : definition.parents.filter((parent) => context.isSelected(parent));
   const inherits = parents.flatMap((parent) => context.relations.get(parent) ?? []);
-  const usesMethod =
-    definition.accessMethod !== null && targetVersion >= (info.kind === 'p' ? 170_000 : 120_000);
+  const id = tableId(table);
+  // A partitioned table only hands it on to its partitions, which have their own.
+  const method =
+    info.kind === 'p' && targetVersion < 170_000 ? '' : usingMethod(definition.accessMethod, id, context);
+  if (definition.partitionKey?.startsWith('HASH ') && targetVersion < 110_000)
+    context.block(table.key, 'hash partitioning needs PostgreSQL 11 on the target');
+  if (definition.partitionBound === 'DEFAULT' && targetVersion < 110_000)
+    context.block(table.key, 'a default partition needs PostgreSQL 11 on the target');
   return [
     `CREATE ${unlogged}TABLE ${qname(info)} (${columns.map((column) => `\n  ${column}`).join(',')}\n)`,
     ...(inherits.length > 0 ? [`INHERITS (${inherits.map(qname).join(', ')})`] : []),
     ...(definition.partitionKey === null ? [] : [`PARTITION BY ${definition.partitionKey}`]),
-    ...(usesMethod ? [`USING ${ident(definition.accessMethod ?? '')}`] : []),
+    method.trimStart(),
     withClause([
-      ...optionsSql(definition.options),
-      ...optionsSql(definition.toastOptions, 'toast.'),
+      ...optionsSql(knownOptions(definition.options, id, context)),
+      ...optionsSql(knownOptions(definition.toastOptions, id, context), 'toast.'),
     ]).trimStart(),
   ]
     .filter((part) => part !== '')
@@ -157,19 +176,27 @@ export function attachKey(table: ObjectKey): ObjectKey {
   return `attach:${table}`;
 }
 
-function lateAttachment(table: TableModel, context: DraftContext): Draft[] {
+/** The drafts that make the indexes of a table, by table. */
+function indexMakers({ model }: DraftContext): (table: ObjectKey) => readonly ObjectKey[] {
+  const makers = new Map(model.constraints.map((constraint) => [constraint.index, constraint.key]));
+  const byTable = Map.groupBy(model.indexes, (index) => index.table);
+  return (table) => (byTable.get(table) ?? []).map((index) => makers.get(index.key) ?? index.key);
+}
+
+function lateAttachment(
+  table: TableModel,
+  makers: (table: ObjectKey) => readonly ObjectKey[],
+  context: DraftContext,
+): Draft[] {
   if (!joinsLate(table, context)) return [];
   const { key } = table;
-  const { indexes, constraints } = context.model;
-  const makers = new Map(constraints.map((constraint) => [constraint.index, constraint.key]));
-  const own = indexes.filter((index) => index.table === key);
   return [
     draft({
       key: attachKey(key),
       id: `${ATTACHING} ${tableId(table)}`,
       phase: 'index',
       create: attachment(table, context),
-      needs: [key, ...own.map((index) => makers.get(index.key) ?? index.key)],
+      needs: [key, ...makers(key)],
       attachedTo: key,
       isFollowUp: true,
       isVital: true,
@@ -242,6 +269,11 @@ function lateNotNulls(table: TableModel, context: DraftContext): Draft[] {
         phase: 'post-data',
         create: [
           `ALTER TABLE ${qname(info)} ADD CONSTRAINT ${ident(notNullConstraint.name)} NOT NULL ${ident(name)} NOT VALID`,
+          ...commentsOn(
+            context,
+            notNullConstraint.key,
+            `CONSTRAINT ${ident(notNullConstraint.name)} ON ${qname(info)}`,
+          ),
         ],
         needs: [key],
         attachedTo: key,

@@ -42,7 +42,10 @@ export function triggerDrafts(context: DraftContext): Draft[] {
         id,
         phase: 'post-data',
         create: [
-          trigger.definition,
+          // The word FUNCTION is known since PostgreSQL 11.
+          context.targetVersion < 110_000
+            ? trigger.definition.replace(/ EXECUTE FUNCTION (?=\S+\()/, ' EXECUTE PROCEDURE ')
+            : trigger.definition,
           ...(trigger.firing === 'O' ? [] : firing(context, trigger.table, { mode: trigger.firing, what })),
           ...trigger.partitions.flatMap((partition) =>
             firing(context, partition.table, { mode: partition.firing, what }),

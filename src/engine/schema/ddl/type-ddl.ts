@@ -57,6 +57,11 @@ function domainDrafts(domain: DomainInfo, context: DraftContext): Draft[] {
   const name = qname(domain);
   const collate = domain.collation === null ? '' : ` COLLATE ${domain.collation}`;
   const byDefault = domain.defaultValue === null ? '' : ` DEFAULT ${domain.defaultValue}`;
+  const { notNullConstraint } = domain;
+  // Before PostgreSQL 17 its name is read and forgotten.
+  const notNull = domain.notNull
+    ? `${notNullConstraint ? ` CONSTRAINT ${ident(notNullConstraint.name)}` : ''} NOT NULL`
+    : '';
   const pieces = domain.checks.map((check) => ({
     key: check.key,
     id: objectId('check constraint', domain.schema, domain.name, check.name),
@@ -71,11 +76,18 @@ function domainDrafts(domain: DomainInfo, context: DraftContext): Draft[] {
     draft({
       key: domain.key,
       id: objectId('domain', domain.schema, domain.name),
-      create: [
-        `CREATE DOMAIN ${name} AS ${domain.baseType}${collate}${byDefault}${domain.notNull ? ' NOT NULL' : ''}`,
-      ],
+      create: [`CREATE DOMAIN ${name} AS ${domain.baseType}${collate}${byDefault}${notNull}`],
       pieces: pieces.filter((piece) => piece.validated),
-      after: commentsOn(context, domain.key, `DOMAIN ${name}`),
+      after: [
+        ...commentsOn(context, domain.key, `DOMAIN ${name}`),
+        ...(notNullConstraint && context.targetVersion >= 170_000
+          ? commentsOn(
+              context,
+              notNullConstraint.key,
+              `CONSTRAINT ${ident(notNullConstraint.name)} ON DOMAIN ${name}`,
+            )
+          : []),
+      ],
     }),
     ...pieces
       .filter((piece) => !piece.validated)
@@ -92,14 +104,16 @@ function domainDrafts(domain: DomainInfo, context: DraftContext): Draft[] {
 }
 
 function rangeDraft(range: RangeInfo, context: DraftContext): Draft {
+  const { multirange } = range;
+  const hasMultirange = multirange !== null && context.targetVersion >= 140_000;
+  if (multirange !== null && !hasMultirange)
+    context.lack(objectId('multirange type', multirange.schema, multirange.name), multirange.key);
   const parts = [
     `SUBTYPE = ${range.subtype}`,
     ...(range.operatorClass === null ? [] : [`SUBTYPE_OPCLASS = ${range.operatorClass}`]),
     ...(range.collation === null ? [] : [`COLLATION = ${range.collation}`]),
     ...(range.difference === null ? [] : [`SUBTYPE_DIFF = ${range.difference}`]),
-    ...(range.multirange !== null && context.targetVersion >= 140_000
-      ? [`MULTIRANGE_TYPE_NAME = ${qname(range.multirange)}`]
-      : []),
+    ...(hasMultirange ? [`MULTIRANGE_TYPE_NAME = ${qname(multirange)}`] : []),
   ];
   const id = objectId('type', range.schema, range.name);
   // Only C code can take a type that does not exist yet, so a canonical function of the user is a C function.
@@ -112,6 +126,9 @@ function rangeDraft(range: RangeInfo, context: DraftContext): Draft {
     key: range.key,
     id,
     create: [`CREATE TYPE ${qname(range)} AS RANGE (${parts.join(', ')})`],
-    after: commentsOn(context, range.key, `TYPE ${qname(range)}`),
+    after: [
+      ...commentsOn(context, range.key, `TYPE ${qname(range)}`),
+      ...(hasMultirange ? commentsOn(context, multirange.key, `TYPE ${qname(multirange)}`) : []),
+    ],
   });
 }

@@ -1,35 +1,86 @@
 /** Drafts of views and materialized views; the latter are filled after the data. */
-import type { ViewInfo } from '../../pg/catalog/views.ts';
+import type { ViewColumn, ViewInfo } from '../../pg/catalog/views.ts';
 import { ident, qname } from '../../pg/ident.ts';
-import { ALONE, commentsOn, draft, optionsSql, withClause, type Draft, type DraftContext } from '../draft.ts';
+import {
+  ALONE,
+  commentsOn,
+  draft,
+  knownOptions,
+  optionsSql,
+  usingMethod,
+  withClause,
+  type Draft,
+  type DraftContext,
+} from '../draft.ts';
+import { settingsOf } from './column-ddl.ts';
 import { objectId } from '../object-id.ts';
 
 export function viewDrafts(context: DraftContext): Draft[] {
-  return context.model.views.map((view) => {
-    const kind = view.isMaterialized ? 'materialized view' : 'view';
-    const id = objectId(kind, view.schema, view.name);
-    const name = qname(view);
-    const options = view.options.filter((option) => accepts(option, id, context));
-    const method =
-      view.accessMethod !== null && context.targetVersion >= 120_000
-        ? ` USING ${ident(view.accessMethod)}`
-        : '';
-    return draft({
-      key: view.key,
-      id,
-      create: [
-        `CREATE ${kind.toUpperCase()} ${name}${method}${withClause(optionsSql(options))} AS\n${view.query}${view.isMaterialized ? '\nWITH NO DATA' : ''}`,
-      ],
-      after: [
-        ...view.defaults.map(
-          ({ column, expression }) =>
-            `ALTER VIEW ${name} ALTER COLUMN ${ident(column)} SET DEFAULT ${expression}`,
-        ),
-        ...commentsOn(context, view.key, `${kind.toUpperCase()} ${name}`, view),
-      ],
-      creates: { schema: view.schema, name: view.name },
-      relkind: view.isMaterialized ? 'm' : 'v',
-    });
+  return context.model.views.map((view) =>
+    view.isMaterialized ? materializedDraft(view, context) : viewDraft(view, context),
+  );
+}
+
+/** Views that need each other, perhaps through functions, have been made by CREATE OR REPLACE, and are so again. */
+function viewDraft(view: ViewInfo, context: DraftContext): Draft {
+  const id = objectId('view', view.schema, view.name);
+  const name = qname(view);
+  const options = withClause(optionsSql(view.options.filter((option) => accepts(option, id, context))));
+  const body = `VIEW ${name}${options} AS\n${view.query}`;
+  const columns = view.columns.map(
+    (column) => `NULL::${column.type}${collate(column)} AS ${ident(column.name)}`,
+  );
+  return draft({
+    key: view.key,
+    id,
+    create: [`CREATE ${body}`],
+    stub: [`CREATE VIEW ${name}${options} AS SELECT ${columns.join(', ')}`],
+    pieces: [
+      {
+        key: view.queryKey,
+        id: `query of ${id}`,
+        on: '',
+        onLater: 'CREATE OR REPLACE',
+        command: body,
+        joins: false,
+        after: [],
+        isBody: true,
+      },
+    ],
+    after: [
+      ...view.defaults.map(
+        ({ column, expression }) =>
+          `ALTER VIEW ${name} ALTER COLUMN ${ident(column)} SET DEFAULT ${expression}`,
+      ),
+      ...commentsOn(context, view.key, `VIEW ${name}`, view),
+    ],
+    creates: { schema: view.schema, name: view.name },
+    relkind: 'v',
+  });
+}
+
+function collate({ collation }: ViewColumn): string {
+  return collation === null ? '' : ` COLLATE ${collation}`;
+}
+
+function materializedDraft(view: ViewInfo, context: DraftContext): Draft {
+  const id = objectId('materialized view', view.schema, view.name);
+  const name = qname(view);
+  const options = [
+    ...optionsSql(knownOptions(view.options, id, context)),
+    ...optionsSql(knownOptions(view.toastOptions, id, context), 'toast.'),
+  ];
+  const settings = view.columns.flatMap((column) => settingsOf(column, id, context));
+  return draft({
+    key: view.key,
+    id,
+    create: [
+      `CREATE MATERIALIZED VIEW ${name}${usingMethod(view.accessMethod, id, context)}${withClause(options)} AS\n${view.query}\nWITH NO DATA`,
+      ...(settings.length > 0 ? [`ALTER MATERIALIZED VIEW ${name} ${settings.join(', ')}`] : []),
+    ],
+    after: commentsOn(context, view.key, `MATERIALIZED VIEW ${name}`, view),
+    creates: { schema: view.schema, name: view.name },
+    relkind: 'm',
   });
 }
 

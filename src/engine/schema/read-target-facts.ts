@@ -1,0 +1,62 @@
+/** Reads what the plan must know of the target. */
+import { readBuiltinNames } from '../pg/catalog/builtin-names.ts';
+import { readExtensions } from '../pg/catalog/extensions.ts';
+import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import type { Session } from '../pg/session.ts';
+import { collationSql } from './ddl/text-ddl.ts';
+import { dictionarySql, needsOthers } from './ddl/text-search-ddl.ts';
+import type { SchemaModel } from './model.ts';
+import type { TargetFacts } from './target-facts.ts';
+
+export async function readTargetFacts(target: Session, model: SchemaModel): Promise<TargetFacts> {
+  const account = await target.one(
+    `SELECT r.rolsuper::text AS super, (r.rolsuper OR r.rolbypassrls)::text AS bypasses,
+            (SELECT ('lz4' = ANY (s.enumvals))::text FROM pg_catalog.pg_settings s WHERE s.name = 'default_toast_compression') AS lz4
+       FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`,
+  );
+  const names = async (sql: string) => new Set((await target.query(sql)).map(({ name }) => name ?? ''));
+  const major = (version: number) => Math.trunc(version / 10_000);
+  return {
+    version: target.version,
+    isSuperuser: account.super === 'true',
+    bypassesRowSecurity: account.bypasses === 'true',
+    roles: await names('SELECT rolname AS name FROM pg_catalog.pg_roles'),
+    languages: await names(
+      `SELECT lanname AS name FROM pg_catalog.pg_language WHERE pg_catalog.has_language_privilege(oid, 'USAGE')`,
+    ),
+    accessMethods: await names('SELECT amname AS name FROM pg_catalog.pg_am'),
+    extensions: new Set((await readExtensions(target)).map(({ name }) => name)),
+    hasLz4: account.lz4 === 'true',
+    builtins:
+      major(model.version) === major(target.version) ? model.builtins : await readBuiltinNames(target),
+    refused: await readRefused(target, model),
+  };
+}
+
+/** Asks by making them, in a transaction that is rolled back. */
+async function readRefused(target: Session, model: SchemaModel): Promise<Map<ObjectKey, string>> {
+  const schema = '_opendts_probe';
+  const asked = [
+    ...model.collations.map((one) => [one.key, collationSql({ ...one, schema }, target.version)] as const),
+    ...model.textSearch.dictionaries
+      .filter(({ template }) => template.startsWith('pg_catalog.') && !needsOthers(template))
+      .map((one) => [one.key, dictionarySql({ ...one, schema })] as const),
+  ];
+  const refused = new Map<ObjectKey, string>();
+  if (asked.length === 0) return refused;
+  await target.transaction(async () => {
+    await target.query(`CREATE SCHEMA ${schema}`);
+    for (const [key, sql] of asked) {
+      await target.query('SAVEPOINT probe');
+      try {
+        await target.query(sql);
+      } catch (thrown) {
+        if (!(thrown instanceof Error)) throw thrown;
+        refused.set(key, thrown.message);
+      }
+      await target.query('ROLLBACK TO SAVEPOINT probe');
+    }
+    await target.query('ROLLBACK');
+  });
+  return refused;
+}
