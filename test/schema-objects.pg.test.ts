@@ -4,6 +4,7 @@ import { planSchema, type SchemaPlan, type SchemaScope } from '../src/engine/sch
 import { readModel } from '../src/engine/schema/read-model.ts';
 import { readTargetFacts } from '../src/engine/schema/read-target-facts.ts';
 import { runSteps, type StepRunner } from '../src/engine/schema/run-steps.ts';
+import { connect } from '../src/engine/pg/connect.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';
 import { kindsSchema, ODD, READER, ROLES, WRITER } from './kinds-schema.ts';
@@ -296,5 +297,77 @@ describe('running the steps of a plan of all kinds', () => {
     expect((await recorded()).size).toBe(steps.length);
     await target.session.query('DROP SCHEMA done_elsewhere CASCADE');
     await expectSameModel(source, target);
+  });
+});
+
+describe('an older source', () => {
+  it('is rewritten where the functions of a newer server take other types, or where it wants more of operators', async () => {
+    await using source = await freshDatabase(12);
+    await using target = await freshDatabase(18);
+    await source.session.query(`
+      CREATE AGGREGATE public.gather(anyelement) (SFUNC = array_append, STYPE = anyarray, INITCOND = '{}');
+      COMMENT ON AGGREGATE public.gather(anyelement) IS 'all of them';
+      CREATE OPERATOR public.||+ (PROCEDURE = array_cat, LEFTARG = anyarray, RIGHTARG = anyarray);
+      COMMENT ON OPERATOR public.||+ (anyarray, anyarray) IS 'both';
+      CREATE OPERATOR public.<!> (PROCEDURE = int4ne, LEFTARG = integer, RIGHTARG = integer, NEGATOR = OPERATOR(pg_catalog.=));
+      CREATE OPERATOR public.!!! (PROCEDURE = pg_catalog.numeric_fac, LEFTARG = bigint);
+      CREATE VIEW public.gathered AS SELECT public.gather(v) OPERATOR(public.||+) ARRAY[9] AS all FROM (VALUES (1), (2)) t(v)`);
+    const plan = await migrateSchema(source, target);
+    expect(plan.notMigrated.toSorted()).toEqual([
+      'OPERATOR(pg_catalog.=) as commutator or negator of operator public.<!>(integer, integer): it does not name that one in turn, which PostgreSQL 17 and newer want',
+      'operator public.!!!(bigint, NONE): PostgreSQL 14 and newer have no operators behind their operand',
+    ]);
+    expect(await target.session.query('SELECT * FROM public.gathered')).toEqual([{ all: '{1,2,9}' }]);
+    const comments = await target.session.query(
+      `SELECT description FROM pg_description WHERE objoid >= 16384 ORDER BY 1`,
+    );
+    expect(comments.map(({ description }) => description)).toEqual(['all of them', 'both']);
+  });
+});
+
+describe('an account that is no superuser', () => {
+  it('creates what it may, and what takes a superuser is left out by name with all that needs it', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session.query(richSchema(17));
+    await source.session.query(kindsSchema(17));
+    const role = `plain_${target.name}`;
+    await target.session.query(`CREATE ROLE ${role} LOGIN PASSWORD 'x';
+      GRANT CREATE ON DATABASE ${target.name} TO ${role}; GRANT CREATE ON SCHEMA public TO ${role}`);
+    const open = () =>
+      connect({ ...target.info, user: role, password: 'x' }, { side: 'target', applicationName: 'test' });
+    try {
+      await using session = await source.open();
+      await using there = await open();
+      const planNow = async () => {
+        const model = await readModel(session);
+        return planSchema(model, everything, await readTargetFacts(there, model));
+      };
+      // A range over a class of operators, and a table with one, cannot be without it.
+      expect((await planNow()).blocked.map(({ table, reason }) => `${table.name}: ${reason}`)).toEqual([
+        `places: needs type ${ODD}."Ran.ge", which is not migrated`,
+      ]);
+      await source.session.query('ALTER TABLE kinds.places DROP COLUMN span');
+      const plan = await planNow();
+      expect(plan.blocked).toEqual([]);
+      await runSteps(plan.steps, runner(target, { open }));
+      expect(plan.notMigrated.toSorted()).toEqual([
+        `FORCE of row-level security of table ${ODD}."Ta.ble": the account of the migration would not see the rows of this table any more; once it is over, run ALTER TABLE ${ODD}."Ta.ble" FORCE ROW LEVEL SECURITY`,
+        'LEAKPROOF of function kinds.leaky(integer): it takes a superuser on the target',
+        'aggregate shop.third(double precision ORDER BY anyelement): a state of type internal takes a superuser on the target',
+        "cast (money AS bigint): a cast between the server's own types takes a superuser on the target",
+        `index ${ODD}.matview_at: needs operator class kinds.point_ops using btree, which is not migrated`,
+        'index kinds.places_at: needs operator class kinds.point_ops using btree, which is not migrated',
+        `index kinds.places_hash: needs operator class ${ODD}."Class.""es""" using hash, which is not migrated`,
+        `operator class ${ODD}."Class.""es""" using hash: it takes a superuser on the target`,
+        'operator class kinds.point_ops using btree: it takes a superuser on the target',
+        `operator family ${ODD}."Class.""es""" using hash: it takes a superuser on the target`,
+        `operator family ${ODD}."Empty.Family" using gist: it takes a superuser on the target`,
+        'operator family kinds.points using btree: it takes a superuser on the target',
+        `type ${ODD}."Ran.ge": needs operator class kinds.point_ops using btree, which is not migrated`,
+      ]);
+    } finally {
+      await target.session.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+    }
   });
 });

@@ -342,6 +342,21 @@ describe('a user without rights', () => {
     expect(await complaints('row_security', mine)).toEqual([]);
   });
 
+  it('is told of policies that would hold for it on the target, where they stand and where they will', async () => {
+    const secret = `CREATE TABLE public.t (a int); ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;`;
+    await source.session.query(secret);
+    expect(await complaints('schema_objects', ends)).toEqual([]);
+    const [forced] = await complaints('schema_objects', mine);
+    expect(forced).toMatchObject({ result: 'alert', evidence: 'public.t' });
+    expect(forced?.fix).toContain('ALTER TABLE "public"."t" FORCE ROW LEVEL SECURITY;');
+    await target.session.query(`${secret} GRANT SELECT ON t TO ${role}`);
+    await source.session.query(`ALTER TABLE t NO FORCE ROW LEVEL SECURITY; ALTER TABLE t OWNER TO ${role}`);
+    const [found] = await complaints('row_security', mine, ['full']);
+    expect(found).toMatchObject({ result: 'failed', evidence: 'public.t' });
+    await paste(target.session, found);
+    expect(await complaints('row_security', mine, ['full'])).toEqual([]);
+  });
+
   it('is told what it lacks on the target, and what is proposed suffices', async () => {
     await source.session.query('CREATE TABLE public.t (id int PRIMARY KEY)');
     const found = await complaints('target_rights', mine);
@@ -678,6 +693,34 @@ describe('row filters', () => {
     expect(failed).toMatchObject({ result: 'failed', evidence: 'public.a' });
     await paste(source.session, failed);
     expect(await never()).toMatchObject([{ result: 'passed' }]);
+  });
+});
+
+describe('objects of the schema', () => {
+  beforeEach(() => openPair(18, 17));
+  afterEach(closePair);
+
+  it('that the target cannot have are found, and roles of policies that it lacks', async () => {
+    const role = `role ${source.name}`;
+    await source.session.query(`
+      CREATE ROLE "${role}"; CREATE COLLATION c (PROVIDER = builtin, LOCALE = 'PG_UNICODE_FAST');
+      CREATE TABLE sorted (v text COLLATE c); CREATE TABLE ranges (v int4range);
+      CREATE POLICY p ON ranges TO "${role}"`);
+    const [failed, alert, ...more] = await complaints('schema_objects', ends);
+    expect([failed, alert, ...more]).toMatchObject([
+      {
+        result: 'failed',
+        evidence: 'public.sorted (needs collation public.c, which is not migrated)',
+        fix: expect.stringContaining(`--exclude-table '"public"."sorted"'`),
+      },
+      { result: 'alert', evidence: role },
+    ]);
+    await paste(target.session, alert);
+    await source.session.query('DROP TABLE sorted');
+    expect(await complaints('schema_objects', ends)).toEqual([]);
+    expect(await check(ends, { ...only('schema_objects'), types: ['full'] })).toEqual([]);
+    for (const { session } of [source, target])
+      await session.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
   });
 });
 

@@ -83,6 +83,7 @@ function table(oid: number, given: { parent?: number; expression?: string } = {}
       toastOptions: [],
       accessMethod: null,
       ofType: null,
+      hasOids: false,
       rowSecurity: false,
       forcedRowSecurity: false,
       columns: [

@@ -1,6 +1,8 @@
 /** Makes the plan of a schema migration from the source's model: every step with its SQL, phase and order. Pure. */
 import { displayName, type QualifiedName } from '../change/relation.ts';
+import type { NotMigratedInfo } from '../pg/catalog/not-migrated.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import { ident } from '../pg/ident.ts';
 import { draftAll } from './drafts.ts';
 import { PHASES, type Piece, type Phase } from './draft.ts';
 import { buildGraph, type Graph } from './graph.ts';
@@ -54,7 +56,8 @@ export interface SchemaPlan {
 /**
  * The steps that create what `scope` includes on the target, and by name what is not created. Extensions are not part of it: see missing-extensions.ts.
  */
-export function planSchema(model: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
+export function planSchema(whole: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
+  const model = { ...whole, notMigrated: whole.notMigrated.filter((one) => !isThere(one, target)) };
   const selected = selectedTables(model, (name) => scope.includesTable(name));
   const { drafts, leftOut, missing, blocked } = draftAll(model, target, { selected, done: scope.done });
   const others = otherObjects(model, { selected, missing, extensions: target.extensions });
@@ -75,6 +78,12 @@ export function planSchema(model: SchemaModel, scope: SchemaScope, target: Targe
       ...[...leftOut, ...lost].map(([id, reason]) => `${id}: ${reason}`),
     ],
   };
+}
+
+/** What we do not create, but the target has under the same name. */
+function isThere({ kind, name }: NotMigratedInfo, { languages, accessMethods }: TargetFacts): boolean {
+  const has = (names: ReadonlySet<string>) => [...names].some((one) => one === name || ident(one) === name);
+  return (kind === 'language' && has(languages)) || (kind === 'access method' && has(accessMethods));
 }
 
 /** Objects that will not be on the target, with the words for them. */

@@ -19,6 +19,18 @@ export function optionSince(option: string): number {
   return OPTION_SINCE[option] ?? OPTION_SINCE[option.slice(0, option.indexOf('='))] ?? 0;
 }
 
+/** Functions of the server over arrays, which since PostgreSQL 14 take the type of elements that both arguments can have. */
+const COMPATIBLE_SINCE_14 =
+  /\bpg_catalog\.(?:array_(?:append|prepend|cat|positions?|remove|replace)|width_bucket)\b/;
+
+/** An operator or aggregate over such functions, with the types that they take on the target. */
+export function withCompatibleTypes(sql: string, source: number, target: number): string {
+  if (source >= 140_000 || target < 140_000 || !COMPATIBLE_SINCE_14.test(sql)) return sql;
+  return sql.replaceAll(/\bany(array|element)\b/g, (_, kind) =>
+    kind === 'array' ? 'anycompatiblearray' : 'anycompatible',
+  );
+}
+
 /** In definitions without their literals and quoted names; the server writes the words of the language in capitals. */
 const FORM_SINCE: readonly { readonly form: RegExp; readonly since: number; readonly name: string }[] = [
   {

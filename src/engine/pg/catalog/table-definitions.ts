@@ -49,6 +49,8 @@ export interface TableDefinition {
   readonly accessMethod: string | null;
   /** The composite type of a typed table. */
   readonly ofType: string | null;
+  /** WITH OIDS, before PostgreSQL 12. */
+  readonly hasOids: boolean;
   readonly rowSecurity: boolean;
   /** Its policies hold for the owner too. */
   readonly forcedRowSecurity: boolean;
@@ -65,7 +67,7 @@ const TABLES = (version: number) => `
          (SELECT pg_catalog.array_to_json(tc.reloptions)::text FROM pg_catalog.pg_class tc WHERE tc.oid = c.reltoastrelid) AS toast_options,
          ${version >= 120_000 ? "(SELECT am.amname FROM pg_catalog.pg_am am WHERE am.oid = c.relam AND am.amname <> 'heap')" : 'NULL'} AS access_method,
          CASE WHEN c.reloftype <> 0 THEN pg_catalog.format_type(c.reloftype, NULL) END AS of_type,
-         c.relrowsecurity::text AS row_security, c.relforcerowsecurity::text AS forced_row_security
+         ${version >= 120_000 ? "'false'" : 'c.relhasoids::text'} AS has_oids, c.relrowsecurity::text AS row_security, c.relforcerowsecurity::text AS forced_row_security
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_RELATION}
    ORDER BY n.nspname, c.relname`;
@@ -101,6 +103,7 @@ interface TableRow extends Readonly<Record<string, string | null>> {
   toast_options: string | null;
   access_method: string | null;
   of_type: string | null;
+  has_oids: string;
   row_security: string;
   forced_row_security: string;
 }
@@ -136,6 +139,7 @@ export async function readTableDefinitions(session: Session): Promise<TableDefin
       toastOptions: optionList(row.toast_options),
       accessMethod: row.access_method,
       ofType: row.of_type,
+      hasOids: row.has_oids === 'true',
       rowSecurity: row.row_security === 'true',
       forcedRowSecurity: row.forced_row_security === 'true',
       columns: (byTable.get(row.key) ?? []).map(columnDefinition),

@@ -22,7 +22,8 @@ export function operatorClassDrafts(context: DraftContext): Draft[] {
 
 function isAllowed(one: Draft, context: DraftContext): boolean {
   if (context.target.isSuperuser) return true;
-  context.leaveOut(one.id, 'it takes a superuser on the target', one.key);
+  if (one.isFollowUp) context.lack(one.id, one.key);
+  else context.leaveOut(one.id, 'it takes a superuser on the target', one.key);
   return false;
 }
 

@@ -4,6 +4,7 @@ import type { OperatorInfo, OperatorLink } from '../../pg/catalog/operators/oper
 import { ident } from '../../pg/ident.ts';
 import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
 import { objectId } from '../object-id.ts';
+import { withCompatibleTypes } from '../since.ts';
 
 export function operatorDrafts(context: DraftContext): Draft[] {
   const ours = new Set(context.model.operators.map(({ key }) => key));
@@ -15,14 +16,18 @@ export function operatorDrafts(context: DraftContext): Draft[] {
       context.leaveOut(id, 'PostgreSQL 14 and newer have no operators behind their operand', key);
       return [];
     }
+    const adapted = (sql: string) => withCompatibleTypes(sql, context.model.version, context.targetVersion);
+    const operandsThere = adapted(`${operator.function} ${operands}`).slice(operator.function.length + 1);
     // Its name is made of symbols and cannot be quoted; its schema can.
     const called = `${ident(operator.schema)}.${name}`;
     return [
       draft({
         key,
         id,
-        create: [`CREATE OPERATOR ${called} (${parameters(operator, { id, ours, context }).join(', ')})`],
-        after: commentsOn(context, key, `OPERATOR ${called} ${operands}`),
+        create: [
+          adapted(`CREATE OPERATOR ${called} (${parameters(operator, { id, ours, context }).join(', ')})`),
+        ],
+        after: commentsOn(context, key, `OPERATOR ${called} ${operandsThere}`),
       }),
     ];
   });

@@ -2,6 +2,7 @@
 import { qname } from '../../pg/ident.ts';
 import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
 import { objectId } from '../object-id.ts';
+import { withCompatibleTypes } from '../since.ts';
 
 export function routineDrafts(context: DraftContext): Draft[] {
   return context.model.routines.flatMap((routine) => {
@@ -40,19 +41,27 @@ function withoutLeakproof(definition: string): string {
 }
 
 export function aggregateDrafts(context: DraftContext): Draft[] {
-  return context.model.aggregates.map((aggregate) => {
-    const parameters = aggregate.parameters.filter(
-      (parameter) => context.targetVersion >= 110_000 || !/^M?FINALFUNC_MODIFY /.test(parameter),
-    );
-    return draft({
-      key: aggregate.key,
-      id: `${objectId('aggregate', aggregate.schema, aggregate.name)}(${aggregate.identityArguments})`,
-      create: [`CREATE AGGREGATE ${qname(aggregate)}(${aggregate.arguments}) (${parameters.join(', ')})`],
-      after: commentsOn(
-        context,
-        aggregate.key,
-        `AGGREGATE ${qname(aggregate)}(${aggregate.identityArguments})`,
-      ),
-    });
+  const { model, target } = context;
+  return model.aggregates.flatMap((aggregate) => {
+    const { key, identityArguments } = aggregate;
+    const id = `${objectId('aggregate', aggregate.schema, aggregate.name)}(${identityArguments})`;
+    if (!target.isSuperuser && aggregate.parameters.includes('STYPE = internal')) {
+      context.leaveOut(id, 'a state of type internal takes a superuser on the target', key);
+      return [];
+    }
+    const parameters = aggregate.parameters
+      .filter((parameter) => target.version >= 110_000 || !/^M?FINALFUNC_MODIFY /.test(parameter))
+      .join(', ');
+    const adapted = (signature: string) =>
+      withCompatibleTypes(`${signature} (${parameters})`, model.version, target.version);
+    const called = adapted(`AGGREGATE ${qname(aggregate)}(${identityArguments})`);
+    return [
+      draft({
+        key,
+        id,
+        create: [adapted(`CREATE AGGREGATE ${qname(aggregate)}(${aggregate.arguments})`)],
+        after: commentsOn(context, key, called.slice(0, called.indexOf(') (') + 1)),
+      }),
+    ];
   });
 }

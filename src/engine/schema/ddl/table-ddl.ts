@@ -110,6 +110,8 @@ function createTable(table: TableModel, context: DraftContext, sequences: Sequen
   // A partitioned table only hands it on to its partitions, which have their own.
   const method =
     info.kind === 'p' && targetVersion < 170_000 ? '' : usingMethod(definition.accessMethod, id, context);
+  if (definition.hasOids)
+    context.leaveOut(`oids of ${id}`, 'tables are made without them; PostgreSQL 12 and newer have none');
   if (definition.partitionKey?.startsWith('HASH ') && targetVersion < 110_000)
     context.block(table.key, 'hash partitioning needs PostgreSQL 11 on the target');
   if (definition.partitionBound === 'DEFAULT' && targetVersion < 110_000)
