@@ -80,6 +80,11 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
   };
 }
 
+/** A table is made without it, and an index not at all: their writers say so. */
+function isAccessMethod(key: ObjectKey): boolean {
+  return key.startsWith('pg_am:');
+}
+
 /** What we do not create, but the target has under the same name. */
 function isThere({ kind, name }: NotMigratedInfo, { languages, accessMethods }: TargetFacts): boolean {
   const has = (names: ReadonlySet<string>) => [...names].some((one) => one === name || ident(one) === name);
@@ -101,14 +106,14 @@ function otherObjects(
 ): Map<ObjectKey, string> {
   return new Map([
     ...model.extensionMembers
-      .filter(({ extension }) => !extensions.has(extension))
+      .filter(({ key, extension }) => !extensions.has(extension) && !isAccessMethod(key))
       .map(({ key, extension }) => [key, `extension ${extension}, which the target lacks`] as const),
     ...model.tables
       .filter(({ key }) => !selected.has(key))
       .map(({ key, info }) => [key, `table ${displayName(info)}, which is not selected`] as const),
-    ...model.notMigrated.map(
-      ({ key, kind, name }) => [key, `${kind} ${name}, which is not migrated`] as const,
-    ),
+    ...model.notMigrated
+      .filter(({ key }) => !isAccessMethod(key))
+      .map(({ key, kind, name }) => [key, `${kind} ${name}, which is not migrated`] as const),
     ...[...missing].map(([key, id]) => [key, `${id}, which is not migrated`] as const),
   ]);
 }

@@ -2,6 +2,7 @@
 import { readBuiltinNames } from '../pg/catalog/builtin-names.ts';
 import { readExtensions } from '../pg/catalog/extensions.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import { PgError } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { collationSql } from './ddl/text-ddl.ts';
 import { dictionarySql, needsOthers } from './ddl/text-search-ddl.ts';
@@ -33,7 +34,7 @@ export async function readTargetFacts(target: Session, model: SchemaModel): Prom
   };
 }
 
-/** Asks by making them, in a transaction that is rolled back. */
+/** Asks by making them, in a transaction that is rolled back. Where the account may not, nothing is known. */
 async function readRefused(target: Session, model: SchemaModel): Promise<Map<ObjectKey, string>> {
   const schema = '_opendts_probe';
   const asked = [
@@ -44,19 +45,29 @@ async function readRefused(target: Session, model: SchemaModel): Promise<Map<Obj
   ];
   const refused = new Map<ObjectKey, string>();
   if (asked.length === 0) return refused;
-  await target.transaction(async () => {
-    await target.query(`CREATE SCHEMA ${schema}`);
-    for (const [key, sql] of asked) {
-      await target.query('SAVEPOINT probe');
-      try {
-        await target.query(sql);
-      } catch (thrown) {
-        if (!(thrown instanceof Error)) throw thrown;
-        refused.set(key, thrown.message);
+  try {
+    await target.transaction(async () => {
+      await target.query(`CREATE SCHEMA ${schema}`);
+      for (const [key, sql] of asked) {
+        await target.query('SAVEPOINT probe');
+        const reason = await refusal(target, sql);
+        if (reason !== null) refused.set(key, reason);
+        await target.query('ROLLBACK TO SAVEPOINT probe');
       }
-      await target.query('ROLLBACK TO SAVEPOINT probe');
-    }
-    await target.query('ROLLBACK');
-  });
+      await target.query('ROLLBACK');
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof PgError)) throw thrown;
+  }
   return refused;
+}
+
+async function refusal(target: Session, sql: string): Promise<string | null> {
+  try {
+    await target.query(sql);
+    return null;
+  } catch (thrown) {
+    if (thrown instanceof PgError) return thrown.shown;
+    throw thrown;
+  }
 }

@@ -36,7 +36,7 @@ import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
 import { beginAtSlot } from './start-position.ts';
 import { keepSource } from './source-objects.ts';
-import { analyze, keysOnly, planFor, runPhases } from './schema-stage.ts';
+import { analyze, firingNothing, keysOnly, planFor, runPhases } from './schema-stage.ts';
 import { openTogether, streamUntil } from './stream-stage.ts';
 import { hasRest } from './stream/beside.ts';
 import { DdlRepeater } from './stream/ddl.ts';
@@ -223,9 +223,9 @@ async function completeSchema(run: TaskRun, rest: Rest, plan: SchemaPlan): Promi
   const stopped = await readStoppedTables(target, run.taskId);
   // Rows may be missing that others refer to.
   const letters = await countLetters(target, run.taskId);
-  if (!run.firesNothing || rest.leftBehind !== null || stopped.length > 0) return;
+  if (rest.leftBehind !== null || stopped.length > 0) return;
   if (letters.length > 0) return warnOfLetters(run, plan);
-  await runPhases(run, plan, ['foreign-key', 'post-data']);
+  await runPhases(run, run.firesNothing ? plan : firingNothing(plan), ['foreign-key', 'post-data']);
 }
 
 async function warnOfLetters(run: TaskRun, { steps }: SchemaPlan): Promise<void> {

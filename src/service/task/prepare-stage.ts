@@ -166,7 +166,7 @@ function sayWhatIsLeftOut(run: TaskRun, late: readonly TableInfo[]): void {
   if (!run.firesNothing) {
     warn(
       run,
-      'the target account may not set session_replication_role: foreign keys and triggers are left out while changes are followed',
+      'the target account may not set session_replication_role: foreign keys, triggers and rules are left out while changes are followed',
     );
   }
 }

@@ -49,6 +49,15 @@ export function keysOnly(plan: SchemaPlan): SchemaPlan {
   return { ...plan, steps: plan.steps.filter((step) => kept.has(step)) };
 }
 
+/** Without what would act on the changes that we write: foreign keys, triggers, rules, and what needs one of them. */
+export function firingNothing(plan: SchemaPlan): SchemaPlan {
+  const left = new Set<string>();
+  for (const { id, phase, dependsOn } of plan.steps)
+    if (phase === 'foreign-key' || /^(trigger|rule) /.test(id) || dependsOn.some((one) => left.has(one)))
+      left.add(id);
+  return { ...plan, steps: plan.steps.filter(({ id }) => !left.has(id)) };
+}
+
 /** An index of a smaller table is built before the changes that wait for it have become many. */
 const BESIDE_FROM = 64n * 1024n * 1024n;
 
