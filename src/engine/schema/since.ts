@@ -42,7 +42,11 @@ const FORM_SINCE: readonly { readonly form: RegExp; readonly since: number; read
   { form: /\bWITH TIES\b/, since: 130_000, name: 'WITH TIES' },
   { form: /\bNORMALIZE\(|\bIS (?:NOT )?(?:NFK?[CD] )?NORMALIZED\b/, since: 130_000, name: 'NORMALIZE' },
   { form: /\bSEARCH (?:BREADTH|DEPTH) FIRST BY\b/, since: 140_000, name: 'SEARCH in WITH RECURSIVE' },
-  { form: /\bCYCLE [^;]*? SET [^;]*? USING /, since: 140_000, name: 'CYCLE in WITH RECURSIVE' },
+  {
+    form: /\bCYCLE (?:""|\w)+(?:, (?:""|\w)+)* SET (?:""|\w)+ /,
+    since: 140_000,
+    name: 'CYCLE in WITH RECURSIVE',
+  },
   { form: /\bGROUP BY DISTINCT\b/, since: 140_000, name: 'GROUP BY DISTINCT' },
   { form: /\bUSING \([^()]*\) AS\b/, since: 140_000, name: 'JOIN … USING … AS' },
   { form: /\bSUBSTRING\([^;]* SIMILAR /, since: 140_000, name: 'SUBSTRING … SIMILAR' },

@@ -13,6 +13,7 @@ export async function readBuiltinNames(session: Session): Promise<BuiltinNames> 
      WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND p.oid < 16384
      UNION ALL
     SELECT 't', t.typname FROM pg_catalog.pg_type t WHERE t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND t.typrelid = 0 AND t.oid < 16384
+       AND (t.typtype <> 'p' OR t.typname LIKE 'any%')
      UNION ALL
     SELECT DISTINCT 'o', o.opcname::text FROM pg_catalog.pg_opclass o
      WHERE o.opcnamespace = 'pg_catalog'::pg_catalog.regnamespace AND o.oid < 16384`);
