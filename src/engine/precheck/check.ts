@@ -9,6 +9,7 @@ import type { QualifiedName } from '../change/relation.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import type { Session } from '../pg/session.ts';
+import type { FirstModel } from '../schema/first-model.ts';
 import type { WishOf } from '../selection/table-wishes.ts';
 import type { DecoderWish } from '../source/decoder-choice.ts';
 import type { StartPosition } from '../source/start-position.ts';
@@ -53,6 +54,8 @@ export interface CheckContext {
   readonly publication?: string;
   readonly start?: StartPosition;
   readonly decoder?: DecoderWish['wanted'];
+  /** Where what is read of the schema stays for the plan. */
+  readonly firstModel?: FirstModel;
 }
 
 /** Leaves nothing behind: reads only, or rolls back. A check that does not concern the chosen types returns no finding. */

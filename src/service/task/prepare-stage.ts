@@ -8,6 +8,7 @@ import { endBackends, identify, isSameDatabase, type DatabaseIdentity } from '..
 import type { Session } from '../../engine/pg/session.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
+import { FirstModel } from '../../engine/schema/first-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { sharedTargets, targetNames } from '../../engine/selection/target-names.ts';
@@ -128,6 +129,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     warnings: [],
     told: new Map(),
     notMigrated: [],
+    firstModel: found.firstModel,
     firesNothing: await silenceTriggers(probe),
   };
   book.register(await estimateRows(await ends.source(), tables, (table) => followedOf(table).filter));
@@ -179,6 +181,7 @@ interface Found {
   /** Every table of the source; those that the request names now. */
   readonly all: readonly TableInfo[];
   readonly selected: readonly TableInfo[];
+  readonly firstModel: FirstModel;
 }
 
 async function find({ request, ends, book }: Parts): Promise<Found> {
@@ -193,7 +196,8 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   const taskId = taskIdOf(here, there, options);
   const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
   const existing = tasks.find((task) => task.taskId === taskId) ?? null;
-  if (!existing) await check(request, { source, target, selected });
+  const firstModel = new FirstModel();
+  if (!existing) await check(request, { source, target, selected, firstModel });
   return {
     taskId,
     options,
@@ -201,16 +205,23 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
     existing,
     all,
     selected,
+    firstModel,
   };
 }
 
 async function check(
   request: MigrationRequest,
-  ends: { source: Session; target: Session; selected: readonly TableInfo[] },
+  ends: {
+    source: Session;
+    target: Session;
+    selected: readonly TableInfo[];
+    firstModel: FirstModel;
+  },
 ): Promise<void> {
   const findings = await runChecks({
     source: ends.source,
     target: ends.target,
+    firstModel: ends.firstModel,
     sourceInfo: request.source,
     targetInfo: request.target,
     types: request.types,

@@ -3,7 +3,6 @@ import { isShortOfConnections } from '../../engine/pg/connect-failure.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
-import { readModel } from '../../engine/schema/read-model.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
@@ -21,7 +20,7 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
   const [source, target] = [await run.ends.source(), await run.ends.target()];
   const own = await readSourceIdentities(target, run.taskId);
-  const model = withOwnIdentities(await readModel(source), own);
+  const model = withOwnIdentities(await run.firstModel.take(source), own);
   const scope = only
     ? { includesTable: membership(only), wholeDatabase: false }
     : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase };

@@ -15,6 +15,7 @@ import { nameKey, type QualifiedName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
+import type { FirstModel } from '../../engine/schema/first-model.ts';
 import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
 import type { DecoderWish } from '../../engine/source/decoder-choice.ts';
 import type { StartPosition } from '../../engine/source/start-position.ts';
@@ -117,6 +118,7 @@ export interface TaskRun {
   /** What of the source was warned of, and when it was last so. */
   readonly told: Map<string, number>;
   readonly notMigrated: string[];
+  readonly firstModel: FirstModel;
   /** Whether the target account keeps foreign keys and triggers silent while we apply (I8). */
   readonly firesNothing: boolean;
 }

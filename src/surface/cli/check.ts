@@ -8,7 +8,7 @@ import type { Session } from '../../engine/pg/session.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { estimate } from '../../engine/precheck/estimate.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
-import { readModel } from '../../engine/schema/read-model.ts';
+import { FirstModel } from '../../engine/schema/first-model.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
@@ -74,10 +74,12 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
   const tables = selectTables(await readTables(source), task.tables, task.excludeTables);
   const wishOf = tableWishes(tables, task);
   context.stderr.write('checking …\n');
+  const firstModel = new FirstModel();
   const findings = await runChecks(
     {
       source,
       target,
+      firstModel,
       sourceInfo: task.source,
       targetInfo: task.target,
       types: task.types,
@@ -106,7 +108,9 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
     target: await describeEnd(target, describeEndpoint(task.target)),
     estimate: await estimate(source, tables, ({ oid }) => filters.get(oid)?.condition ?? null),
     findings: findings.toSorted((a, b) => order.indexOf(a.result) - order.indexOf(b.result)),
-    notMigrated: task.types.has('schema') ? await notMigrated(source, target, { task, tables }) : [],
+    notMigrated: task.types.has('schema')
+      ? await notMigrated(source, target, { task, tables, firstModel })
+      : [],
   };
 }
 
@@ -117,16 +121,17 @@ async function describeEnd(session: Session, endpoint: string): Promise<CheckedE
 interface Selected {
   readonly task: Task;
   readonly tables: readonly TableInfo[];
+  readonly firstModel: FirstModel;
 }
 
 async function notMigrated(
   source: Session,
   target: Session,
-  { task, tables }: Selected,
+  { task, tables, firstModel }: Selected,
 ): Promise<readonly string[]> {
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
   const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
-  const model = await readModel(source);
+  const model = await firstModel.take(source);
   return planSchema(model, scope, await readTargetFacts(target, model)).notMigrated;
 }
 

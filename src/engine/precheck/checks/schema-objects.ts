@@ -1,9 +1,9 @@
 /** Whether the plan of the schema can be carried out: tables that the target cannot have, and what row-level security needs there. */
 import { displayName } from '../../change/relation.ts';
 import { ident, qname } from '../../pg/ident.ts';
+import { FirstModel } from '../../schema/first-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
 import { planSchema, type SchemaPlan } from '../../schema/plan.ts';
-import { readModel } from '../../schema/read-model.ts';
 import { readTargetFacts } from '../../schema/read-target-facts.ts';
 import type { TargetFacts } from '../../schema/target-facts.ts';
 import { membership } from '../../selection/selection.ts';
@@ -15,9 +15,9 @@ const NAME = 'schema_objects';
 export const schemaObjects: Check = {
   name: NAME,
   async run(context) {
-    const { source, target, tables, types, wholeDatabase } = context;
+    const { source, target, tables, types, wholeDatabase, firstModel = new FirstModel() } = context;
     if (!types.has('schema')) return [];
-    const model = await readModel(source);
+    const model = await firstModel.read(source);
     const facts = await readTargetFacts(target, model);
     const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
     const findings = [
