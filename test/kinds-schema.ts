@@ -42,6 +42,8 @@ CREATE TEXT SEARCH CONFIGURATION kinds.copied (COPY = pg_catalog.english);
 CREATE TEXT SEARCH CONFIGURATION ${ODD}."conf.ig" (PARSER = pg_catalog."default");
 ALTER TEXT SEARCH CONFIGURATION ${ODD}."conf.ig" ADD MAPPING FOR asciiword, word WITH kinds.words, ${ODD}."Dict.""ionary""";
 ALTER TEXT SEARCH CONFIGURATION ${ODD}."conf.ig" ADD MAPPING FOR hword WITH ${ODD}."Dict.""ionary""", kinds.words;
+CREATE TEXT SEARCH DICTIONARY kinds.plain (TEMPLATE = simple);
+CREATE TEXT SEARCH DICTIONARY kinds.a_thesaurus (TEMPLATE = thesaurus, DICTFILE = thesaurus_sample, DICTIONARY = 'kinds.plain');
 COMMENT ON TEXT SEARCH CONFIGURATION ${ODD}."conf.ig" IS 'german''s';
 COMMENT ON TEXT SEARCH DICTIONARY kinds.words IS 'words';
 

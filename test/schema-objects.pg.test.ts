@@ -332,6 +332,41 @@ describe('an older source', () => {
   });
 });
 
+describe('languages, access methods and settings of a server', () => {
+  it('are used where the target has them, done without or left out by name where it has not', async () => {
+    await using source = await freshDatabase(15);
+    await using lacking = await freshDatabase(18);
+    await using having = await freshDatabase(18);
+    const made = `
+      CREATE LANGUAGE "my.lang" HANDLER plpgsql_call_handler; CREATE ACCESS METHOD "my.heap" TYPE TABLE HANDLER heap_tableam_handler`;
+    await source.session.query(`${made};
+      CREATE FUNCTION public.spoken() RETURNS integer LANGUAGE "my.lang" AS 'BEGIN RETURN 5; END';
+      CREATE TABLE public.kept (id integer) USING "my.heap";
+      CREATE VIEW public.heard AS SELECT public.spoken() AS n;
+      CREATE FUNCTION public.old_fashioned() RETURNS integer LANGUAGE sql SET force_parallel_mode = off SET "my.own" = '1' AS 'SELECT 1'`);
+    await having.session.query(made);
+    const without = await migrateSchema(source, lacking);
+    const tooOld =
+      'function public.old_fashioned(): it sets force_parallel_mode, which the target does not know';
+    expect(without.blocked).toEqual([]);
+    expect(without.notMigrated.toSorted()).toEqual([
+      'access method "my.heap": its code is in a library of the source server',
+      'access method my.heap of table public.kept: the target lacks it; it is heap there',
+      tooOld,
+      'function public.spoken(): the target has no language my.lang that the account may use',
+      'language "my.lang": its code is in a library of the source server',
+      'view public.heard: needs function public.spoken(), which is not migrated',
+    ]);
+    expect((await migrateSchema(source, having)).notMigrated).toEqual([tooOld]);
+    expect(await having.session.query('SELECT n FROM public.heard')).toEqual([{ n: '5' }]);
+    expect(
+      await having.session.query(
+        `SELECT amname FROM pg_am JOIN pg_class ON relam = pg_am.oid WHERE relname = 'kept'`,
+      ),
+    ).toEqual([{ amname: 'my.heap' }]);
+  });
+});
+
 describe('an account that is no superuser', () => {
   it('creates what it may, and what takes a superuser is left out by name with all that needs it', async () => {
     await using source = await freshDatabase(17);

@@ -133,6 +133,7 @@ function routine(oid: number): RoutineInfo {
     hasSqlBody: false,
     language: 'sql',
     leakproof: false,
+    settings: [],
   };
 }
 
@@ -142,6 +143,7 @@ const TARGET: TargetFacts = {
   bypassesRowSecurity: true,
   roles: new Set(),
   languages: new Set(['sql']),
+  settings: new Set(),
   accessMethods: new Set(['btree']),
   extensions: new Set(),
   hasLz4: true,

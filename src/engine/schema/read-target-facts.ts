@@ -25,6 +25,7 @@ export async function readTargetFacts(target: Session, model: SchemaModel): Prom
     languages: await names(
       `SELECT lanname AS name FROM pg_catalog.pg_language WHERE pg_catalog.has_language_privilege(oid, 'USAGE')`,
     ),
+    settings: await names('SELECT pg_catalog.lower(name) AS name FROM pg_catalog.pg_settings'),
     accessMethods: await names('SELECT amname AS name FROM pg_catalog.pg_am'),
     extensions: new Set((await readExtensions(target)).map(({ name }) => name)),
     hasLz4: account.lz4 === 'true',

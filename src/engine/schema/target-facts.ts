@@ -11,6 +11,8 @@ export interface TargetFacts {
   readonly roles: ReadonlySet<string>;
   /** In which the account may write functions. */
   readonly languages: ReadonlySet<string>;
+  /** Parameters of its configuration, in small letters. */
+  readonly settings: ReadonlySet<string>;
   readonly accessMethods: ReadonlySet<string>;
   readonly extensions: ReadonlySet<string>;
   readonly hasLz4: boolean;

@@ -14,6 +14,8 @@ export interface RoutineInfo extends QualifiedName {
   readonly hasSqlBody: boolean;
   readonly language: string;
   readonly leakproof: boolean;
+  /** Names of the parameters that it SETs. */
+  readonly settings: readonly string[];
 }
 
 export async function readRoutines(session: Session): Promise<RoutineInfo[]> {
@@ -31,12 +33,14 @@ export async function readRoutines(session: Session): Promise<RoutineInfo[]> {
     has_sql_body: string;
     language: string;
     leakproof: string;
+    settings: string;
   }>(`
     SELECT 'pg_proc:' || p.oid AS key, n.nspname AS schema, p.proname AS name, ${kind} AS kind,
            pg_catalog.pg_get_function_identity_arguments(p.oid) AS identity_arguments,
            pg_catalog.pg_get_functiondef(p.oid) AS definition,
            ${session.version >= 140_000 ? '(p.prosqlbody IS NOT NULL)::text' : "'false'"} AS has_sql_body,
-           l.lanname AS language, p.proleakproof::text AS leakproof
+           l.lanname AS language, p.proleakproof::text AS leakproof,
+           pg_catalog.array_to_json(ARRAY(SELECT pg_catalog.split_part(s.setting, '=', 1) FROM pg_catalog.unnest(p.proconfig) s(setting)))::text AS settings
       FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
       JOIN pg_catalog.pg_language l ON l.oid = p.prolang
      WHERE ${kind} <> 'a' AND l.lanname NOT IN ('c', 'internal') AND ${USER_SCHEMA} AND ${isUserFunction('p.proname')}
@@ -52,5 +56,6 @@ export async function readRoutines(session: Session): Promise<RoutineInfo[]> {
     hasSqlBody: row.has_sql_body === 'true',
     language: row.language,
     leakproof: row.leakproof === 'true',
+    settings: JSON.parse(row.settings) as string[],
   }));
 }

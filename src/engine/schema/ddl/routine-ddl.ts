@@ -18,6 +18,14 @@ export function routineDrafts(context: DraftContext): Draft[] {
       context.leaveOut(id, what, routine.key);
       return [];
     }
+    // With a dot it is one of an extension, or of the user's own making.
+    const unknown = routine.settings.find(
+      (name) => !name.includes('.') && !context.target.settings.has(name.toLowerCase()),
+    );
+    if (unknown !== undefined) {
+      context.leaveOut(id, `it sets ${unknown}, which the target does not know`, routine.key);
+      return [];
+    }
     const isLeakproof = routine.leakproof && context.target.isSuperuser;
     if (routine.leakproof && !isLeakproof)
       context.leaveOut(`LEAKPROOF of ${id}`, 'it takes a superuser on the target');

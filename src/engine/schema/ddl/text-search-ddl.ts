@@ -6,9 +6,8 @@ import { objectId } from '../object-id.ts';
 
 export function textSearchDrafts(context: DraftContext): Draft[] {
   const { dictionaries, configurations } = context.model.textSearch;
-  const plain = dictionaries.filter(({ template }) => !needsOthers(template)).map(({ key }) => key);
   return [
-    ...dictionaries.flatMap((dictionary) => dictionaryDraft(dictionary, plain, context)),
+    ...dictionaries.flatMap((dictionary) => dictionaryDraft(dictionary, context)),
     ...configurations.map((configuration) => configurationDraft(configuration, context)),
   ];
 }
@@ -23,11 +22,7 @@ export function dictionarySql(dictionary: DictionaryInfo): string {
   return `CREATE TEXT SEARCH DICTIONARY ${qname(dictionary)} (TEMPLATE = ${dictionary.template}${options})`;
 }
 
-function dictionaryDraft(
-  dictionary: DictionaryInfo,
-  plain: readonly string[],
-  context: DraftContext,
-): Draft[] {
+function dictionaryDraft(dictionary: DictionaryInfo, context: DraftContext): Draft[] {
   const { key, template } = dictionary;
   const id = objectId('text search dictionary', dictionary.schema, dictionary.name);
   const reason = context.target.refused.get(key);
@@ -41,9 +36,18 @@ function dictionaryDraft(
       id,
       create: [dictionarySql(dictionary)],
       after: commentsOn(context, key, `TEXT SEARCH DICTIONARY ${qname(dictionary)}`),
-      needs: needsOthers(template) ? plain : [],
+      needs: needsOthers(template) ? named(dictionary, context) : [],
     }),
   ];
+}
+
+/** The dictionary in the options of a thesaurus. */
+function named({ options }: DictionaryInfo, { model }: DraftContext): string[] {
+  const [, text = ''] = /\bdictionary = '((?:[^']|'')*)'/i.exec(options ?? '') ?? [];
+  const name = text.replaceAll("''", "'").replaceAll('"', '');
+  return model.textSearch.dictionaries
+    .filter((one) => `${one.schema}.${one.name}`.replaceAll('"', '') === name)
+    .map(({ key }) => key);
 }
 
 /** Kinds of token with the same dictionaries in one command. */
