@@ -10,6 +10,37 @@ import type { SchemaModel } from './model.ts';
 import type { TargetFacts } from './target-facts.ts';
 
 export async function readTargetFacts(target: Session, model: SchemaModel): Promise<TargetFacts> {
+  return { ...(await readServer(target, model)), refused: await readRefused(target, model) };
+}
+
+/**
+ * For comparing two databases by their plans: a server of the older version, on which everything is allowed and there that either of them
+ * has, so that both plans leave out the same.
+ */
+export async function readCommonFacts(
+  one: { readonly session: Session; readonly model: SchemaModel },
+  other: { readonly session: Session; readonly model: SchemaModel },
+): Promise<TargetFacts> {
+  const [a, b] = [await readServer(one.session, one.model), await readServer(other.session, other.model)];
+  const both = (names: (facts: Server) => ReadonlySet<string>) => new Set([...names(a), ...names(b)]);
+  return {
+    version: Math.min(a.version, b.version),
+    isSuperuser: true,
+    bypassesRowSecurity: true,
+    roles: both(({ roles }) => roles),
+    languages: both(({ languages }) => languages),
+    settings: both(({ settings }) => settings),
+    accessMethods: both(({ accessMethods }) => accessMethods),
+    extensions: both(({ extensions }) => extensions),
+    hasLz4: true,
+    builtins: a.version < b.version ? a.builtins : b.builtins,
+    refused: new Map(),
+  };
+}
+
+type Server = Omit<TargetFacts, 'refused'>;
+
+async function readServer(target: Session, model: SchemaModel): Promise<Server> {
   const account = await target.one(
     `SELECT r.rolsuper::text AS super, (r.rolsuper OR r.rolbypassrls)::text AS bypasses,
             (SELECT ('lz4' = ANY (s.enumvals))::text FROM pg_catalog.pg_settings s WHERE s.name = 'default_toast_compression') AS lz4
@@ -31,7 +62,6 @@ export async function readTargetFacts(target: Session, model: SchemaModel): Prom
     hasLz4: account.lz4 === 'true',
     builtins:
       major(model.version) === major(target.version) ? model.builtins : await readBuiltinNames(target),
-    refused: await readRefused(target, model),
   };
 }
 

@@ -1,12 +1,15 @@
 /** `opendts schema`: what a schema migration would create, and how the schemas of two live databases differ. Changes nothing. */
 import { Argument } from 'commander';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
+import { displayName } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { diffPlans, type SchemaDifference } from '../../engine/schema/diff.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import type { SchemaModel } from '../../engine/schema/model.ts';
 import { planSchema, type SchemaPlan } from '../../engine/schema/plan.ts';
+import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import type { TargetFacts } from '../../engine/schema/target-facts.ts';
 import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
@@ -50,22 +53,26 @@ interface Asked {
   readonly json: boolean;
 }
 
-/** The plan for a database as it is, on a server of `version`. */
+/** The plan for a database as it is, on a server of which these things are known. */
 async function planOf(
   session: Session,
   model: SchemaModel,
-  { task, version }: { task: Task; version: number },
+  { task, facts }: { task: Task; facts: TargetFacts },
 ) {
   const selected = selectTables(await readTables(session), task.tables, task.excludeTables);
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
   const scope = { includesTable: membership(selected), wholeDatabase, done: new Set<string>() };
-  return planSchema(model, scope, version);
+  return planSchema(model, scope, facts);
 }
 
 async function showPlan({ task, source, target, context, json }: Asked): Promise<ExitCode> {
   const model = await readModel(source);
-  const plan = await planOf(source, model, { task, version: target.version });
-  const notMigrated = [...(await missingExtensions(model, target)), ...plan.notMigrated];
+  const plan = await planOf(source, model, { task, facts: await readTargetFacts(target, model) });
+  const notMigrated = [
+    ...(await missingExtensions(model, target)),
+    ...plan.blocked.map(({ table, reason }) => `table ${displayName(table)}: ${reason}`),
+    ...plan.notMigrated,
+  ];
   context.stdout.write(
     json
       ? document({ kind: 'SchemaPlan', data: { steps: plan.steps.map(shown), notMigrated } })
@@ -98,10 +105,10 @@ function planLines({ steps }: SchemaPlan, notMigrated: readonly string[]): strin
 
 async function showDifferences({ task, source, target, context, json }: Asked): Promise<ExitCode> {
   const [here, there] = [await readModel(source), await readModel(target)];
-  const version = Math.min(source.version, target.version);
+  const facts = await readCommonFacts({ session: source, model: here }, { session: target, model: there });
   const [wanted, found] = [
-    await planOf(source, here, { task, version }),
-    await planOf(target, there, { task, version }),
+    await planOf(source, here, { task, facts }),
+    await planOf(target, there, { task, facts }),
   ];
   const differences = diffPlans(wanted, found, await openCanonical());
   const missing = await missingExtensions(here, target);
