@@ -57,8 +57,8 @@ function domainDrafts(domain: DomainInfo, context: DraftContext): Draft[] {
   const name = qname(domain);
   const collate = domain.collation === null ? '' : ` COLLATE ${domain.collation}`;
   const byDefault = domain.defaultValue === null ? '' : ` DEFAULT ${domain.defaultValue}`;
-  const { notNullConstraint } = domain;
   // Before PostgreSQL 17 its name is read and forgotten.
+  const notNullConstraint = context.targetVersion >= 170_000 ? domain.notNullConstraint : null;
   const notNull = domain.notNull
     ? `${notNullConstraint ? ` CONSTRAINT ${ident(notNullConstraint.name)}` : ''} NOT NULL`
     : '';
@@ -80,7 +80,7 @@ function domainDrafts(domain: DomainInfo, context: DraftContext): Draft[] {
       pieces: pieces.filter((piece) => piece.validated),
       after: [
         ...commentsOn(context, domain.key, `DOMAIN ${name}`),
-        ...(notNullConstraint && context.targetVersion >= 170_000
+        ...(notNullConstraint
           ? commentsOn(
               context,
               notNullConstraint.key,
