@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { table } from '../src/surface/cli/text.ts';
+import { table } from '../src/surface/cli/view/text.ts';
 import { bar, type Bar } from './bench/bars.ts';
 import { openDatabase, type ClusterPair } from './bench/cluster-pair.ts';
 import { opendts } from './bench/opendts-run.ts';

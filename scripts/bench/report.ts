@@ -1,5 +1,5 @@
 /** The table that the bench prints, and the bars below it. Pure. */
-import { table } from '../../src/surface/cli/text.ts';
+import { table } from '../../src/surface/cli/view/text.ts';
 import { clientShare, median, medianRatio, wall, type Bar } from './bars.ts';
 import type { CopyEntry } from './copy-entry.ts';
 import { totalCpu, type Measurement } from './measurement.ts';

@@ -1,5 +1,5 @@
 /** The table of the drains. Pure. */
-import { table } from '../../../src/surface/cli/text.ts';
+import { table } from '../../../src/surface/cli/view/text.ts';
 import { median, medianRatio, wall } from '../bars.ts';
 import { totalCpu } from '../measurement.ts';
 import { fixed, type Part } from '../report.ts';

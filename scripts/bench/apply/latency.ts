@@ -1,6 +1,6 @@
 /** From commit to visible, at a steady rate: our follower and a subscription that commits as durably, one after the other in each round. */
 import { bar, median, type Bar } from '../bars.ts';
-import { table } from '../../../src/surface/cli/text.ts';
+import { table } from '../../../src/surface/cli/view/text.ts';
 import { fixed } from '../report.ts';
 import type { Bench } from '../rounds.ts';
 import { opendtsFollow, subscription } from './drainer.ts';

@@ -1,6 +1,6 @@
 /** Half of what the source can write at most, for minutes: who follows it keeps up, or falls behind more and more. */
 import { sleep } from '../../../src/base/runtime/sleep.ts';
-import { table } from '../../../src/surface/cli/text.ts';
+import { table } from '../../../src/surface/cli/view/text.ts';
 import { bar } from '../bars.ts';
 import { dropDatabases, load, openDatabase } from '../cluster-pair.ts';
 import { verify } from '../opendts-run.ts';

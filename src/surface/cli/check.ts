@@ -14,14 +14,14 @@ import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
 import { readFilters } from '../../engine/source/row-filter.ts';
-import { checkReport, type CheckedEnd, type CheckOutcome } from './check-report.ts';
+import { checkReport, type CheckedEnd, type CheckOutcome } from './view/check-report.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { document } from './json.ts';
+import { document } from './view/json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
-import { withFilter, withOperations } from './rule-options.ts';
-import { withSourceObjects } from './source-options.ts';
-import { withStart } from './start-options.ts';
+import { withFilter, withOperations } from './options/rule-options.ts';
+import { withSourceObjects } from './options/source-options.ts';
+import { withStart } from './options/start-options.ts';
 import {
   resolveTask,
   withConflict,
@@ -32,8 +32,8 @@ import {
   withTypes,
   type Task,
   type TaskFlags,
-} from './task-options.ts';
-import { withJobs } from './parallel-options.ts';
+} from './options/task-options.ts';
+import { withJobs } from './options/parallel-options.ts';
 
 export const checkCommand: CliCommand = {
   define(program) {

@@ -7,10 +7,10 @@ import { cleanup, type Cleaned } from '../../service/task/cleanup.ts';
 import { assertNoLetters } from '../../service/task/dead-letters.ts';
 import { forgetTasks } from '../../service/task/state-dir.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { document } from './json.ts';
+import { document } from './view/json.ts';
 import { endName, openSide } from './sides.ts';
-import { resolveTask, withEnds, withJson, type TaskFlags } from './task-options.ts';
-import { printable } from './text.ts';
+import { resolveTask, withEnds, withJson, type TaskFlags } from './options/task-options.ts';
+import { printable } from './view/text.ts';
 
 interface CleanupFlags extends TaskFlags {
   readonly yes?: boolean;

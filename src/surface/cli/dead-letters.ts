@@ -17,11 +17,11 @@ import {
 } from '../../engine/target/letters/stored-letters.ts';
 import { chooseLetters, lettersOn, perTable, replayLetters } from '../../service/task/dead-letters.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { document } from './json.ts';
-import { count, many } from './quantities.ts';
+import { document } from './view/json.ts';
+import { count, many } from './view/quantities.ts';
 import { openSide } from './sides.ts';
-import { resolveTask, withEnds, withJson, type Ends, type TaskFlags } from './task-options.ts';
-import { printable, table } from './text.ts';
+import { resolveTask, withEnds, withJson, type Ends, type TaskFlags } from './options/task-options.ts';
+import { printable, table } from './view/text.ts';
 
 interface LetterFlags extends TaskFlags {
   readonly id?: bigint[];

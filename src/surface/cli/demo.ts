@@ -2,8 +2,8 @@
 import { EXIT } from '../../base/errors/exit.ts';
 import { runDemo } from '../../demo/demo.ts';
 import type { CliCommand } from './context.ts';
-import { document } from './json.ts';
-import { withJson } from './task-options.ts';
+import { document } from './view/json.ts';
+import { withJson } from './options/task-options.ts';
 
 export const demoCommand: CliCommand = {
   define(program) {

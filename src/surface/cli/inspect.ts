@@ -7,11 +7,11 @@ import type { Session } from '../../engine/pg/session.ts';
 import { slotFate } from '../../engine/pg/slot/health.ts';
 import { readHelpers } from '../../engine/source/helpers/remove.ts';
 import type { CliCommand } from './context.ts';
-import { document } from './json.ts';
-import { count, many, size } from './quantities.ts';
+import { document } from './view/json.ts';
+import { count, many, size } from './view/quantities.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
-import { resolveEnd, withJson } from './task-options.ts';
-import { printable, table } from './text.ts';
+import { resolveEnd, withJson } from './options/task-options.ts';
+import { printable, table } from './view/text.ts';
 
 interface Inspection {
   readonly endpoint: string;

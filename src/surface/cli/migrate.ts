@@ -12,14 +12,14 @@ import { startText } from '../../service/task/start-position.ts';
 import type { Until } from '../../service/task/task-run.ts';
 import { defaultStateDir, openStateDir, type StateDir } from '../../service/task/state-dir.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { migrationSummary } from './migration-summary.ts';
-import { document } from './json.ts';
-import { openProgressReport } from './progress-report.ts';
+import { migrationSummary } from './view/migration-summary.ts';
+import { document } from './view/json.ts';
+import { openProgressReport } from './view/progress-report.ts';
 import { stopExit } from './stop.ts';
 import { endName } from './sides.ts';
-import { withFilter, withOperations } from './rule-options.ts';
-import { withDdl, withSourceObjects } from './source-options.ts';
-import { withStart } from './start-options.ts';
+import { withFilter, withOperations } from './options/rule-options.ts';
+import { withDdl, withSourceObjects } from './options/source-options.ts';
+import { withStart } from './options/start-options.ts';
 import {
   resolveTask,
   withChunks,
@@ -33,10 +33,10 @@ import {
   withTypes,
   type Task,
   type TaskFlags,
-} from './task-options.ts';
-import { withSlotWait } from './slot-wait-option.ts';
-import { withWalBudget } from './wal-budget-options.ts';
-import { withJobs, withLanes } from './parallel-options.ts';
+} from './options/task-options.ts';
+import { withSlotWait } from './options/slot-wait-option.ts';
+import { withWalBudget } from './options/wal-budget-options.ts';
+import { withJobs, withLanes } from './options/parallel-options.ts';
 
 interface MigrateFlags extends TaskFlags {
   readonly until?: Until;

@@ -3,9 +3,9 @@ import { CommanderError } from 'commander';
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import type { CliContext } from './context.ts';
-import { errorDocument } from './json.ts';
+import { errorDocument } from './view/json.ts';
 import { stopExit } from './stop.ts';
-import { painter } from './text.ts';
+import { painter } from './view/text.ts';
 
 /** Reports what was thrown; gives the exit code. */
 export function reportError(thrown: unknown, context: CliContext, json: boolean): ExitCode {

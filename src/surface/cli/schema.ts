@@ -14,11 +14,18 @@ import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { document } from './json.ts';
-import { many } from './quantities.ts';
+import { document } from './view/json.ts';
+import { many } from './view/quantities.ts';
 import { openSide } from './sides.ts';
-import { resolveTask, withEnds, withJson, withTables, type Task, type TaskFlags } from './task-options.ts';
-import { painter } from './text.ts';
+import {
+  resolveTask,
+  withEnds,
+  withJson,
+  withTables,
+  type Task,
+  type TaskFlags,
+} from './options/task-options.ts';
+import { painter } from './view/text.ts';
 
 const ACTIONS = ['plan', 'diff'] as const;
 type Action = (typeof ACTIONS)[number];

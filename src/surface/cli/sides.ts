@@ -2,7 +2,7 @@
 import { connect } from '../../engine/pg/connect.ts';
 import { describeEndpoint, type ConnInfo, type Side } from '../../engine/pg/conninfo/conninfo.ts';
 import type { Session } from '../../engine/pg/session.ts';
-import type { Ends } from './task-options.ts';
+import type { Ends } from './options/task-options.ts';
 
 /** A session of the command `role` to one end. With a signal it is cut when that aborts: a statement may be waiting for a lock. */
 export async function openSide(ends: Ends, side: Side, role: string, signal?: AbortSignal): Promise<Session> {

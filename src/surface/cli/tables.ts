@@ -10,10 +10,10 @@ import {
   type TableOfTask,
 } from '../../service/task/stopped.ts';
 import type { CliCommand } from './context.ts';
-import { document } from './json.ts';
+import { document } from './view/json.ts';
 import { openSide } from './sides.ts';
-import { resolveTask, withEnds, withJson, type TaskFlags } from './task-options.ts';
-import { printable, table } from './text.ts';
+import { resolveTask, withEnds, withJson, type TaskFlags } from './options/task-options.ts';
+import { printable, table } from './view/text.ts';
 
 interface TablesFlags extends TaskFlags {
   readonly retry?: string[];

@@ -12,10 +12,10 @@ import { verifyLargeObjects, type LargeObjectVerdict } from '../../engine/verify
 import { verifyTables, type TablePair, type TableVerdict } from '../../engine/verify/verify.ts';
 import { lettersOn, perTable } from '../../service/task/dead-letters.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { document } from './json.ts';
-import { count, many } from './quantities.ts';
+import { document } from './view/json.ts';
+import { count, many } from './view/quantities.ts';
 import { openSide } from './sides.ts';
-import { withFilter } from './rule-options.ts';
+import { withFilter } from './options/rule-options.ts';
 import {
   resolveTask,
   withEnds,
@@ -24,9 +24,9 @@ import {
   withTables,
   type Task,
   type TaskFlags,
-} from './task-options.ts';
-import { painter, printable, table } from './text.ts';
-import { withJobs } from './parallel-options.ts';
+} from './options/task-options.ts';
+import { painter, printable, table } from './view/text.ts';
+import { withJobs } from './options/parallel-options.ts';
 
 export const verifyCommand: CliCommand = {
   define(program) {

@@ -1,5 +1,5 @@
 /** Counts, sizes and times as people read them. Pure; bigints stay whole until they are short enough to show. */
-import type { SecondsLeft } from '../../contract/progress.ts';
+import type { SecondsLeft } from '../../../contract/progress.ts';
 
 /** `1234567` as `1,234,567`. */
 export function count(value: bigint | number): string {

@@ -1,6 +1,6 @@
 /** The options that name the two ends and the tables, the same for every command; flags come before the task file, that before the environment. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { AppError } from '../../base/errors/app-error.ts';
+import { AppError } from '../../../base/errors/app-error.ts';
 import {
   CONFLICT_MODES,
   MIGRATION_TYPES,
@@ -9,16 +9,16 @@ import {
   type MigrationType,
   type Operation,
   type TableRule,
-} from '../../contract/task-spec.ts';
-import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
-import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
-import type { SourceLimits } from '../../engine/source/source-limits.ts';
-import type { CopyLimits } from '../../engine/source/throttle.ts';
-import { readTaskFile, type TaskFileSpec } from '../../service/task/task-file.ts';
-import type { CliContext } from './context.ts';
-import type { WalBudget } from '../../service/task/copy/wal-budget.ts';
-import type { StreamLimits } from '../../engine/pipeline/stream-throttle.ts';
-import { parseCount, parseRate } from './numbers.ts';
+} from '../../../contract/task-spec.ts';
+import type { ConnInfo, Side } from '../../../engine/pg/conninfo/conninfo.ts';
+import { parseConninfo } from '../../../engine/pg/conninfo/parse.ts';
+import type { SourceLimits } from '../../../engine/source/source-limits.ts';
+import type { CopyLimits } from '../../../engine/source/throttle.ts';
+import { readTaskFile, type TaskFileSpec } from '../../../service/task/task-file.ts';
+import type { CliContext } from '../context.ts';
+import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
+import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
+import { parseCount, parseRate } from '../view/numbers.ts';
 import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
 import { resolveSource, type SourceChoice, type SourceFlags } from './source-options.ts';
 import { resolveStart, type StartChoice, type StartFlags } from './start-options.ts';

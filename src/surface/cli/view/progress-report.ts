@@ -1,6 +1,6 @@
 /** Tells on stderr how a migration goes: a live view on a terminal, else one line every five seconds, in words or in JSON. */
-import type { IndexBuild, MigrationEvent, MigrationProgress } from '../../contract/progress.ts';
-import type { CliContext } from './context.ts';
+import type { IndexBuild, MigrationEvent, MigrationProgress } from '../../../contract/progress.ts';
+import type { CliContext } from '../context.ts';
 import { toJson } from './json.ts';
 import { openLiveView } from './live-view.ts';
 import { progressView } from './progress-view.ts';

@@ -1,5 +1,5 @@
 /** Text for a terminal: names made harmless, columns aligned, colour where it is wanted. */
-import type { CliContext, Output } from './context.ts';
+import type { CliContext, Output } from '../context.ts';
 
 /** Control characters of a name as `\xNN`: they would move the cursor or forge a line. */
 export function printable(text: string): string {

@@ -1,5 +1,5 @@
 /** Lines at the foot of a terminal that are painted over and over, with ordinary lines scrolling above them. Restores the cursor. */
-import type { Output } from './context.ts';
+import type { Output } from '../context.ts';
 
 export interface LiveView extends Disposable {
   /** Paints these lines in place of the last ones. */

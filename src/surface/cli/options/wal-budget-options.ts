@@ -1,8 +1,8 @@
 /** Options: how much WAL the slot may keep before changes are applied beside the copy. */
 import type { Command } from 'commander';
-import { DEFAULT_BUDGET, type WalBudget } from '../../service/task/copy/wal-budget.ts';
-import type { TaskFileSpec } from '../../service/task/task-file.ts';
-import { parseRate } from './numbers.ts';
+import { DEFAULT_BUDGET, type WalBudget } from '../../../service/task/copy/wal-budget.ts';
+import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import { parseRate } from '../view/numbers.ts';
 
 export interface WalBudgetFlags {
   readonly walBudget?: number;

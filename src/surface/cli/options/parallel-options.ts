@@ -1,6 +1,6 @@
 /** How much is done at the same time. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { taskSpec } from '../../contract/task-spec.ts';
+import { taskSpec } from '../../../contract/task-spec.ts';
 
 export function withJobs(command: Command, what: string): Command {
   return command.option('--jobs <n>', `${what} (default: ${taskSpec.shape.jobs.parse(undefined)})`, upTo64);

@@ -1,6 +1,6 @@
 /** The JSON documents of the CLI: one envelope for all, and no number that could lose digits. */
-import type { AppError } from '../../base/errors/app-error.ts';
-import type { NextStep } from '../../contract/progress.ts';
+import type { AppError } from '../../../base/errors/app-error.ts';
+import type { NextStep } from '../../../contract/progress.ts';
 
 export interface Envelope {
   readonly kind: string;

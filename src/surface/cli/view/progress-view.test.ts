@@ -1,6 +1,6 @@
 /** What a running migration shows, and how it is painted. */
 import { describe, expect, it } from 'vitest';
-import type { CopyProgress, MigrationProgress, TableProgress } from '../../contract/progress.ts';
+import type { CopyProgress, MigrationProgress, TableProgress } from '../../../contract/progress.ts';
 import { toJson } from './json.ts';
 import { openLiveView } from './live-view.ts';
 import { progressWords, wordLine } from './progress-report.ts';

@@ -8,8 +8,8 @@ import {
   type DdlCapture,
   type DdlMode,
   type ReplicaIdentityPolicy,
-} from '../../contract/task-spec.ts';
-import type { TaskFileSpec } from '../../service/task/task-file.ts';
+} from '../../../contract/task-spec.ts';
+import type { TaskFileSpec } from '../../../service/task/task-file.ts';
 
 export interface SourceFlags {
   readonly heartbeat?: boolean;

@@ -1,6 +1,6 @@
 /** The options that say which changes and which rows of the tables are migrated. */
 import { InvalidArgumentError, type Command } from 'commander';
-import { OPERATIONS, operations, type Operation, type TableRule } from '../../contract/task-spec.ts';
+import { OPERATIONS, operations, type Operation, type TableRule } from '../../../contract/task-spec.ts';
 
 export function withOperations(command: Command): Command {
   return command

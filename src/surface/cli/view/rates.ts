@@ -1,5 +1,5 @@
 /** Speeds of a running migration, over the last seconds rather than since the start. */
-import type { MigrationProgress } from '../../contract/progress.ts';
+import type { MigrationProgress } from '../../../contract/progress.ts';
 
 export interface Rates {
   /** Per second, in the copy. */

@@ -1,6 +1,6 @@
 /** The summary of a migration: it never says finished when it is not. */
 import { describe, expect, it } from 'vitest';
-import type { MigrationSummary } from '../../contract/progress.ts';
+import type { MigrationSummary } from '../../../contract/progress.ts';
 import { migrationSummary } from './migration-summary.ts';
 
 function summary(change: Partial<MigrationSummary>): string {

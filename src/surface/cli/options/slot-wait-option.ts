@@ -1,8 +1,8 @@
 /** Option: how long the creation of the slot may wait. */
 import type { Command } from 'commander';
-import { taskSpec } from '../../contract/task-spec.ts';
-import type { TaskFileSpec } from '../../service/task/task-file.ts';
-import { parseCount } from './numbers.ts';
+import { taskSpec } from '../../../contract/task-spec.ts';
+import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import { parseCount } from '../view/numbers.ts';
 
 export interface SlotWaitFlags {
   readonly slotWait?: number;

@@ -1,12 +1,12 @@
 /** The options that say how changes are read and from where: a publication, a decoder, a slot, an LSN, a time. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { AppError } from '../../base/errors/app-error.ts';
-import { parseLsn, type Lsn } from '../../engine/change/lsn.ts';
-import { DECODERS } from '../../contract/task-spec.ts';
-import { parseTime } from '../../engine/change/commit-time.ts';
-import { assertStartFits } from '../../service/task/start-position.ts';
-import type { TaskFileSpec } from '../../service/task/task-file.ts';
-import type { MigrationRequest } from '../../service/task/task-run.ts';
+import { AppError } from '../../../base/errors/app-error.ts';
+import { parseLsn, type Lsn } from '../../../engine/change/lsn.ts';
+import { DECODERS } from '../../../contract/task-spec.ts';
+import { parseTime } from '../../../engine/change/commit-time.ts';
+import { assertStartFits } from '../../../service/task/start-position.ts';
+import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import type { MigrationRequest } from '../../../service/task/task-run.ts';
 
 export interface StartFlags {
   readonly slot?: string;

@@ -1,5 +1,5 @@
 /** What a migration came to, for people. A migration that has caught up while somebody writes to the source is never called finished. */
-import type { MigrationSummary } from '../../contract/progress.ts';
+import type { MigrationSummary } from '../../../contract/progress.ts';
 import { count, duration, many, size } from './quantities.ts';
 import { printable } from './text.ts';
 

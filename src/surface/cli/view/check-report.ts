@@ -1,8 +1,8 @@
 /** The answer of `opendts check` for people: what would move, what is wrong and how to put it right, what to paste next. */
-import type { NextStep } from '../../contract/progress.ts';
-import type { Finding } from '../../engine/precheck/check.ts';
-import type { Estimate } from '../../engine/precheck/estimate.ts';
-import type { CliContext } from './context.ts';
+import type { NextStep } from '../../../contract/progress.ts';
+import type { Finding } from '../../../engine/precheck/check.ts';
+import type { Estimate } from '../../../engine/precheck/estimate.ts';
+import type { CliContext } from '../context.ts';
 import { count, many, secondsRange, size } from './quantities.ts';
 import { painter, printable, type Paint } from './text.ts';
 

@@ -1,5 +1,5 @@
 /** One table's line in the view of a running migration. Pure. */
-import type { TableProgress } from '../../contract/progress.ts';
+import type { TableProgress } from '../../../contract/progress.ts';
 import { count, percent, size, timeLeft } from './quantities.ts';
 import { printable, type Cell } from './text.ts';
 

@@ -1,5 +1,5 @@
 /** A running migration as lines for a terminal. Pure: what the live view paints, a few times a second. */
-import type { MigrationProgress, TableProgress, TableStage } from '../../contract/progress.ts';
+import type { MigrationProgress, TableProgress, TableStage } from '../../../contract/progress.ts';
 import { count, duration, many, percent, size, timeLeft } from './quantities.ts';
 import type { Rates } from './rates.ts';
 import { tableLine } from './table-progress.ts';
