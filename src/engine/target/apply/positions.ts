@@ -67,7 +67,8 @@ export class Positions {
   advance(endLsn: Lsn): void {
     const isTogether = endLsn >= this.recordedLsn;
     for (const one of this.behind) {
-      if (isTogether) this.forget(one.table);
+      // One that is ahead of the others still is.
+      if (isTogether) this.tables.delete(nameKey(one.table));
       else if (one.endLsn < endLsn) this.stop({ ...one, endLsn });
     }
     this.recordedLsn = this.after(endLsn);
@@ -78,7 +79,7 @@ export class Positions {
     this.tables.set(nameKey(table.table), table);
   }
 
-  /** It goes on with the others. */
+  /** It begins anew with the others. */
   forget(table: QualifiedName): void {
     this.tables.delete(nameKey(table));
     this.ahead.delete(nameKey(table));
