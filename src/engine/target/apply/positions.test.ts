@@ -29,7 +29,7 @@ describe('the positions of tables', () => {
       100n,
     ]);
     expect([positions.safe, positions.start, positions.areEven]).toEqual([50n, 60n, false]);
-    expect(positions.all.toSorted()).toEqual([100n, 150n, 60n]);
+    expect(new Set(positions.all)).toEqual(new Set([100n, 60n, 150n]));
   });
 
   it('meet where the stream passes them', () => {
