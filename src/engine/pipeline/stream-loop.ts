@@ -21,6 +21,7 @@ import type { StreamEnd, StreamRun } from './stream-run.ts';
 import { Unit } from './unit.ts';
 import { waitAside } from './wait-aside.ts';
 import { chunksNotInCopy, isRepeated, notInCopy, type TableCopy } from './visibility.ts';
+
 const IDLE_RECORD_MS = 2_000;
 const NEVER = (1n << 64n) as Lsn;
 
@@ -77,14 +78,11 @@ export class StreamLoop {
   /** Nothing more is here. What is complete goes to the target as soon as that is free. */
   private async pause(): Promise<void> {
     const { reader, signal } = this.spec;
-    if (this.open === null && this.pendingEnd !== null && !this.target.isBusy) return this.finish();
-    if (this.heard !== null && this.isBetween) return this.idle(this.heard);
+    const isBetween = this.open === null && !this.target.isBusy;
+    if (isBetween && this.pendingEnd !== null) return this.finish();
+    if (isBetween && this.heard !== null) return this.idle(this.heard);
     const ready = reader.ready(signal);
     await (this.target.isBusy ? Promise.race([ready, this.target.settled()]) : ready);
-  }
-
-  private get isBetween(): boolean {
-    return this.open === null && this.pendingEnd === null && !this.target.isBusy;
   }
 
   /** Between two transactions: what is complete is applied first. A busy source may never leave a moment with nothing in flight. */
