@@ -198,7 +198,7 @@ describe('two tables in one', () => {
     const events: MigrationEvent[] = [];
     await migrate(pair.source, pair.target, { types, rename, events });
     expect(events.map(({ message }) => message)).toContainEqual(expect.stringContaining('applied in order'));
-    expect((await compare(pair.source, pair.target, [], rename)).differing).toEqual([]);
+    expect((await compare(pair.source, pair.target, [], { rename })).differing).toEqual([]);
   });
 
   describe('copied at different moments', () => {
@@ -224,7 +224,7 @@ describe('two tables in one', () => {
       await source.session.query(change);
       const { warnings } = await migrate(source, target, how);
       expect(warnings).toContainEqual(expect.stringMatching(/copied again: public\.a/));
-      expect((await compare(source, target, [], rename)).differing).toEqual([]);
+      expect((await compare(source, target, [], { rename })).differing).toEqual([]);
     });
   });
 
@@ -245,7 +245,7 @@ describe('two tables in one', () => {
     await expect.poll(stopped, { timeout: 20_000 }).toEqual([]);
     await source.session.query(`UPDATE a SET v = 'end'; UPDATE b SET v = 'end' WHERE id = 11`);
     await following.catchUp();
-    expect((await compare(source, target, [], rename)).differing).toEqual([]);
+    expect((await compare(source, target, [], { rename })).differing).toEqual([]);
   });
 
   it('are not emptied by a TRUNCATE of one of them', async () => {

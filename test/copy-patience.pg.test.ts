@@ -27,7 +27,7 @@ it('all but one worker retire where the server has no connection left; the last 
       id: table.name,
       // None shares a transaction with another.
       bytesEstimate: 10n ** 9n,
-      load: planLoad(table, table, { mode: 'fill', mayLack: false }),
+      load: planLoad(table, table, { mode: 'fill', mayLack: false, columnOf: (column) => column }),
       read: { table, cut: WHOLE, chunk: 0, columns: ['id'], binary: true },
     }));
     const left: number[] = [];

@@ -11,7 +11,7 @@ import { tableWishes } from '../src/engine/selection/table-wishes.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { pause, reaches } from './follow.ts';
 import type { Major } from './global-setup.ts';
-import { compare, migrate, start, type RunOptions } from './migration.ts';
+import { compare, migrate, SAME_NAMES, start, type RunOptions } from './migration.ts';
 import { ownServer, type OwnServer } from './own-server.ts';
 import { eitherOf, STANDBY_SLOT, standbyOf, type Standby } from './standby.ts';
 
@@ -171,7 +171,7 @@ it('a source with a standby is told before what a failover would do to the migra
       types: new Set(['incremental']),
       tables: [],
       targetTables: [],
-      targetOf: (table) => table,
+      mapping: SAME_NAMES,
       wishOf: tableWishes([], { operations: OPERATIONS, rules: [] }),
       conflict: 'report',
       wholeDatabase: true,

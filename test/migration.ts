@@ -26,6 +26,8 @@ export interface RunOptions {
   readonly jobs?: number;
   readonly lanes?: number;
   readonly rename?: MigrationRequest['rename'];
+  readonly capitalization?: MigrationRequest['capitalization'];
+  readonly excludeColumns?: readonly string[];
   readonly operations?: MigrationRequest['operations'];
   readonly rules?: MigrationRequest['rules'];
   readonly conflict?: MigrationRequest['conflict'];
@@ -54,6 +56,13 @@ export interface RunOptions {
   readonly onEvent?: (event: MigrationEvent) => void;
 }
 
+/** Everything keeps its name. */
+export const SAME_NAMES = targetNames(
+  [],
+  { rename: {}, capitalization: 'source', excludeColumns: [] },
+  { keepsPartitions: true },
+);
+
 export function start(source: TestDatabase, target: TestDatabase, options: RunOptions = {}): Migration {
   const request: MigrationRequest = {
     source: options.sourceInfo ?? source.info,
@@ -62,6 +71,8 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     tables: options.tables ?? [],
     excludeTables: options.excludeTables ?? [],
     rename: options.rename ?? {},
+    capitalization: options.capitalization ?? 'source',
+    excludeColumns: options.excludeColumns ?? [],
     operations: options.operations ?? OPERATIONS,
     rules: options.rules ?? [],
     conflict: options.conflict ?? 'report',
@@ -108,16 +119,21 @@ export async function compare(
   source: TestDatabase,
   target: TestDatabase,
   rules: readonly TableRule[] = [],
-  rename: MigrationRequest['rename'] = {},
+  {
+    rename = {},
+    capitalization = 'source',
+    excludeColumns = [],
+  }: Pick<RunOptions, 'rename' | 'capitalization' | 'excludeColumns'> = {},
 ): Promise<{ verdicts: TableVerdict[]; differing: TableVerdict[] }> {
   const there = new Map((await readTables(target.session)).map((table) => [nameKey(table), table]));
   const here = await readTables(source.session);
   await using session = await source.open();
   const filters = await usableFilters(session, here, tableWishes(here, { operations: OPERATIONS, rules }));
-  const targetOf = targetNames(here, rename);
+  const names = targetNames(here, { rename, capitalization, excludeColumns }, { keepsPartitions: false });
   const pairs = here.map((table) => ({
     source: table,
-    target: there.get(nameKey(targetOf(table))) ?? null,
+    target: there.get(nameKey(names.table(table))) ?? null,
+    names,
     condition: filters.get(table.oid)?.condition,
   }));
   const verdicts = await verifyTables(pairs, {

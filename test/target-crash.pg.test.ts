@@ -39,6 +39,8 @@ it.each([['schema,full'], ['schema,full,incremental']])(
           tables: [],
           excludeTables: [],
           rename: {},
+          capitalization: 'source',
+          excludeColumns: [],
           operations: OPERATIONS,
           rules: [],
           conflict: 'report',

@@ -13,7 +13,7 @@ import { parseConninfo } from '../src/engine/pg/conninfo/parse.ts';
 import { freshDatabase, freshPair, type TestDatabase } from './database.ts';
 import { follow, pause } from './follow.ts';
 import type { Major } from './global-setup.ts';
-import { compare, migrate, type RunOptions } from './migration.ts';
+import { compare, migrate, SAME_NAMES, type RunOptions } from './migration.ts';
 import { cliHome } from './spawn-cli.ts';
 
 const home = cliHome();
@@ -379,7 +379,7 @@ describe('the choice of the decoder', () => {
         types: new Set(['incremental']),
         tables,
         targetTables: [],
-        targetOf: (table) => table,
+        mapping: SAME_NAMES,
         conflict: 'report',
         wholeDatabase: true,
         jobs: 2,

@@ -62,7 +62,7 @@ describe('a table of the user', () => {
     ]);
   });
 
-  it('cannot be the target of two, nor of a name that is not selected, nor be made under another name yet', async () => {
+  it('cannot be the target of two, nor of a name that is not selected, nor be made for several', async () => {
     await using source = await freshDatabase(15);
     await using target = await freshDatabase(15);
     await rows(source, SOURCE);
@@ -71,8 +71,12 @@ describe('a table of the user', () => {
     expect(two).toMatchObject({ code: 'USAGE', message: expect.stringContaining('public.kept') });
     const none = await failure(source, target, { types: ['full'], rename: { gone: 'public.x' } });
     expect(none).toMatchObject({ code: 'NOTHING_SELECTED' });
-    const made = await failure(source, target, { types: ['schema', 'full'], rename, tables: ['orders'] });
-    expect(made).toMatchObject({ code: 'CHECKS_FAILED', message: expect.stringContaining('renamed') });
+    const into = { orders: 'sales.all', kept: 'sales.all' };
+    const made = await failure(source, target, { types: ['schema', 'full'], rename: into });
+    expect(made).toMatchObject({
+      code: 'CHECKS_FAILED',
+      message: expect.stringContaining('several tables can go into one only where you have made'),
+    });
   });
 });
 

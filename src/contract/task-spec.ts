@@ -53,6 +53,10 @@ export const CONFLICT_MODES = ['report', 'ignore'] as const;
 export const conflictMode = z.enum(CONFLICT_MODES);
 export type ConflictMode = z.infer<typeof conflictMode>;
 
+export const CAPITALIZATIONS = ['source', 'upper', 'lower'] as const;
+const capitalization = z.enum(CAPITALIZATIONS);
+export type Capitalization = z.infer<typeof capitalization>;
+
 export const REPLICA_IDENTITY_POLICIES = ['needed', 'all', 'never'] as const;
 const replicaIdentityPolicy = z.enum(REPLICA_IDENTITY_POLICIES);
 export type ReplicaIdentityPolicy = z.infer<typeof replicaIdentityPolicy>;
@@ -102,7 +106,20 @@ export const taskSpec = z.strictObject({
     .record(z.string().min(1), z.string().min(1))
     .default({})
     .describe(
-      'Target names of tables that do not keep theirs: `schema.table: schema.table`; without schema migration',
+      'Names on the target that are not those of the source: `schema.table: schema.table`, `schema.*: schema.*`, `schema.table.column: column`',
+    ),
+  excludeColumns: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Columns to leave out: `schema.table.column`, with wildcards'),
+  createExtensions: z
+    .boolean()
+    .default(false)
+    .describe('Create extensions that the target lacks, where its server has them and the account may'),
+  capitalization: capitalization
+    .default('source')
+    .describe(
+      'Letters of the names of schemas, tables and columns that are not renamed: as in the `source`, `upper` or `lower`',
     ),
   operations: operations.default([...OPERATIONS]).describe('Changes that are followed'),
   rules: z.array(tableRule).default([]).describe('What holds for some tables: operations, filter'),

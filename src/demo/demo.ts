@@ -155,6 +155,8 @@ async function migrateUnderLoad(source: End, target: End, options: DemoOptions):
       tables: [],
       excludeTables: [],
       rename: {},
+      capitalization: 'source',
+      excludeColumns: [],
       operations: OPERATIONS,
       rules: [],
       conflict: 'report',

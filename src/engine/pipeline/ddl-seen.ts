@@ -14,21 +14,22 @@ import type { TargetShape } from '../target/apply/target-table.ts';
  */
 export function differenceOf({ columns }: DdlTable, shape: TargetShape, nulls: boolean): string | null {
   if (columns === null || shape.asIs) return null;
+  const taken = columns.filter(({ name }) => shape.names.column(name) !== null);
   const there = new Map(shape.columns.map((column) => [column.name, column]));
-  const missing = columns.find(({ name }) => !there.has(name) && !shape.leftOut.has(name));
-  if (missing) return `the target has no column "${missing.name}"`;
-  const replaced = columns.find(
-    ({ name, attnum }) => there.has(name) && (shape.known.get(name)?.attnum ?? attnum) !== attnum,
+  const into = (name: string) => there.get(shape.names.column(name) ?? '');
+  const missing = taken.find(({ name }) => !into(name) && !shape.leftOut.has(name));
+  if (missing) return `the target has no column "${shape.names.column(missing.name)}"`;
+  const replaced = taken.find(
+    ({ name, attnum }) => into(name) && (shape.known.get(name)?.attnum ?? attnum) !== attnum,
   );
   if (replaced) return `column "${replaced.name}" is another one on the source now, under the same name`;
   if (!shape.isOurs) return null;
-  const here = new Set(columns.map(({ name }) => name));
+  const here = new Set(columns.map(({ name }) => shape.names.column(name)));
   const dropped = shape.columns.find(({ name }) => !here.has(name));
   if (dropped) return `the source has no column "${dropped.name}" any more`;
-  const retyped = columns.find(({ name, type }) => there.get(name)?.type !== type);
+  const retyped = taken.find(({ name, type }) => !shape.names.isType(type, into(name)?.type ?? ''));
   if (retyped) return `column "${retyped.name}" is ${retyped.type} on the source now`;
-  const loosened =
-    nulls && columns.find(({ name, notNull }) => !notNull && there.get(name)?.notNull === true);
+  const loosened = nulls && taken.find(({ name, notNull }) => !notNull && into(name)?.notNull === true);
   return loosened ? `column "${loosened.name}" may be null on the source now` : null;
 }
 

@@ -5,12 +5,12 @@ import type {
   MigrationType,
   ReplicaIdentityPolicy,
 } from '../../contract/task-spec.ts';
-import type { QualifiedName } from '../change/relation.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import type { Session } from '../pg/session.ts';
 import type { FirstModel } from '../schema/first-model.ts';
 import type { WishOf } from '../selection/table-wishes.ts';
+import type { TargetNames } from '../selection/target-names.ts';
 import type { DecoderWish } from '../source/decoder-choice.ts';
 import type { StartPosition } from '../source/start-position.ts';
 
@@ -37,11 +37,13 @@ export interface CheckContext {
   readonly tables: readonly TableInfo[];
   /** All user tables of the target. */
   readonly targetTables: readonly TableInfo[];
-  /** The name a source table has on the target. */
-  readonly targetOf: (table: QualifiedName) => QualifiedName;
+  /** How what the source calls something is called on the target. */
+  readonly mapping: TargetNames;
   /** What is followed of a source table, and which of its rows are migrated. */
   readonly wishOf: WishOf;
   readonly conflict: ConflictMode;
+  /** Extensions that the target lacks are created where the account may. */
+  readonly createExtensions?: boolean;
   /** Not only the tables that were named. */
   readonly wholeDatabase: boolean;
   /** What the migration may have in the source while it lives. */

@@ -1,5 +1,4 @@
 /** Every check against real servers: once in a state it must complain about, once in one it must not. */
-import type { QualifiedName } from '../change/relation.ts';
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
@@ -42,6 +41,7 @@ async function check(
     replicaIdentity = 'needed',
     rules = [],
     rename = {},
+    createExtensions = false,
   }: {
     types?: readonly MigrationType[];
     checks?: readonly Check[];
@@ -49,6 +49,7 @@ async function check(
     replicaIdentity?: ReplicaIdentityPolicy;
     rules?: readonly TableRule[];
     rename?: Readonly<Record<string, string>>;
+    createExtensions?: boolean;
   } = {},
 ): Promise<Finding[]> {
   await using source = await connect(ends.source, { side: 'source', applicationName: 'opendts:test:check' });
@@ -62,10 +63,15 @@ async function check(
     types: new Set(types),
     tables,
     targetTables: await readTables(target),
-    targetOf: targetNames(tables, rename),
+    mapping: targetNames(
+      tables,
+      { rename, capitalization: 'source', excludeColumns: [] },
+      { keepsPartitions: false },
+    ),
     wishOf: tableWishes(tables, { operations: OPERATIONS, rules }),
     conflict: 'report' as const,
     wholeDatabase: true,
+    createExtensions,
     heartbeat: true,
     captureDdl: 'auto' as const,
     replicaIdentity,
@@ -166,6 +172,9 @@ describe.each(MAJORS)('all checks on PostgreSQL %i', (major) => {
     });
     expect(findings.filter(({ result }) => result === 'failed')).toEqual([]);
 
+    expect(await check(ends, { ...only('extensions'), createExtensions: true })).toMatchObject([
+      { result: 'passed', evidence: 'file_fdw' },
+    ]);
     await paste(target.session, seen('extensions'));
     expect(await complaints('extensions', ends)).toEqual([]);
     const [, byIndex] = await complaints('row_keys', ends);
@@ -757,7 +766,11 @@ describe('the run of checks', () => {
       targetInfo: ends.target,
       tables: [],
       targetTables: [],
-      targetOf: (table: QualifiedName) => table,
+      mapping: targetNames(
+        [],
+        { rename: {}, capitalization: 'source', excludeColumns: [] },
+        { keepsPartitions: false },
+      ),
       wishOf: tableWishes([], { operations: OPERATIONS, rules: [] }),
       conflict: 'report' as const,
       wholeDatabase: true,

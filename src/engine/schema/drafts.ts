@@ -2,6 +2,7 @@
 import type { QualifiedName } from '../change/relation.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import type { Draft, DraftContext } from './draft.ts';
+import { extensionDrafts } from './ddl/extension-ddl.ts';
 import { foreignKeyDrafts } from './ddl/foreign-key-ddl.ts';
 import { indexDrafts } from './ddl/index-ddl.ts';
 import type { SchemaModel } from './model.ts';
@@ -59,6 +60,7 @@ export function draftAll(
   };
   const drafts = [
     schemaDrafts,
+    extensionDrafts,
     collationDrafts,
     typeDrafts,
     sequenceDrafts,
@@ -83,20 +85,25 @@ export function draftAll(
   return { drafts: possible(drafts, context), leftOut, missing, blocked };
 }
 
-/** Without what uses something of the source's server that the target's does not have. */
+/** Without what uses something of the source's server that the target's does not have, or cannot be put into the target's names. */
 function possible(drafts: readonly Draft[], context: DraftContext): readonly Draft[] {
-  const find = absences(context.model, context.target);
-  if (find === null) return drafts;
+  const { unwritable, toLookAt } = context.model;
+  const absent = absences(context.model, context.target);
+  if (absent === null && unwritable.size + toLookAt.size === 0) return drafts;
+  const find = (key: ObjectKey, sql: string | null, isOurs: boolean) =>
+    unwritable.get(key) ?? (sql === null ? null : (absent?.(sql, isOurs) ?? null));
   return drafts.flatMap((one) => {
     const isOurs = one.phase === 'pre-data' && one.relkind !== 'v' && one.relkind !== 'm';
-    const reason = find(one.create.join('\n'), isOurs);
+    const reason = find(one.key, one.create.join('\n'), isOurs);
+    const look = toLookAt.get(one.key);
+    if (look !== undefined) context.leaveOut(`${look.part} of ${one.id}`, look.reason);
     if (reason !== null && one.relkind !== 'r' && one.relkind !== 'p') {
       context.leaveOut(one.id, reason, one.key);
       return [];
     }
     if (reason !== null) context.block(one.key, reason);
     const pieces = one.pieces.filter((piece) => {
-      const lacks = piece.isBody ? null : find(piece.command, false);
+      const lacks = piece.isBody ? null : find(piece.key, piece.command, false);
       if (lacks !== null) context.leaveOut(piece.id, lacks, piece.key);
       return lacks === null;
     });

@@ -1,13 +1,19 @@
-/** Extensions the source has and the target lacks: they are not created by us, and what uses them would fail. */
-import { readExtensions } from '../pg/catalog/extensions.ts';
-import type { Session } from '../pg/session.ts';
+/** Extensions the source has and the target lacks: what uses them would fail. Pure. */
+import type { ExtensionInfo } from '../pg/catalog/extensions.ts';
 import type { SchemaModel } from './model.ts';
+import type { TargetFacts } from './target-facts.ts';
 
-/** In the form of `SchemaPlan.notMigrated`: `extension citext: …`. */
-export async function missingExtensions(model: SchemaModel, target: Session): Promise<string[]> {
-  const present = new Set((await readExtensions(target)).map(({ name }) => name));
+type Facts = Pick<TargetFacts, 'extensions' | 'creatable'>;
+
+/** Those that the migration creates. */
+export function extensionsToCreate(model: SchemaModel, { extensions, creatable }: Facts): ExtensionInfo[] {
+  return model.extensions.filter(({ name }) => !extensions.has(name) && creatable.has(name));
+}
+
+/** Those that nobody creates, in the form of `SchemaPlan.notMigrated`: `extension citext: …`. */
+export function missingExtensions(model: SchemaModel, { extensions, creatable }: Facts): string[] {
   return model.extensions
-    .filter(({ name }) => !present.has(name))
+    .filter(({ name }) => !extensions.has(name) && !creatable.has(name))
     .map(
       ({ name, schema }) =>
         `extension ${name}: the target lacks it; create it there in schema ${schema} before the migration`,

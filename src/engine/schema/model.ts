@@ -36,6 +36,12 @@ export interface TableModel {
   readonly definition: TableDefinition;
 }
 
+export interface PartToLookAt {
+  /** `body` of a function, `row type` of a table. */
+  readonly part: string;
+  readonly reason: string;
+}
+
 export interface SchemaModel {
   /** `server_version_num` of the source. */
   readonly version: number;
@@ -68,4 +74,8 @@ export interface SchemaModel {
   /** What the server itself has. */
   readonly builtins: BuiltinNames;
   readonly notMigrated: readonly NotMigratedInfo[];
+  /** Objects, or parts of them, whose definition cannot be put into the names of the target: why. */
+  readonly unwritable: ReadonlyMap<ObjectKey, string>;
+  /** Those that are made with something as it was, which may mention other names, or without it. */
+  readonly toLookAt: ReadonlyMap<ObjectKey, PartToLookAt>;
 }

@@ -37,6 +37,8 @@ const EMPTY: SchemaModel = {
   extensionMembers: [],
   builtins: { functions: new Set(), types: new Set(), operatorClasses: new Set() },
   notMigrated: [],
+  unwritable: new Map(),
+  toLookAt: new Map(),
 };
 
 function table(oid: number, given: { parent?: number; expression?: string } = {}): TableModel {
@@ -146,6 +148,7 @@ const TARGET: TargetFacts = {
   settings: new Set(),
   accessMethods: new Set(['btree']),
   extensions: new Set(),
+  creatable: new Set(),
   hasLz4: true,
   builtins: EMPTY.builtins,
   refused: new Map(),

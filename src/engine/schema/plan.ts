@@ -1,11 +1,13 @@
 /** Makes the plan of a schema migration from the source's model: every step with its SQL, phase and order. Pure. */
 import { displayName, type QualifiedName } from '../change/relation.ts';
+import type { Dependency } from '../pg/catalog/dependencies.ts';
 import type { NotMigratedInfo } from '../pg/catalog/not-migrated.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import { ident } from '../pg/ident.ts';
 import { draftAll } from './drafts.ts';
 import { PHASES, type Piece, type Phase } from './draft.ts';
 import { buildGraph, type Graph } from './graph.ts';
+import { extensionsToCreate } from './missing-extensions.ts';
 import type { SchemaModel } from './model.ts';
 import { orderDrafts, type OrderedStep } from './order.ts';
 import { participants, selectedTables } from './scope.ts';
@@ -60,8 +62,12 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
   const model = { ...whole, notMigrated: whole.notMigrated.filter((one) => !isThere(one, target)) };
   const selected = selectedTables(model, (name) => scope.includesTable(name));
   const { drafts, leftOut, missing, blocked } = draftAll(model, target, { selected, done: scope.done });
-  const others = otherObjects(model, { selected, missing, extensions: target.extensions });
-  const graph = orderRefreshes(model, buildGraph(drafts, model.dependencies, new Set(others.keys())));
+  const extensions = new Set([...target.extensions, ...target.creatable]);
+  const others = otherObjects(model, { selected, missing, extensions });
+  const graph = orderRefreshes(
+    model,
+    buildGraph(drafts, [...model.dependencies, ...membersAsParts(model, target)], new Set(others.keys())),
+  );
   const { live, lost, incomplete } = participants(graph, others, {
     selected,
     wholeDatabase: scope.wholeDatabase,
@@ -78,6 +84,15 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
       ...[...leftOut, ...lost].map(([id, reason]) => `${id}: ${reason}`),
     ],
   };
+}
+
+/** What uses a member of an extension that is to be created needs the extension. */
+function membersAsParts(model: SchemaModel, target: TargetFacts): Dependency[] {
+  const created = new Map(extensionsToCreate(model, target).map(({ name, key }) => [name, key]));
+  return model.extensionMembers.flatMap(({ key, extension }) => {
+    const on = created.get(extension);
+    return on === undefined ? [] : [{ object: key, on, isPart: true }];
+  });
 }
 
 /** A table is made without it, and an index not at all: their writers say so. */

@@ -67,6 +67,8 @@ export async function readModel(session: Session): Promise<SchemaModel> {
     extensionMembers: await readExtensionMembers(session),
     builtins: await readBuiltinNames(session),
     notMigrated: await readNotMigrated(session),
+    unwritable: new Map(),
+    toLookAt: new Map(),
   };
 }
 

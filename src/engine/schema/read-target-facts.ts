@@ -1,6 +1,6 @@
 /** Reads what the plan must know of the target. */
 import { readBuiltinNames } from '../pg/catalog/builtin-names.ts';
-import { readExtensions } from '../pg/catalog/extensions.ts';
+import { readCreatableExtensions, readExtensions } from '../pg/catalog/extensions.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import { PgError } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
@@ -9,8 +9,13 @@ import { dictionarySql, needsOthers } from './ddl/text-search-ddl.ts';
 import type { SchemaModel } from './model.ts';
 import type { TargetFacts } from './target-facts.ts';
 
-export async function readTargetFacts(target: Session, model: SchemaModel): Promise<TargetFacts> {
-  return { ...(await readServer(target, model)), refused: await readRefused(target, model) };
+export async function readTargetFacts(
+  target: Session,
+  model: SchemaModel,
+  { createExtensions = false }: { readonly createExtensions?: boolean } = {},
+): Promise<TargetFacts> {
+  const creatable = createExtensions ? await readCreatableExtensions(target) : new Set<string>();
+  return { ...(await readServer(target, model)), creatable, refused: await readRefused(target, model) };
 }
 
 /**
@@ -32,13 +37,14 @@ export async function readCommonFacts(
     settings: both(({ settings }) => settings),
     accessMethods: both(({ accessMethods }) => accessMethods),
     extensions: both(({ extensions }) => extensions),
+    creatable: new Set(),
     hasLz4: true,
     builtins: a.version < b.version ? a.builtins : b.builtins,
     refused: new Map(),
   };
 }
 
-type Server = Omit<TargetFacts, 'refused'>;
+type Server = Omit<TargetFacts, 'refused' | 'creatable'>;
 
 async function readServer(target: Session, model: SchemaModel): Promise<Server> {
   const account = await target.one(

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import type { Major } from '../../../test/global-setup.ts';
 import { richSchema } from '../../../test/rich-schema.ts';
+import type { QualifiedName } from '../change/relation.ts';
 import { missingExtensions } from './missing-extensions.ts';
 import { planSchema, type SchemaPlan, type SchemaScope, type SchemaStep } from './plan.ts';
 import { readModel } from './read-model.ts';
@@ -420,7 +421,7 @@ describe('values of sequences', () => {
     const { steps } = await planFor(source, target);
     await runSteps(steps, runner(target));
     await using session = await source.open();
-    const states = await readSequenceStates(session, (_, name) => name !== 'other');
+    const states = await readSequenceStates(session, (one) => (one.name === 'other' ? null : one));
     for (const statement of setvalSql(states)) await target.session.query(statement);
     expect(states.map(({ sequence, lastValue, isCalled }) => [sequence.name, lastValue, isCalled])).toEqual([
       ['T_id_seq', 2n, true],
@@ -446,11 +447,12 @@ describe('extensions', () => {
     await using session = await source.open();
     const model = await readModel(session);
     await target.session.query('CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext');
-    expect(await missingExtensions(model, target.session)).toEqual([
+    const missing = async () => missingExtensions(model, await readTargetFacts(target.session, model));
+    expect(await missing()).toEqual([
       'extension btree_gist: the target lacks it; create it there in schema ext before the migration',
     ]);
     await target.session.query('CREATE EXTENSION btree_gist SCHEMA ext');
-    expect(await missingExtensions(model, target.session)).toEqual([]);
+    expect(await missing()).toEqual([]);
     const plan = await planFor(source, target);
     expect(plan.notMigrated).toEqual([]);
     await runSteps(plan.steps, runner(target));
@@ -464,5 +466,33 @@ describe('extensions', () => {
     const questions = await Promise.all([describeSchema(source), describeSchema(target)]);
     expect(questions[1].columns).toEqual(questions[0].columns);
     expect(questions[1].indexes).toEqual(questions[0].indexes);
+  });
+
+  it('are created where that is wanted, before what uses them, also of a selection', async () => {
+    await using source = await freshDatabase(15);
+    await using target = await freshDatabase(18);
+    await source.session
+      .query(`CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE EXTENSION btree_gist SCHEMA ext;
+      CREATE TABLE a (name ext.citext DEFAULT 'x'); CREATE TABLE b (n integer)`);
+    await using session = await source.open();
+    const model = await readModel(session);
+    const facts = await readTargetFacts(target.session, model, { createExtensions: true });
+    expect(missingExtensions(model, facts)).toEqual([]);
+    const scope = {
+      includesTable: ({ name }: QualifiedName) => name === 'a',
+      wholeDatabase: false,
+      done: new Set<string>(),
+    };
+    const plan = planSchema(model, scope, facts);
+    expect(plan.steps.map((step) => step.id)).toEqual([
+      'schema ext',
+      'schema public',
+      'extension citext',
+      'table public.a',
+    ]);
+    await runSteps(plan.steps, runner(target));
+    expect(
+      await target.session.query("INSERT INTO a DEFAULT VALUES RETURNING (name = 'X')::text AS same"),
+    ).toEqual([{ same: 'true' }]);
   });
 });

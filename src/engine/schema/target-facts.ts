@@ -15,6 +15,8 @@ export interface TargetFacts {
   readonly settings: ReadonlySet<string>;
   readonly accessMethods: ReadonlySet<string>;
   readonly extensions: ReadonlySet<string>;
+  /** Those it lacks that are to be created, because the user wants that and the account may. */
+  readonly creatable: ReadonlySet<string>;
   readonly hasLz4: boolean;
   readonly builtins: BuiltinNames;
   /** Collations and dictionaries, for which the machine of a server must have something: what this one said to them. */

@@ -15,8 +15,8 @@ interface Pattern {
 /** How a character of a name is taken into a part: outside quotes `*` and `?` may mean something. */
 type Take = (char: string, quoted: boolean) => string;
 
-/** Splits at the dot outside quotes; throws USAGE on an unbalanced quote or a third part. */
-function split(text: string, take: Take): [string, string | undefined] {
+/** Splits at the dots outside quotes; throws USAGE on an unbalanced quote or more parts than `most`. */
+function split(text: string, take: Take, most = 2): string[] {
   const parts: string[] = [''];
   let quoted = false;
   for (let at = 0; at < text.length; at++) {
@@ -28,21 +28,22 @@ function split(text: string, take: Take): [string, string | undefined] {
     else if (char === '.' && !quoted) parts.push('');
     else parts[parts.length - 1] += take(char, quoted);
   }
-  const [first = '', second] = parts;
-  if (quoted || parts.length > 2 || parts.some((part) => part === '')) {
+  if (quoted || parts.length > most || parts.some((part) => part === '')) {
     throw new AppError('USAGE', {
       problem: `"${text}" is not a table pattern.`,
       remedy: 'Write schema.table, schema.*, or table; put names with dots or quotes into double quotes.',
     });
   }
-  return [first, second];
+  return parts;
 }
 
+const asPattern: Take = (char, quoted) =>
+  char === '*' && !quoted ? '.*' : char === '?' && !quoted ? '.' : escape(char);
+
+const whole = (source: string) => new RegExp(`^${source}$`, 's');
+
 function parsePattern(text: string): Pattern {
-  const [first, second] = split(text, (char, quoted) =>
-    char === '*' && !quoted ? '.*' : char === '?' && !quoted ? '.' : escape(char),
-  );
-  const whole = (source: string) => new RegExp(`^${source}$`, 's');
+  const [first = '', second] = split(text, asPattern);
   return second === undefined
     ? { text, schema: null, name: whole(first) }
     : { text, schema: whole(first), name: whole(second) };
@@ -50,8 +51,13 @@ function parsePattern(text: string): Pattern {
 
 /** One name, written like a pattern but without wildcards; the schema is null where none is given. */
 export function parseName(text: string): { readonly schema: string | null; readonly name: string } {
-  const [first, second] = split(text, (char) => char);
+  const [first = '', second] = split(text, (char) => char);
   return second === undefined ? { schema: null, name: first } : { schema: first, name: second };
+}
+
+/** The one to three names of a schema, table or column, written as in a pattern. */
+export function parseNames(text: string): readonly string[] {
+  return split(text, (char) => char, 3);
 }
 
 function escape(char: string): string {
@@ -66,6 +72,17 @@ function matches(pattern: Pattern, table: QualifiedName): boolean {
 export function matcher(text: string): (table: QualifiedName) => boolean {
   const pattern = parsePattern(text);
   return (table) => matches(pattern, table);
+}
+
+/** Whether a pattern `schema.table.column` names a column. Throws USAGE for what is no such pattern. */
+export function columnMatcher(text: string): (table: QualifiedName, column: string) => boolean {
+  const [schema, name, column] = split(text, asPattern, 3).map(whole);
+  if (!schema || !name || !column)
+    throw new AppError('USAGE', {
+      problem: `"${text}" is not a column pattern.`,
+      remedy: 'Write schema.table.column; * and ? are wildcards.',
+    });
+  return (table, one) => schema.test(table.schema) && name.test(table.name) && column.test(one);
 }
 
 /** A partition goes with the partitioned table at its top. */

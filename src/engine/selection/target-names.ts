@@ -1,46 +1,243 @@
-/** The one place that turns a source name into a destination name. Pure. */
+/** The one place that turns names of the source into names of the destination. Pure. */
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, nameKey, type QualifiedName } from '../change/relation.ts';
-import { parseName, type Selectable } from './selection.ts';
+import { parseRenaming, type NameWishes, type Renaming, type Wanted } from './renamings.ts';
+import { columnMatcher, parseNames, type Selectable } from './selection.ts';
+
+export interface TargetNames {
+  readonly schema: (name: string) => string;
+  readonly table: (name: QualifiedName) => QualifiedName;
+  /** Of a selected table; null: the column is left out. */
+  readonly column: (table: QualifiedName, column: string) => string | null;
+  /** Whether a type of the source, as the server writes it (`shop.mood[]`), is this one on the target. */
+  readonly isType: (source: string, target: string) => boolean;
+  /** Some name of the source is another one on the target, or not there. */
+  readonly changesNames: boolean;
+  /** Partitions stay tables of their own; false: they go into what their renamed table goes into. */
+  readonly keepsPartitions: boolean;
+}
+
+export interface NamedTable extends Selectable {
+  readonly columns: readonly { readonly name: string }[];
+  /** Of the replica identity. */
+  readonly identityColumns?: readonly string[];
+}
+
+const LETTERS = {
+  source: (name: string) => name,
+  upper: (name: string) => fitting(name.toUpperCase()),
+  lower: (name: string) => fitting(name.toLowerCase()),
+};
+
+/** What a server makes of a longer name (NAMEDATALEN). */
+const NAME_BYTES = 63;
+
+function fitting(name: string): string {
+  if (Buffer.byteLength(name) <= NAME_BYTES) return name;
+  throw new AppError('USAGE', {
+    problem: `"${name}" is a name of more than ${NAME_BYTES} bytes.`,
+    remedy: 'Give a shorter one with --rename.',
+  });
+}
 
 /**
- * `rename`: `schema.table` (or `table`, where one schema only has it) of the source → `schema.table` of the target; names as in a table
- * pattern, without wildcards. The partitions of a partitioned table that is renamed go there with it, but for those named themselves.
- * Several tables may go into one where each of them is named. Throws NOTHING_SELECTED for a name that is not selected, USAGE for two
- * tables with one target otherwise.
+ * `keepsPartitions`: the partitions of a renamed table keep their names; otherwise they go there with it, but for those named themselves.
+ * A column renamed in a partitioned table is in its partitions too. Several tables may go into one where each of them is named. Throws
+ * NOTHING_SELECTED for a name that is not selected, USAGE for two tables, or columns, with one name otherwise.
  */
-export function targetNames<T extends Selectable>(
-  selected: readonly T[],
-  rename: Readonly<Record<string, string>>,
-): (table: QualifiedName) => QualifiedName {
-  const renamed = new Map<string, QualifiedName>();
-  for (const [from, to] of Object.entries(rename)) {
-    const wanted = parseName(from);
-    const found = selected.filter(
-      ({ schema, name }) => name === wanted.name && (wanted.schema === null || schema === wanted.schema),
-    );
-    const [table] = found;
-    if (!table) throw new AppError('NOTHING_SELECTED', { pattern: `"${from}" (to be renamed)` });
-    const target = parseName(to);
-    if (found.length > 1 || target.schema === null)
-      throw new AppError('USAGE', {
-        problem: `"${found.length > 1 ? from : to}" does not say which schema.`,
-        remedy: 'Write schema.table on both sides of a renaming.',
-      });
-    renamed.set(nameKey(table), { schema: target.schema, name: target.name });
+export function targetNames(
+  selected: readonly NamedTable[],
+  { rename, capitalization, excludeColumns }: NameWishes,
+  { keepsPartitions }: { readonly keepsPartitions: boolean },
+): TargetNames {
+  const renamings = Object.entries(rename).map(([from, to]) => parseRenaming(from, to));
+  const spell = LETTERS[capitalization];
+  const schemas = schemaNames(selected, renamings);
+  const schema = (name: string) => schemas.get(name) ?? spell(name);
+  const tables = tableNames(selected, renamings, keepsPartitions);
+  const table = (name: QualifiedName) => {
+    const plain = { schema: schema(name.schema), name: spell(name.name) };
+    const isSame = plain.schema === name.schema && plain.name === name.name;
+    return tables.get(nameKey(name)) ?? (isSame ? name : plain);
+  };
+  assertApart(selected, tables, table);
+  const excluded = excludedColumns(selected, excludeColumns);
+  const known = new Set(selected.map(nameKey));
+  const columns = columnNames(selected, renamings, spell);
+  return {
+    schema,
+    table,
+    // The row type of a table is called as the table is; other types keep their names.
+    isType: (source, target) =>
+      isSameType(source, target, (name) =>
+        known.has(nameKey(name)) ? table(name) : { schema: schema(name.schema), name: name.name },
+      ),
+    column: (of, column) =>
+      excluded.get(nameKey(of))?.has(column) === true
+        ? null
+        : (columns.get(nameKey(of))?.get(column) ?? spell(column)),
+    changesNames: renamings.length > 0 || capitalization !== 'source' || excluded.size > 0,
+    keepsPartitions,
+  };
+}
+
+/** `schema.name`, and what stands behind it: `(12)`, `[]`. */
+const QUALIFIED = /^((?:"(?:[^"]|"")+"|[^".()]+)\.(?:"(?:[^"]|"")+"|[^".()[]+))(.*)$/s;
+
+function partsOfType(text: string): { readonly name: QualifiedName; readonly rest: string } | null {
+  const [, qualified, rest = ''] = QUALIFIED.exec(text) ?? [];
+  const [schema, name] = qualified === undefined ? [] : parseNames(qualified);
+  return schema === undefined || name === undefined ? null : { name: { schema, name }, rest };
+}
+
+function isSameType(source: string, target: string, on: (name: QualifiedName) => QualifiedName): boolean {
+  if (source === target) return true;
+  const [here, there] = [partsOfType(source), partsOfType(target)];
+  return (
+    here !== null &&
+    there !== null &&
+    here.rest === there.rest &&
+    nameKey(on(here.name)) === nameKey(there.name)
+  );
+}
+
+function schemaNames(selected: readonly Selectable[], renamings: readonly Renaming[]): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const one of renamings) {
+    if (one.kind !== 'schema') continue;
+    fitting(one.to);
+    if (!selected.some(({ schema }) => schema === one.from))
+      throw new AppError('NOTHING_SELECTED', { pattern: `"${one.from}.*" (to be renamed)` });
+    names.set(one.from, one.to);
   }
+  return names;
+}
+
+/** By nameKey: of the tables that were named, and of partitions that go with one. */
+function tableNames(
+  selected: readonly Selectable[],
+  renamings: readonly Renaming[],
+  keepsPartitions: boolean,
+): Map<string, QualifiedName> {
+  const renamed = new Map<string, QualifiedName>();
+  for (const one of renamings) {
+    if (one.kind !== 'table') continue;
+    fitting(one.to.schema);
+    fitting(one.to.name);
+    renamed.set(nameKey(findTable(selected, one.from)), one.to);
+  }
+  if (keepsPartitions) return renamed;
   const byOid = new Map(selected.map((table) => [table.oid, table]));
   for (const table of selected) {
     const root = byOid.get(table.rootOid ?? -1);
     const target = root && renamed.get(nameKey(root));
     if (target && !renamed.has(nameKey(table))) renamed.set(nameKey(table), target);
   }
-  const targetOf = (table: QualifiedName) => renamed.get(nameKey(table)) ?? table;
-  for (const [first, ...others] of byTarget(selected, targetOf).values()) {
-    const unnamed = [first, ...others].find((table) => table && !renamed.has(nameKey(table)));
-    if (first && others.length > 0 && unnamed) throw unnamedMerge([first, ...others], targetOf(first));
+  return renamed;
+}
+
+/** By nameKey of the table: the columns that were named. */
+function columnNames(
+  selected: readonly NamedTable[],
+  renamings: readonly Renaming[],
+  spell: (name: string) => string,
+): Map<string, Map<string, string>> {
+  const named = new Map<string, Map<string, string>>();
+  const ofTable = (table: QualifiedName) => {
+    const names = named.get(nameKey(table)) ?? new Map<string, string>();
+    named.set(nameKey(table), names);
+    return names;
+  };
+  for (const one of renamings) {
+    if (one.kind !== 'column') continue;
+    const table = findTable(selected, one.from);
+    if (!table.columns.some(({ name }) => name === one.column))
+      throw new AppError('NOTHING_SELECTED', { pattern: `column "${one.column}" of ${displayName(table)}` });
+    for (const each of [table, ...selected.filter(({ rootOid }) => rootOid === table.oid)])
+      ofTable(each).set(one.column, fitting(one.to));
   }
-  return targetOf;
+  for (const table of selected) assertColumnsApart(table, named.get(nameKey(table)), spell);
+  return named;
+}
+
+/** By nameKey of the table. A column of a partitioned table is left out of its partitions too. */
+function excludedColumns(
+  selected: readonly NamedTable[],
+  patterns: readonly string[],
+): Map<string, Set<string>> {
+  const excluded = new Map<string, Set<string>>();
+  for (const pattern of patterns) {
+    const isNamed = columnMatcher(pattern);
+    const byOid = new Map(selected.map((table) => [table.oid, table]));
+    let isUsed = false;
+    for (const table of selected) {
+      const root = byOid.get(table.rootOid ?? table.oid) ?? table;
+      for (const { name } of table.columns) {
+        if (!isNamed(root, name)) continue;
+        assertNoKey(table, name);
+        isUsed = true;
+        excluded.set(nameKey(table), (excluded.get(nameKey(table)) ?? new Set()).add(name));
+      }
+    }
+    if (!isUsed) throw new AppError('NOTHING_SELECTED', { pattern: `column "${pattern}" (to be left out)` });
+  }
+  return excluded;
+}
+
+/** Rows are found by it. */
+function assertNoKey(table: NamedTable, column: string): void {
+  if (!table.identityColumns?.includes(column)) return;
+  throw new AppError('USAGE', {
+    problem: `Column "${column}" is in the key of ${displayName(table)}, by which its rows are found.`,
+    remedy: 'Keep it, or leave the table out.',
+  });
+}
+
+function assertColumnsApart(
+  table: NamedTable,
+  named: ReadonlyMap<string, string> | undefined,
+  spell: (name: string) => string,
+): void {
+  const taken = new Map<string, string>();
+  for (const { name } of table.columns) {
+    const target = named?.get(name) ?? spell(name);
+    const other = taken.get(target);
+    if (other !== undefined)
+      throw new AppError('USAGE', {
+        problem: `Columns "${other}" and "${name}" of ${displayName(table)} would both be "${target}".`,
+        remedy: 'Give one of them another name with --rename schema.table.column=name.',
+      });
+    taken.set(target, name);
+  }
+}
+
+function findTable<T extends Selectable>(selected: readonly T[], { text, schema, name }: Wanted): T {
+  const found = selected.filter((one) => one.name === name && (schema === null || one.schema === schema));
+  const [table] = found;
+  if (!table) throw new AppError('NOTHING_SELECTED', { pattern: `"${text}" (to be renamed)` });
+  if (found.length > 1)
+    throw new AppError('USAGE', {
+      problem: `"${text}" does not say which schema.`,
+      remedy: 'Write schema.table on both sides of a renaming.',
+    });
+  return table;
+}
+
+/** A misspelt name must not put two tables together in silence. */
+function assertApart(
+  selected: readonly Selectable[],
+  named: ReadonlyMap<string, QualifiedName>,
+  targetOf: (table: QualifiedName) => QualifiedName,
+): void {
+  for (const group of byTarget(selected, targetOf).values()) {
+    const [first] = group;
+    if (!first || group.length === 1 || group.every((table) => named.has(nameKey(table)))) continue;
+    throw new AppError('USAGE', {
+      problem: `${group.map(displayName).join(' and ')} would go into one table, ${displayName(targetOf(first))}.`,
+      remedy:
+        'Give each table a target of its own, or name each of them with --rename if they are to go together.',
+    });
+  }
 }
 
 /** By nameKey of the target: the source tables that go into it. */
@@ -58,13 +255,4 @@ export function sharedTargets(
 ): ReadonlySet<string> {
   const groups = [...byTarget(tables, targetOf)];
   return new Set(groups.flatMap(([target, group]) => (group.length > 1 ? [target] : [])));
-}
-
-/** A misspelt name must not put two tables together in silence. */
-function unnamedMerge(tables: readonly QualifiedName[], target: QualifiedName): AppError {
-  return new AppError('USAGE', {
-    problem: `${tables.map(displayName).join(' and ')} would go into one table, ${displayName(target)}.`,
-    remedy:
-      'Give each table a target of its own, or name each of them with --rename if they are to go together.',
-  });
 }

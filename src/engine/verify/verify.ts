@@ -3,8 +3,8 @@
  * only digests and counts leave the servers. While somebody writes to the source, differences are to be expected.
  */
 import { AppError } from '../../base/errors/app-error.ts';
-import { displayName } from '../change/relation.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import { displayName, type QualifiedName } from '../change/relation.ts';
+import type { ColumnInfo, TableInfo } from '../pg/catalog/tables.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import {
@@ -18,10 +18,23 @@ import {
 } from './digest.ts';
 import { pairsToCompare, readPartitionRoots } from './partitions.ts';
 
+export interface PairNames {
+  /** Null: it is left out. */
+  column(table: QualifiedName, column: string): string | null;
+  isType(source: string, target: string): boolean;
+}
+
+const SAME: PairNames = {
+  column: (_, column) => column,
+  isType: (source, target) => source === target,
+};
+
 export interface TablePair {
   readonly source: TableInfo;
   /** Null: the target has no such table. */
   readonly target: TableInfo | null;
+  /** How the target calls what the source calls otherwise; none: everything keeps its name. */
+  readonly names?: PairNames;
   /** A row filter's condition: the target must hold the source's rows that meet it, and no others. */
   readonly condition?: string | undefined;
 }
@@ -181,15 +194,22 @@ async function compareGroup({ pairs: [first, ...others], target }: Group, lane: 
     const sourceRows = await countSources();
     return { table, verdict: 'missing', sourceRows, targetRows: null, reason: 'not on the target' };
   }
-  const mismatch = pairs
-    .map(({ source }) => columnMismatch(source, target))
-    .find((reason) => reason !== null);
+  const mismatch = pairs.map((pair) => columnMismatch(pair, target)).find((reason) => reason !== null);
   if (mismatch !== undefined) {
     const [sourceRows, targetRows] = await both(countSources(), count(lane.target, target));
     return { table, verdict: 'not-comparable', sourceRows, targetRows, reason: mismatch };
   }
-  const { columns } = first.source;
-  const digest = (end: End, of: TableInfo, where?: string) =>
+  // Under the names of the target in both, in the order of the source.
+  const compared = ({ source, names = SAME }: TablePair) =>
+    source.columns.flatMap((from) => {
+      const name = names.column(source, from.name);
+      return name === null ? [] : [{ from, into: { ...from, name } }];
+    });
+  const digest = (
+    end: End,
+    of: TableInfo,
+    { columns, where }: { columns: readonly ColumnInfo[]; where?: string | undefined },
+  ) =>
     inSnapshot(end, of, async () => {
       const settings = digestSettings(lane.form);
       if (settings) await end.session.query(settings);
@@ -198,10 +218,16 @@ async function compareGroup({ pairs: [first, ...others], target }: Group, lane: 
     });
   const digestSources = async () => {
     const digests: TableDigest[] = [];
-    for (const { source, condition } of pairs) digests.push(await digest(lane.source, source, condition));
+    for (const pair of pairs) {
+      const columns = compared(pair).map(({ from }) => from);
+      digests.push(await digest(lane.source, pair.source, { columns, where: pair.condition }));
+    }
     return digests.reduce(addDigests);
   };
-  const [here, there] = await both(digestSources(), digest(lane.target, target));
+  const [here, there] = await both(
+    digestSources(),
+    digest(lane.target, target, { columns: compared(first).map(({ into }) => into) }),
+  );
   const sameRows = here.rows === there.rows;
   const identical = sameRows && here.high === there.high && here.low === there.low;
   const reason = identical ? null : sameRows ? 'the rows differ' : 'the numbers of rows differ';
@@ -227,14 +253,18 @@ async function inSnapshot<T>(end: End, table: TableInfo, work: () => Promise<T>)
 }
 
 /** Why the columns of the two tables cannot be compared, or null. */
-function columnMismatch(source: TableInfo, target: TableInfo): string | null {
+function columnMismatch({ source, names = SAME }: TablePair, target: TableInfo): string | null {
   const targetTypes = new Map(target.columns.map((column) => [column.name, column.bareType]));
+  const known = new Set<string>();
   for (const { name, bareType } of source.columns) {
-    const type = targetTypes.get(name);
-    if (type === undefined) return `column "${name}" is missing on the target`;
-    if (type !== bareType) return `column "${name}" is ${bareType} on the source, ${type} on the target`;
+    const there = names.column(source, name);
+    if (there === null) continue;
+    const type = targetTypes.get(there);
+    if (type === undefined) return `column "${there}" is missing on the target`;
+    if (!names.isType(bareType, type))
+      return `column "${name}" is ${bareType} on the source, ${type} on the target`;
+    known.add(there);
   }
-  const known = new Set(source.columns.map((column) => column.name));
   const extra = target.columns.find((column) => !known.has(column.name));
   return extra ? `column "${extra.name}" is missing on the source` : null;
 }

@@ -2,6 +2,7 @@
 import type { MigrationSummary, NextStep } from '../../contract/progress.ts';
 import { nameKey } from '../../engine/change/relation.ts';
 import { readTargetSequences } from '../../engine/pg/catalog/owned-sequences.ts';
+import { sequenceOnTarget, tableKey } from '../../engine/schema/map/name-map.ts';
 import { readSequenceStates, setvalSql } from '../../engine/schema/sequences.ts';
 import { countLetters } from '../../engine/target/letters/stored-letters.ts';
 import { holdFence } from '../../engine/target/books/task-row.ts';
@@ -13,7 +14,11 @@ import type { TaskRun } from './task-run.ts';
 export async function setSequences(run: TaskRun): Promise<number> {
   const [source, target] = [await run.ends.source(), await run.ends.target()];
   const ours = await readTargetSequences(target, run.wholeDatabase ? null : run.tables.map(run.targetOf));
-  const states = await readSequenceStates(source, (schema, name) => ours.has(nameKey({ schema, name })));
+  const tables = new Map(run.selected.map((table) => [tableKey(table), table]));
+  const states = await readSequenceStates(source, (sequence) => {
+    const there = sequenceOnTarget(sequence, run.mapping, tables);
+    return ours.has(nameKey(there)) ? there : null;
+  });
   await target.transaction(async () => {
     await holdFence(target, run.taskId, run.fence);
     for (const statement of setvalSql(states)) await target.query(statement);

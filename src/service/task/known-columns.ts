@@ -1,23 +1,25 @@
 /** Which columns the source's tables have had since the task took them in, and of which types: by that a change is noticed, in whichever run. */
-import { nameKey, type QualifiedName } from '../../engine/change/relation.ts';
+import { nameKey } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import {
   writeKnownColumns,
   type KnownColumns,
   type TaskTable,
 } from '../../engine/target/books/task-tables.ts';
+import type { TargetNames } from '../../engine/selection/target-names.ts';
 import type { TaskRun } from './task-run.ts';
 
 /** The tables as the task begins with them. `targets`: those that the user made, by nameKey. */
 export function newTaskTables(
   source: readonly TableInfo[],
   targets: ReadonlyMap<string, TableInfo>,
-  targetOf: (table: QualifiedName) => QualifiedName,
+  mapping: TargetNames,
 ): TaskTable[] {
   return source.map((table) => {
-    const there = targets.get(nameKey(targetOf(table)))?.columns.map(({ name }) => name);
+    const there = targets.get(nameKey(mapping.table(table)))?.columns.map(({ name }) => name);
     const columns = table.columns.map(({ name, typeOid, typmod, type, attnum }) => {
-      const isThere = there === undefined || there.includes(name);
+      const into = mapping.column(table, name);
+      const isThere = into !== null && (there === undefined || there.includes(into));
       return [name, { forms: isThere ? [{ typeOid, typmod, type }] : [], isLater: false, attnum }] as const;
     });
     return { ...table, columns: new Map(columns) };
@@ -43,7 +45,7 @@ export async function learnColumns(
   const learned: TaskTable[] = [];
   for (const pair of pairs) {
     const before = recorded.get(nameKey(pair.source));
-    const columns = before && withTypesOfBoth(before.columns, pair);
+    const columns = before && withTypesOfBoth(before.columns, pair, run.mapping);
     if (before && columns) learned.push({ ...before, columns });
   }
   if (learned.length > 0) await writeKnownColumns(await run.ends.target(), run.taskId, learned);
@@ -52,13 +54,18 @@ export async function learnColumns(
 }
 
 /** Null when there is nothing new. */
-function withTypesOfBoth(known: KnownColumns, { source, target }: TablePair): KnownColumns | null {
+function withTypesOfBoth(
+  known: KnownColumns,
+  { source, target }: TablePair,
+  mapping: TargetNames,
+): KnownColumns | null {
   const there = new Map(target.columns.map(({ name, type }) => [name, type]));
   const columns = new Map(known);
   for (const { name, typeOid, typmod, type, attnum } of source.columns) {
     const { forms, isLater, ...before } = known.get(name) ?? { forms: [], isLater: true, attnum };
     const isKnown = forms.some((form) => form.typeOid === typeOid && form.typmod === typmod);
-    if (!isKnown && there.get(name) === type)
+    const into = there.get(mapping.column(source, name) ?? '');
+    if (!isKnown && into !== undefined && mapping.isType(type, into))
       columns.set(name, { ...before, forms: [...forms, { typeOid, typmod, type }], isLater });
   }
   return [...columns].some(([name, column]) => column !== known.get(name)) ? columns : null;

@@ -14,6 +14,9 @@ export type Asked = Pick<
   | 'tables'
   | 'excludeTables'
   | 'rename'
+  | 'capitalization'
+  | 'excludeColumns'
+  | 'createExtensions'
   | 'operations'
   | 'rules'
   | 'conflict'
@@ -35,7 +38,11 @@ export function pasteLine(verb: Verb, task: Asked): string {
   const tables = task.tables.length > 0 ? ['--table', ...task.tables] : [];
   const excluded = task.excludeTables.length > 0 ? ['--exclude-table', ...task.excludeTables] : [];
   const pairs = Object.entries(task.rename).map(([from, to]) => `${from}=${to}`);
-  const renamed = pairs.length > 0 ? ['--rename', ...pairs] : [];
+  const renamed = [
+    ...(pairs.length > 0 ? ['--rename', ...pairs] : []),
+    ...(task.excludeColumns.length > 0 ? ['--exclude-column', ...task.excludeColumns] : []),
+    ...(task.capitalization === 'source' ? [] : ['--capitalization', task.capitalization]),
+  ];
   const rules = ruleWords(task.rules);
   const filtered = rules.filter.length > 0 ? ['--filter', ...rules.filter] : [];
   const operations = OPERATIONS.filter((operation) => task.operations.includes(operation));
@@ -45,6 +52,7 @@ export function pasteLine(verb: Verb, task: Asked): string {
   ];
   const conflict = task.conflict === 'report' ? [] : ['--conflict', task.conflict];
   const { heartbeat, captureDdl, ddl, replicaIdentity } = task;
+  const made = task.createExtensions === true ? ['--create-extensions'] : [];
   const inSource = [
     ...(heartbeat === false ? ['--no-heartbeat'] : []),
     ...(captureDdl === 'off' ? ['--capture-ddl', 'off'] : []),
@@ -65,8 +73,8 @@ export function pasteLine(verb: Verb, task: Asked): string {
   const read = [...publication, ...decoder, ...start];
   const chosen = [...tables, ...excluded, ...renamed, ...filtered];
   const what = {
-    check: [...kinds, ...chosen, ...followed, ...conflict, ...inSource, ...read],
-    migrate: [...kinds, ...chosen, ...followed, ...conflict, ...inSource, ...read],
+    check: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...inSource, ...read],
+    migrate: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...inSource, ...read],
     verify: chosen,
     cleanup: [],
     'dead-letters list': [],

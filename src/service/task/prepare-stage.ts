@@ -11,7 +11,7 @@ import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
-import { sharedTargets, targetNames } from '../../engine/selection/target-names.ts';
+import { sharedTargets } from '../../engine/selection/target-names.ts';
 import type { StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import { estimateRows } from '../../engine/source/row-filter.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
@@ -29,7 +29,14 @@ import type { ProgressBook } from './progress-book.ts';
 import { sourceOptions } from './source-objects.ts';
 import { ruleWords } from './rule-words.ts';
 import { assertStartFits, startText } from './start-position.ts';
-import { enter, warn, type MigrationHooks, type MigrationRequest, type TaskRun } from './task-run.ts';
+import {
+  enter,
+  mappingOf,
+  warn,
+  type MigrationHooks,
+  type MigrationRequest,
+  type TaskRun,
+} from './task-run.ts';
 
 /** What was asked for, without connections, in one form: equal options give equal text. */
 export function canonicalOptions(
@@ -39,6 +46,8 @@ export function canonicalOptions(
     | 'tables'
     | 'excludeTables'
     | 'rename'
+    | 'capitalization'
+    | 'excludeColumns'
     | 'operations'
     | 'rules'
     | 'conflict'
@@ -56,6 +65,8 @@ export function canonicalOptions(
     tables: request.tables.toSorted(),
     excludeTables: request.excludeTables.toSorted(),
     ...(rename.length > 0 ? { rename } : {}),
+    ...(request.capitalization === 'source' ? {} : { capitalization: request.capitalization }),
+    ...(request.excludeColumns.length > 0 ? { excludeColumns: request.excludeColumns.toSorted() } : {}),
     ...(operations.length < OPERATIONS.length ? { operations } : {}),
     ...(tableOperations.length > 0 ? { tableOperations } : {}),
     ...(filter.length > 0 ? { filter } : {}),
@@ -98,7 +109,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     await registerTask(
       target,
       { taskId, ...found.source, options: found.options, phase: 'schema' },
-      newTaskTables(found.selected, byName, targetNames(found.selected, request.rename)),
+      newTaskTables(found.selected, byName, mappingOf(request, found.selected)),
     );
   }
   // What a former owner began on the source under his fence must be over before anybody can see that it was raised (ownership.ts, O2).
@@ -109,7 +120,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');
   const { followedOf } = await readFollowed(await ends.source(), request, selected, task.phase === 'stream');
-  const targetOf = targetNames(selected, request.rename);
+  const mapping = mappingOf(request, selected);
+  const targetOf = mapping.table;
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
     ...parts,
@@ -122,6 +134,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     followed: tables.filter((table) => table.persistence !== 'unlogged'),
     notPickedUp: new Set(),
     saidRenamed: new Set(),
+    mapping,
     targetOf,
     shared: sharedTargets(tables, targetOf),
     followedOf,
@@ -227,9 +240,10 @@ async function check(
     types: request.types,
     tables: ends.selected,
     targetTables: await readTables(ends.target),
-    targetOf: targetNames(ends.selected, request.rename),
+    mapping: mappingOf(request, ends.selected),
     wishOf: tableWishes(ends.selected, request),
     conflict: request.conflict,
+    createExtensions: request.createExtensions ?? false,
     wholeDatabase: request.tables.length === 0,
     jobs: request.jobs,
     ...sourceOptions(request),

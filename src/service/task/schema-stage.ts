@@ -2,6 +2,7 @@
 import { isShortOfConnections } from '../../engine/pg/connect-failure.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { membership } from '../../engine/selection/selection.ts';
+import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
@@ -20,13 +21,17 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
   const [source, target] = [await run.ends.source(), await run.ends.target()];
   const own = await readSourceIdentities(target, run.taskId);
-  const model = withOwnIdentities(await run.firstModel.take(source), own);
-  const scope = only
-    ? { includesTable: membership(only), wholeDatabase: false }
-    : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase };
+  const model = await mapModel(
+    withOwnIdentities(await run.firstModel.take(source), own),
+    run.mapping,
+    source,
+  );
+  const tables = (only ?? run.selected).map((table) => run.targetOf(table));
+  const scope = { includesTable: membership(tables), wholeDatabase: only ? false : run.wholeDatabase };
   const done = await readDoneSteps(target, run.taskId);
-  const plan = planSchema(model, { ...scope, done }, await readTargetFacts(target, model));
-  for (const object of [...(await missingExtensions(model, target)), ...plan.notMigrated])
+  const facts = await readTargetFacts(target, model, run.request);
+  const plan = planSchema(model, { ...scope, done }, facts);
+  for (const object of [...missingExtensions(model, facts), ...plan.notMigrated])
     if (!run.notMigrated.includes(object)) run.notMigrated.push(object);
   return plan;
 }

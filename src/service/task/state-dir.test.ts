@@ -22,6 +22,8 @@ const options: TaskOptions = {
   tables: [],
   excludeTables: [],
   rename: [],
+  capitalization: 'source',
+  excludeColumns: [],
   operations: [],
   tableOperations: [],
   filter: [],

@@ -23,6 +23,8 @@ const taskOptions = z.strictObject({
   excludeTables: z.array(z.string()),
   /** `source=target` each. */
   rename: z.array(z.string()).default([]),
+  capitalization: z.string().default('source'),
+  excludeColumns: z.array(z.string()).default([]),
   operations: z.array(z.string()).default([...OPERATIONS]),
   /** `pattern=list` and `pattern=condition` each. */
   tableOperations: z.array(z.string()).default([]),

@@ -1,5 +1,6 @@
 /** What the stages of one running task share. Made by prepare-stage.ts; every stage takes it and nothing else. */
 import type {
+  Capitalization,
   ConflictMode,
   DdlCapture,
   DdlMode,
@@ -16,6 +17,7 @@ import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import type { FirstModel } from '../../engine/schema/first-model.ts';
+import { targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
 import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
 import type { DecoderWish } from '../../engine/source/decoder-choice.ts';
 import type { StartPosition } from '../../engine/source/start-position.ts';
@@ -36,8 +38,13 @@ export interface MigrationRequest {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
-  /** Where tables go that do not keep their name: source pattern → target name. Only into tables the user made. */
+  /** What does not keep its name, as the user wrote it (renamings.ts). */
   readonly rename: Readonly<Record<string, string>>;
+  readonly capitalization: Capitalization;
+  /** Patterns of columns that are left out. */
+  readonly excludeColumns: readonly string[];
+  /** Extensions that the target lacks are created where the account may; false by default. */
+  readonly createExtensions?: boolean;
   /** Changes that are followed, where no rule says otherwise. */
   readonly operations: readonly Operation[];
   /** What holds for some tables; a later one wins. */
@@ -107,6 +114,8 @@ export interface TaskRun {
   readonly notPickedUp: Set<number>;
   /** By nameKey: new names of followed tables that were told already. */
   readonly saidRenamed: Set<string>;
+  /** How what the source calls something is called on the target. */
+  mapping: TargetNames;
   /** The name a source table has on the target. */
   targetOf: (table: QualifiedName) => QualifiedName;
   /** What is followed of a table, and which of its rows are migrated. */
@@ -121,6 +130,11 @@ export interface TaskRun {
   readonly firstModel: FirstModel;
   /** Whether the target account keeps foreign keys and triggers silent while we apply (I8). */
   readonly firesNothing: boolean;
+}
+
+/** The names of these tables on the target, as the request has it. */
+export function mappingOf(request: MigrationRequest, selected: readonly TableInfo[]): TargetNames {
+  return targetNames(selected, request, { keepsPartitions: request.types.has('schema') });
 }
 
 /** Other tables go into the same target table. */

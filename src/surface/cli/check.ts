@@ -9,6 +9,7 @@ import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { estimate } from '../../engine/precheck/estimate.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
+import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
@@ -20,6 +21,7 @@ import { document } from './view/json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
+import { withSchemaChoices } from './options/schema-options.ts';
 import { withSourceObjects } from './options/source-options.ts';
 import { withStart } from './options/start-options.ts';
 import {
@@ -44,7 +46,9 @@ export const checkCommand: CliCommand = {
       withStart(
         withSourceObjects(
           withJson(
-            withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+            withSchemaChoices(
+              withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+            ),
           ),
         ),
       ),
@@ -85,9 +89,10 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       types: task.types,
       tables,
       targetTables: await readTables(target),
-      targetOf: targetNames(tables, task.rename),
+      mapping: targetNames(tables, task, { keepsPartitions: task.types.has('schema') }),
       wishOf,
       conflict: task.conflict,
+      createExtensions: task.createExtensions,
       wholeDatabase: task.tables.length === 0,
       heartbeat: task.heartbeat,
       captureDdl: task.captureDdl,
@@ -130,9 +135,14 @@ async function notMigrated(
   { task, tables, firstModel }: Selected,
 ): Promise<readonly string[]> {
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
-  const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
-  const model = await firstModel.take(source);
-  return planSchema(model, scope, await readTargetFacts(target, model)).notMigrated;
+  const mapping = targetNames(tables, task, { keepsPartitions: true });
+  const scope = {
+    includesTable: membership(tables.map((table) => mapping.table(table))),
+    wholeDatabase,
+    done: new Set<string>(),
+  };
+  const model = await mapModel(await firstModel.take(source), mapping, source);
+  return planSchema(model, scope, await readTargetFacts(target, model, task)).notMigrated;
 }
 
 /** When only following changes is impossible, both ways out: without it, or after the change. */

@@ -1,18 +1,18 @@
 /** `opendts schema`: what a schema migration would create, and how the schemas of two live databases differ. Changes nothing. */
 import { Argument } from 'commander';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
-import { displayName } from '../../engine/change/relation.ts';
+import { displayName, type QualifiedName } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { diffPlans, type SchemaDifference } from '../../engine/schema/diff.ts';
+import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
-import type { SchemaModel } from '../../engine/schema/model.ts';
-import { planSchema, type SchemaPlan } from '../../engine/schema/plan.ts';
+import { planSchema, type SchemaPlan, type SchemaScope } from '../../engine/schema/plan.ts';
 import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-target-facts.ts';
-import type { TargetFacts } from '../../engine/schema/target-facts.ts';
 import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
+import { targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './view/json.ts';
 import { many } from './view/quantities.ts';
@@ -21,10 +21,12 @@ import {
   resolveTask,
   withEnds,
   withJson,
+  withRename,
   withTables,
   type Task,
   type TaskFlags,
 } from './options/task-options.ts';
+import { withSchemaChoices } from './options/schema-options.ts';
 import { painter } from './view/text.ts';
 
 const ACTIONS = ['plan', 'diff'] as const;
@@ -38,7 +40,7 @@ export const schemaCommand: CliCommand = {
         'plan: the statements that would create the schema on the target, in order; diff: how the definitions of both databases differ',
       )
       .addArgument(new Argument('<action>', ACTIONS.join(', ')).choices(ACTIONS));
-    return withJson(withTables(withEnds(command)));
+    return withJson(withSchemaChoices(withRename(withTables(withEnds(command)))));
   },
 
   async run(command, context) {
@@ -60,23 +62,27 @@ interface Asked {
   readonly json: boolean;
 }
 
-/** The plan for a database as it is, on a server of which these things are known. */
-async function planOf(
-  session: Session,
-  model: SchemaModel,
-  { task, facts }: { task: Task; facts: TargetFacts },
-) {
-  const selected = selectTables(await readTables(session), task.tables, task.excludeTables);
+interface Chosen {
+  readonly names: TargetNames;
+  /** By the names of the target. */
+  readonly scope: SchemaScope;
+}
+
+async function choose(source: Session, task: Task): Promise<Chosen> {
+  const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
+  const names = targetNames(selected, task, { keepsPartitions: true });
+  const includesTable = membership(selected.map((table) => names.table(table)));
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
-  const scope = { includesTable: membership(selected), wholeDatabase, done: new Set<string>() };
-  return planSchema(model, scope, facts);
+  return { names, scope: { includesTable, wholeDatabase, done: new Set() } };
 }
 
 async function showPlan({ task, source, target, context, json }: Asked): Promise<ExitCode> {
-  const model = await readModel(source);
-  const plan = await planOf(source, model, { task, facts: await readTargetFacts(target, model) });
+  const { names, scope } = await choose(source, task);
+  const model = await mapModel(await readModel(source), names, source);
+  const facts = await readTargetFacts(target, model, task);
+  const plan = planSchema(model, scope, facts);
   const notMigrated = [
-    ...(await missingExtensions(model, target)),
+    ...missingExtensions(model, facts),
     ...plan.blocked.map(({ table, reason }) => `table ${displayName(table)}: ${reason}`),
     ...plan.notMigrated,
   ];
@@ -111,14 +117,17 @@ function planLines({ steps }: SchemaPlan, notMigrated: readonly string[]): strin
 }
 
 async function showDifferences({ task, source, target, context, json }: Asked): Promise<ExitCode> {
-  const [here, there] = [await readModel(source), await readModel(target)];
+  const { names, scope } = await choose(source, task);
+  const [here, there] = [await mapModel(await readModel(source), names, source), await readModel(target)];
   const facts = await readCommonFacts({ session: source, model: here }, { session: target, model: there });
+  const includesTable = scope.wholeDatabase ? () => true : (name: QualifiedName) => scope.includesTable(name);
   const [wanted, found] = [
-    await planOf(source, here, { task, facts }),
-    await planOf(target, there, { task, facts }),
+    planSchema(here, scope, facts),
+    planSchema(there, { ...scope, includesTable }, facts),
   ];
   const differences = diffPlans(wanted, found, await openCanonical());
-  const missing = await missingExtensions(here, target);
+  const present = new Set(there.extensions.map(({ name }) => name));
+  const missing = missingExtensions(here, { extensions: present, creatable: new Set() });
   const isSame = differences.length + missing.length === 0;
   // What neither plan creates cannot be compared by it.
   const notCompared = [...new Set([...wanted.notMigrated, ...found.notMigrated])];

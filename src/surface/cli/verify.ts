@@ -73,11 +73,13 @@ async function readPairs(task: Task, { signal }: CliContext): Promise<TablePair[
   await using target = await openSide(task, 'target', 'verify', signal);
   const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
   const targets = await tablesByName(target);
-  const targetOf = targetNames(selected, task.rename);
+  // Partitions that keep their names, and such as go into their table's, are both found: by their own names, or as the table.
+  const names = targetNames(selected, task, { keepsPartitions: false });
   const filters = await usableFilters(source, selected, tableWishes(selected, task));
   return selected.map((info) => ({
     source: info,
-    target: targets.get(nameKey(targetOf(info))) ?? null,
+    target: targets.get(nameKey(names.table(info))) ?? null,
+    names,
     condition: filters.get(info.oid)?.condition,
   }));
 }

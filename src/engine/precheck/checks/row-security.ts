@@ -17,8 +17,8 @@ async function activeOn(session: Session, tables: readonly TableInfo[]): Promise
 
 export const rowSecurity: Check = {
   name: 'row_security',
-  async run({ source, sourceInfo, tables, target, targetInfo, targetTables, targetOf, types }) {
-    const wanted = new Set(tables.map((table) => nameKey(targetOf(table))));
+  async run({ source, sourceInfo, tables, target, targetInfo, targetTables, mapping, types }) {
+    const wanted = new Set(tables.map((table) => nameKey(mapping.table(table))));
     const theirs = types.has('schema') ? [] : targetTables.filter((table) => wanted.has(nameKey(table)));
     const closed = await activeOn(target, theirs);
     const filtered = await activeOn(source, tables);

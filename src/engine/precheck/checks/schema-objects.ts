@@ -1,9 +1,10 @@
 /** Whether the plan of the schema can be carried out: tables that the target cannot have, and what row-level security needs there. */
-import { displayName } from '../../change/relation.ts';
+import { displayName, nameKey } from '../../change/relation.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { FirstModel } from '../../schema/first-model.ts';
+import { mapModel } from '../../schema/map/map-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
-import { planSchema, type SchemaPlan } from '../../schema/plan.ts';
+import { planSchema, type SchemaPlan, type SchemaScope } from '../../schema/plan.ts';
 import { readTargetFacts } from '../../schema/read-target-facts.ts';
 import type { TargetFacts } from '../../schema/target-facts.ts';
 import { membership } from '../../selection/selection.ts';
@@ -15,13 +16,12 @@ const NAME = 'schema_objects';
 export const schemaObjects: Check = {
   name: NAME,
   async run(context) {
-    const { source, target, tables, types, wholeDatabase, firstModel = new FirstModel() } = context;
+    const { source, target, types, mapping, firstModel = new FirstModel() } = context;
     if (!types.has('schema')) return [];
     const model = await firstModel.read(source);
-    const facts = await readTargetFacts(target, model);
-    const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
+    const facts = await readTargetFacts(target, model, context);
     const findings = [
-      ...blockedTables(planSchema(model, scope, facts)),
+      ...blockedTables(planSchema(await mapModel(model, mapping, source), scopeOf(context), facts), context),
       ...missingRoles(model, facts, context),
       ...forced(model, facts, context),
     ];
@@ -31,13 +31,20 @@ export const schemaObjects: Check = {
   },
 };
 
-function blockedTables({ blocked }: SchemaPlan): Finding[] {
+function scopeOf({ tables, mapping, wholeDatabase }: CheckContext): SchemaScope {
+  const wanted = tables.map((table) => mapping.table(table));
+  return { includesTable: membership(wanted), wholeDatabase, done: new Set<string>() };
+}
+
+function blockedTables({ blocked }: SchemaPlan, { tables, mapping }: CheckContext): Finding[] {
   if (blocked.length === 0) return [];
+  const names = new Set(blocked.map(({ table }) => nameKey(table)));
+  const chosen = tables.filter((table) => names.has(nameKey(mapping.table(table))));
   return [
     finding(NAME, 'failed', {
       what: `the target cannot have ${counted(blocked.length, 'table')}`,
       evidence: listed(blocked.map(({ table, reason }) => `${displayName(table)} (${reason})`)),
-      fix: `# give the target what they need, or leave them out\n${blocked.map(({ table }) => excludeOption(table)).join(' ')}`,
+      fix: `# give the target what they need, or leave them out\n${chosen.map(excludeOption).join(' ')}`,
     }),
   ];
 }

@@ -29,7 +29,7 @@ export const targetIndexes: Check = {
     if (burdened.length === 0)
       return [finding(this.name, 'passed', { what: 'the target tables carry nothing but their keys' })];
     const firing = await readFiringTables(target, await mayKeepQuiet(target));
-    return [describe(burdened, (table) => firing.has(nameKey(context.targetOf(table))))];
+    return [describe(burdened, (table) => firing.has(nameKey(context.mapping.table(table))))];
   },
 };
 
@@ -67,10 +67,10 @@ function dropAndCreate(plain: Burdened['plain']): string {
   ].join('\n');
 }
 
-async function readBurdens({ tables, targetTables, targetOf, target }: CheckContext): Promise<Burdened[]> {
+async function readBurdens({ tables, targetTables, mapping, target }: CheckContext): Promise<Burdened[]> {
   const present = new Map(targetTables.map((table) => [nameKey(table), table]));
   const pairs = tables.flatMap((source) => {
-    const into = present.get(nameKey(targetOf(source)));
+    const into = present.get(nameKey(mapping.table(source)));
     return into?.kind === 'r' ? [{ source, oid: into.oid }] : [];
   });
   const found = new Map((await readCounts(target, pairs)).map((row) => [Number(row.oid), row]));

@@ -35,8 +35,8 @@ async function databaseProblem({ target, targetInfo }: CheckContext): Promise<Pr
 }
 
 /** Schemas that exist already must let us create in them: since PostgreSQL 15 `public` does not, by default. */
-async function schemaProblem({ target, targetInfo, tables }: CheckContext): Promise<Problem[]> {
-  const wanted = [...new Set(tables.map(({ schema }) => schema))];
+async function schemaProblem({ target, targetInfo, tables, mapping }: CheckContext): Promise<Problem[]> {
+  const wanted = [...new Set(tables.map((table) => mapping.table(table).schema))];
   const rows = await target.query(
     `SELECT n.nspname AS name FROM pg_catalog.pg_namespace n
       WHERE n.nspname IN (SELECT pg_catalog.json_array_elements_text($1::json))
@@ -58,10 +58,11 @@ async function tableProblem({
   target,
   targetInfo,
   tables,
+  mapping,
   targetTables,
   types,
 }: CheckContext): Promise<Problem[]> {
-  const wanted = new Set(tables.map(nameKey));
+  const wanted = new Set(tables.map((table) => nameKey(mapping.table(table))));
   const existing = targetTables.filter((table) => wanted.has(nameKey(table)));
   const rights = types.has('incremental')
     ? ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']

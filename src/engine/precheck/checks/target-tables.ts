@@ -28,9 +28,9 @@ async function withRows(session: Session, tables: readonly TableInfo[]): Promise
 export const targetTables: Check = {
   name: 'target_tables',
   async run(context) {
-    const { tables, targetTables: present, targetOf, types } = context;
+    const { tables, targetTables: present, mapping, types } = context;
     const presentKeys = new Map(present.map((table) => [nameKey(table), table]));
-    const into = (table: TableInfo) => presentKeys.get(nameKey(targetOf(table)));
+    const into = (table: TableInfo) => presentKeys.get(nameKey(mapping.table(table)));
     const pairs = tables.flatMap((source) => {
       const target = into(source);
       return target ? [{ source, target }] : [];
@@ -56,8 +56,8 @@ interface Pair {
   readonly target: TableInfo;
 }
 
-function toBeCreated({ tables, targetOf }: CheckContext, pairs: readonly Pair[]): Finding[] {
-  const renamed = tables.filter((table) => targetOf(table) !== table);
+function toBeCreated({ tables, mapping }: CheckContext, pairs: readonly Pair[]): Finding[] {
+  const together = [...byTarget(tables, mapping.table).values()].filter(({ length }) => length > 1);
   return [
     ...(pairs.length === 0
       ? []
@@ -68,25 +68,25 @@ function toBeCreated({ tables, targetOf }: CheckContext, pairs: readonly Pair[])
             fix: `# either leave them out\n${pairs.map(({ source }) => excludeOption(source)).join(' ')}\n# or use them as they are: --types without schema`,
           }),
         ]),
-    ...(renamed.length === 0
+    ...(together.length === 0
       ? []
       : [
           finding(targetTables.name, 'failed', {
-            what: 'tables can be renamed only where you have made the target tables',
-            evidence: listedTables(renamed),
-            fix: '# create them on the target, and give --types without schema',
+            what: 'several tables can go into one only where you have made the target table',
+            evidence: listedTables(together.flat()),
+            fix: '# create it on the target, and give --types without schema',
           }),
         ]),
   ];
 }
 
 /** Several tables in one: what may then go wrong is said before it does. */
-function together({ tables, targetOf }: CheckContext): Finding[] {
+function together({ tables, mapping }: CheckContext): Finding[] {
   const plain = tables.filter(({ kind }) => kind === 'r');
-  const groups = [...byTarget(plain, targetOf).values()].filter(({ length }) => length > 1);
+  const groups = [...byTarget(plain, mapping.table).values()].filter(({ length }) => length > 1);
   return groups.map((group) =>
     finding(targetTables.name, 'alert', {
-      what: `${counted(group.length, 'table')} go into one, ${listedTables(group.slice(0, 1).map(targetOf))}: rows of two with the same key, or a TRUNCATE of only some of them, would stop the migration`,
+      what: `${counted(group.length, 'table')} go into one, ${listedTables(group.slice(0, 1).map(mapping.table))}: rows of two with the same key, or a TRUNCATE of only some of them, would stop the migration`,
       evidence: listedTables(group),
     }),
   );

@@ -7,6 +7,12 @@ export interface NameMap {
   relation(name: QualifiedName): QualifiedName;
   /** Of a relation whose columns are called otherwise on the target; null for all others. */
   columns(relation: QualifiedName): ColumnNames | null;
+  /** Whether a relation of this name, in whatever schema, or its columns are called otherwise. */
+  isAffected(name: string): boolean;
+  /** Whether a column of this name, of whatever relation, is. */
+  isAffectedColumn(name: string): boolean;
+  /** Whether a column of this name, of whatever relation, is not on the target. */
+  leavesOut(name: string): boolean;
 }
 
 export interface ColumnNames {

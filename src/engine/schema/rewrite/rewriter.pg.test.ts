@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../../../test/database.ts';
 import { nameKey } from '../../change/relation.ts';
 import type { NameMap } from './names.ts';
-import { openRewriter } from './rewriter.ts';
+import { loadParser } from './parser.ts';
+import { rewriterOf } from './rewriter.ts';
 
 const SOURCE = `
   CREATE SCHEMA shop;
@@ -41,6 +42,9 @@ const MAP: NameMap = {
     name: schema === 'shop' && name === 'orders' ? 'purch.ases' : name,
   }),
   columns: (table) => (nameKey(table) === nameKey({ schema: 'shop', name: 'orders' }) ? COLUMNS : null),
+  isAffected: (name) => name === 'orders',
+  isAffectedColumn: (name) => COLUMNS.renamed.has(name),
+  leavesOut: (name) => name === 'gone',
 };
 
 describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
@@ -48,7 +52,7 @@ describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
     await using db = await freshDatabase(major);
     await db.session.query(SOURCE);
     await using session = await db.open();
-    const rewriter = await openRewriter(MAP);
+    const rewriter = rewriterOf(await loadParser(), MAP);
     await session.query(`
       ALTER TABLE shop.orders ADD CONSTRAINT k PRIMARY KEY (id, total), ADD CONSTRAINT c CHECK (total > 0 AND shop.twice(total) > id),
         ALTER id SET DEFAULT nextval('shop.s');
@@ -69,9 +73,9 @@ describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
       `CREATE TABLE "Store 2"."purch.ases" (id int DEFAULT ${rewriter.expression(await one(`SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = ${oid('orders')} AND adnum = 1`), orders)}, "a ""mount""" numeric, "tür" text, "order" "Store 2".mood)`,
       `INSERT INTO "Store 2"."purch.ases" SELECT id, total, "tür", at::text::"Store 2".mood FROM shop.orders`,
       'CREATE TABLE "Store 2".line AS SELECT * FROM shop.line',
-      rewriter.statement(await one(`pg_get_functiondef('shop.twice'::regproc)`)),
-      rewriter.statement(await one(`pg_get_functiondef('shop.touch'::regproc)`)),
-      rewriter.statement(await one(`pg_get_functiondef('shop.sum_of'::regproc)`)),
+      rewriter.routine(await one(`pg_get_functiondef('shop.twice'::regproc)`)).sql,
+      rewriter.routine(await one(`pg_get_functiondef('shop.touch'::regproc)`)).sql,
+      rewriter.routine(await one(`pg_get_functiondef('shop.sum_of'::regproc)`)).sql,
       ...definitions.map((sql, at) => `CREATE VIEW "Store 2".${VIEWS[at]} AS ${rewriter.query(sql)}`),
       `ALTER TABLE "Store 2"."purch.ases" ADD CONSTRAINT k ${rewriter.constraint(await constraint('k'), orders)}, ADD CONSTRAINT c ${rewriter.constraint(await constraint('c'), orders)}`,
       `ALTER TABLE "Store 2".line ADD CONSTRAINT f ${rewriter.constraint(await constraint('f'), { schema: 'shop', name: 'line' })}`,

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { nameKey, type QualifiedName } from '../../change/relation.ts';
+import { nameTexts } from './name-texts.ts';
 import { NeedsLook, type NameMap } from './names.ts';
-import { openRewriter } from './rewriter.ts';
+import { loadParser } from './parser.ts';
+import { rewriterOf } from './rewriter.ts';
 
 const ORDERS = { schema: 'shop', name: 'orders' };
 const COLUMNS = { renamed: new Map([['total', 'amount']]), inOrder: ['id', 'total', 'tür'] };
@@ -14,8 +16,12 @@ const MAP: NameMap = {
     name: schema === 'shop' && name === 'orders' ? 'purchases' : name,
   }),
   columns: (table) => (nameKey(table) === nameKey(ORDERS) ? COLUMNS : null),
+  isAffected: (name) => name === 'orders',
+  isAffectedColumn: (name) => COLUMNS.renamed.has(name),
+  leavesOut: (name) => name === 'gone',
 };
-const rewriter = await openRewriter(MAP);
+const parser = await loadParser();
+const rewriter = rewriterOf(parser, MAP);
 const LIST = '("id", "total", "tür")';
 
 describe('a query', () => {
@@ -101,6 +107,31 @@ describe('a statement', () => {
       'CREATE RULE r AS ON INSERT TO "Store 2"."v" DO INSTEAD INSERT INTO "Store 2"."purchases" (id, "amount") VALUES (new.id, new.total)',
     ],
     [
+      'CREATE STATISTICS shop.st (ndistinct) ON total, id, lower(tür), (total + id) FROM shop.orders',
+      'CREATE STATISTICS "Store 2".st (ndistinct) ON "amount", id, lower(tür), ("amount" + id) FROM "Store 2"."purchases"',
+    ],
+  ])('%s', (sql, wanted) => {
+    expect(rewriter.statement(sql)).toBe(wanted);
+  });
+
+  it('that cannot be rewritten with certainty is left to a person', () => {
+    const sql =
+      'CREATE RULE r AS ON INSERT TO other.t DO ALSO INSERT INTO shop.orders (id, total) VALUES (1, 2) ON CONFLICT (total) DO NOTHING';
+    expect(() => rewriter.statement(sql)).toThrow(NeedsLook);
+  });
+
+  it.each([
+    ['RANGE (total)', 'RANGE ("amount")'],
+    ['LIST (lower("tür"), id shop.my_ops)', 'LIST (lower("tür"), id "Store 2".my_ops)'],
+    ['RANGE (id, ((total + 1)))', 'RANGE (id, (("amount" + 1)))'],
+  ])('has a partition key in its columns: %s', (sql, wanted) => {
+    expect(rewriter.partitionKey(sql, ORDERS)).toBe(wanted);
+  });
+});
+
+describe('a function', () => {
+  it.each([
+    [
       'CREATE OR REPLACE FUNCTION shop.f(a shop.mood)\n RETURNS SETOF shop.orders\n LANGUAGE sql\nAS $function$SELECT o.* FROM shop.orders o$function$\n',
       `CREATE OR REPLACE FUNCTION "Store 2".f(a "Store 2".mood)\n RETURNS SETOF "Store 2"."purchases"\n LANGUAGE sql\nAS 'SELECT o.* FROM "Store 2"."purchases" o${LIST}'\n`,
     ],
@@ -108,14 +139,52 @@ describe('a statement', () => {
       'CREATE OR REPLACE FUNCTION shop.g(x integer) RETURNS numeric LANGUAGE sql BEGIN ATOMIC SELECT orders.total FROM shop.orders WHERE (orders.id = g.x); END',
       `CREATE OR REPLACE FUNCTION "Store 2".g(x integer) RETURNS numeric LANGUAGE sql BEGIN ATOMIC SELECT orders.total FROM "Store 2"."purchases" "orders"${LIST} WHERE (orders.id = g.x); END`,
     ],
+    [
+      "CREATE FUNCTION shop.h(o shop.orders, shop.orders) RETURNS numeric LANGUAGE sql AS 'SELECT $1.total + ($2).total + o.total + (o).total'",
+      `CREATE FUNCTION "Store 2".h(o "Store 2"."purchases", "Store 2"."purchases") RETURNS numeric LANGUAGE sql AS 'SELECT $1."amount" + ($2)."amount" + o."amount" + (o)."amount"'`,
+    ],
+    [
+      "CREATE FUNCTION other.f() RETURNS int LANGUAGE plpgsql SET search_path TO 'shop', 'Other' AS $$BEGIN END$$",
+      `CREATE FUNCTION other.f() RETURNS int LANGUAGE plpgsql SET search_path TO 'Store 2', 'Other' AS $$BEGIN END$$`,
+    ],
   ])('%s', (sql, wanted) => {
-    expect(rewriter.statement(sql)).toBe(wanted);
+    expect(rewriter.routine(sql)).toEqual({ sql: wanted, look: null });
   });
 
   it.each([
-    'CREATE RULE r AS ON INSERT TO other.t DO ALSO INSERT INTO shop.orders (id, total) VALUES (1, 2) ON CONFLICT (total) DO NOTHING',
-    "CREATE FUNCTION other.f() RETURNS void LANGUAGE sql AS 'not sql at all'",
-  ])('that cannot be rewritten with certainty is left to a person: %s', (sql) => {
-    expect(() => rewriter.statement(sql)).toThrow(NeedsLook);
+    ["CREATE FUNCTION other.f() RETURNS void LANGUAGE sql AS 'not sql at all'", /cannot be read/],
+    [
+      "CREATE FUNCTION shop.f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM orders'",
+      /"orders" without a schema/,
+    ],
+  ])('whose body cannot be rewritten keeps it, and says why: %s', (sql, reason) => {
+    const { sql: rewritten, look } = rewriter.routine(sql);
+    expect(rewritten).toBe(sql.replace('shop.f', '"Store 2".f'));
+    expect(look).toMatch(reason);
+  });
+});
+
+describe('texts of names', () => {
+  const names = nameTexts(parser, MAP);
+
+  it.each([
+    ['shop.mood[]', '"Store 2".mood[]'],
+    ['shop.orders', '"Store 2"."purchases"'],
+    [
+      'a integer, VARIADIC b shop."My Mood"[], OUT c shop.orders',
+      'a integer, VARIADIC b "Store 2"."My Mood"[], OUT c "Store 2"."purchases"',
+    ],
+    ['character varying(40)', 'character varying(40)'],
+    ['"shop".orders', '"Store 2"."purchases"'],
+  ])('of types: %s', (text, wanted) => {
+    expect(names.types(text)).toBe(wanted);
+  });
+
+  it.each([
+    ['OPERATOR 1 shop.<(integer,integer)', 'OPERATOR 1 "Store 2".<(integer,integer)'],
+    ['SFUNC = shop.orders', 'SFUNC = "Store 2".orders'],
+    ["dictionary = 'shop.other'", "dictionary = 'shop.other'"],
+  ])('of others: %s', (text, wanted) => {
+    expect(names.schemas(text)).toBe(wanted);
   });
 });

@@ -5,7 +5,7 @@
 import type { QualifiedName } from '../../change/relation.ts';
 import { ident, literal } from '../../pg/ident.ts';
 import { NeedsLook, type NameMap } from './names.ts';
-import { child, loadParser, names, nodes, text, type Node, type Parser } from './parser.ts';
+import { child, isNode, names, nodes, text, type Node, type Parser } from './parser.ts';
 import { nameOf, SqlText } from './sql-text.ts';
 import { editSchema, visit, type Scope, type Visit } from './visit.ts';
 
@@ -14,20 +14,21 @@ export interface Rewriter {
   query(sql: string): string;
   /** An expression, which may speak of the columns of `table`. */
   expression(sql: string, table?: QualifiedName): string;
-  /** `CHECK (…)`, `FOREIGN KEY (…) REFERENCES …`, as pg_get_constraintdef has it. */
-  constraint(sql: string, table: QualifiedName): string;
-  /** CREATE INDEX, TRIGGER, RULE, FUNCTION, PROCEDURE. Throws NeedsLook where a name cannot be rewritten with certainty. */
+  /** `CHECK (…)` also of a domain, `FOREIGN KEY (…) REFERENCES …`, as pg_get_constraintdef has it. */
+  constraint(sql: string, table?: QualifiedName): string;
+  /** `RANGE (…)`, as pg_get_partkeydef has it. */
+  partitionKey(sql: string, table: QualifiedName): string;
+  /** CREATE INDEX, STATISTICS, TRIGGER, RULE. Throws NeedsLook where a name cannot be rewritten with certainty. */
   statement(sql: string): string;
-}
-
-export async function openRewriter(map: NameMap): Promise<Rewriter> {
-  return rewriterOf(await loadParser(), map);
+  /** CREATE FUNCTION, PROCEDURE. `look`: why a person should look at its body, which has stayed as it was. */
+  routine(sql: string): { readonly sql: string; readonly look: string | null };
 }
 
 const SELECT = 'SELECT ';
 const ADD = 'ALTER TABLE t ADD ';
+const PARTITION_BY = 'CREATE TABLE t () PARTITION BY ';
 
-function rewriterOf(parser: Parser, map: NameMap): Rewriter {
+export function rewriterOf(parser: Parser, map: NameMap): Rewriter {
   const begin = (sql: string): { of: Visit; statements: readonly Node[] } => ({
     of: { parser, map, sql: new SqlText(parser, sql) },
     statements: parser.parse(sql),
@@ -41,6 +42,13 @@ function rewriterOf(parser: Parser, map: NameMap): Rewriter {
     for (const one of statements) visit(of, one, []);
     return of.sql.result();
   };
+  const byHand = (sql: string, scopes: readonly Scope[]) => {
+    const { of, statements } = begin(sql);
+    const relations = new Set<string>();
+    for (const one of statements) noteRelations(one, relations);
+    for (const one of statements) visit({ ...of, byHand: relations }, one, scopes);
+    return of.sql.result();
+  };
   return {
     query,
     expression: (sql, table) => {
@@ -52,23 +60,38 @@ function rewriterOf(parser: Parser, map: NameMap): Rewriter {
     constraint: (sql, table) => {
       const { of, statements } = begin(`${ADD}${sql}`);
       for (const one of statements) visit(of, one, scopeOf(table));
-      editColumnLists(of, table);
+      if (table) editColumnLists(of, table);
       return of.sql.result().slice(ADD.length);
+    },
+    partitionKey: (sql, table) => {
+      const { of, statements } = begin(`${PARTITION_BY}${sql}`);
+      for (const one of statements) {
+        const spec = child(child(one, 'CreateStmt') ?? {}, 'partspec') ?? {};
+        visit(of, spec, scopeOf(table));
+        const open = of.sql.find(['('], of.sql.find(['BY']));
+        editElements(of, open, { elements: nodes(spec.partParams), kind: 'PartitionElem', table });
+      }
+      return of.sql.result().slice(PARTITION_BY.length);
     },
     statement: (sql) => {
       const { of, statements } = begin(sql);
-      for (const one of statements) statement(of, one, { scopeOf, query });
+      for (const one of statements) statement(of, one, scopeOf);
       return of.sql.result();
+    },
+    routine: (sql) => {
+      const { of, statements } = begin(sql);
+      const looks = statements.flatMap((one) => {
+        const inner = child(one, 'CreateFunctionStmt');
+        return inner ? routine(of, inner, byHand) : [];
+      });
+      return { sql: of.sql.result(), look: looks[0] ?? null };
     },
   };
 }
 
-interface Helpers {
-  readonly scopeOf: (table: QualifiedName | undefined, qualifiers?: readonly string[]) => Scope[];
-  readonly query: (sql: string) => string;
-}
+type ScopeOf = (table: QualifiedName | undefined, qualifiers?: readonly string[]) => Scope[];
 
-function statement(of: Visit, node: Node, { scopeOf, query }: Helpers): void {
+function statement(of: Visit, node: Node, scopeOf: ScopeOf): void {
   const [kind = '', inner] = Object.entries(node)[0] ?? [];
   const one = (inner ?? {}) as Node;
   const table = tableOf(child(one, 'relation'));
@@ -86,13 +109,62 @@ function statement(of: Visit, node: Node, { scopeOf, query }: Helpers): void {
     case 'RuleStmt':
       visit(of, one, asQualified(scopeOf(table, ['new', 'old'])));
       return;
-    case 'CreateFunctionStmt':
-      visit(of, one, []);
-      editFunctionName(of, names(one.funcname));
-      editBody(of, one, query);
-      return;
+    case 'CreateStatsStmt':
+      return statistics(of, one, scopeOf);
     default:
       visit(of, node, []);
+  }
+}
+
+/** The reasons to look at its body. */
+function routine(of: Visit, node: Node, byHand: (sql: string, scopes: readonly Scope[]) => string): string[] {
+  const scopes = parameters(of, node);
+  visit(of, node, scopes);
+  const at = of.sql.find(['FUNCTION', 'PROCEDURE']) + 1;
+  editSchema(of, names(node.funcname), of.sql.tokens[at]?.start ?? 0);
+  try {
+    editBody(of, node, (sql) => byHand(sql, scopes));
+    return [];
+  } catch (thrown) {
+    if (!(thrown instanceof NeedsLook)) throw thrown;
+    return [thrown.message];
+  }
+}
+
+/** Those that are rows of a table whose columns have other names. */
+function parameters({ map }: Visit, node: Node): Scope[] {
+  const given = nodes(node.parameters).map((one) => child(one, 'FunctionParameter') ?? {});
+  return given.flatMap((one, at): Scope[] => {
+    const [schema, name] = names(child(one, 'argType')?.names);
+    const columns = schema === undefined || name === undefined ? null : map.columns({ schema, name });
+    const called = text(one, 'name');
+    return columns
+      ? [{ columns, qualifiers: called === null ? [] : [called], isBare: false, parameter: at + 1 }]
+      : [];
+  });
+}
+
+/** Names under which a statement speaks of relations. */
+function noteRelations(node: Node, found: Set<string>): void {
+  for (const [key, value] of Object.entries(node)) {
+    if (typeof value === 'string' && (key === 'relname' || key === 'aliasname' || key === 'ctename'))
+      found.add(value);
+    for (const one of Array.isArray(value) ? value : [value]) if (isNode(one)) noteRelations(one, found);
+  }
+}
+
+/** `CREATE STATISTICS schema.name (…) ON a, (b + c) FROM schema.table`. */
+function statistics(of: Visit, node: Node, scopeOf: ScopeOf): void {
+  const { sql, map } = of;
+  const table = tableOf(child(nodes(node.relations)[0] ?? {}, 'RangeVar'));
+  visit(of, node, scopeOf(table));
+  editSchema(of, names(node.defnames), sql.tokens[sql.find(['STATISTICS']) + 1]?.start ?? 0);
+  const columns = table && map.columns(table);
+  if (!columns) return;
+  for (const first of sql.partsFrom(sql.find(['ON']) + 1, 'FROM')) {
+    const wanted = columns.renamed.get(nameOf(sql.word(first)));
+    const isAlone = [',', 'FROM'].includes(sql.word(first + 1).toUpperCase());
+    if (wanted !== undefined && isAlone) sql.replace(first, first, ident(wanted));
   }
 }
 
@@ -117,16 +189,21 @@ function editIndexName({ map, sql }: Visit, node: Node, table: QualifiedName | u
 function editIndexColumns(of: Visit, node: Node, table: QualifiedName): void {
   const { sql } = of;
   const open = sql.find(['('], sql.find(['USING']));
-  editElements(of, open, nodes(node.indexParams), table);
+  editElements(of, open, { elements: nodes(node.indexParams), kind: 'IndexElem', table });
   const include = sql.find(['INCLUDE'], sql.closing(open));
-  if (include > 0) editElements(of, include + 1, nodes(node.indexIncludingParams), table);
+  if (include > 0)
+    editElements(of, include + 1, { elements: nodes(node.indexIncludingParams), kind: 'IndexElem', table });
 }
 
 /** Elements that are columns; expressions have been seen to. */
-function editElements({ map, sql }: Visit, open: number, elements: readonly Node[], table: QualifiedName) {
+function editElements(
+  { map, sql }: Visit,
+  open: number,
+  { elements, kind, table }: { elements: readonly Node[]; kind: string; table: QualifiedName },
+): void {
   const columns = map.columns(table);
   for (const [at, first] of sql.partsOf(open).entries()) {
-    const element = child(elements[at] ?? {}, 'IndexElem') ?? {};
+    const element = child(elements[at] ?? {}, kind) ?? {};
     const wanted = columns?.renamed.get(text(element, 'name') ?? '');
     if (wanted !== undefined) sql.replace(first, first, ident(wanted));
     editClasses(map, sql, { element, first, open });
@@ -182,11 +259,6 @@ function editUpdateOf({ map, sql }: Visit, columns: readonly string[], table: Qu
 function editFunctionOf(of: Visit, node: Node): void {
   const at = of.sql.find(['FUNCTION', 'PROCEDURE'], of.sql.find(['EXECUTE'])) + 1;
   editSchema(of, names(node.funcname), of.sql.tokens[at]?.start ?? 0);
-}
-
-function editFunctionName(of: Visit, qualified: readonly string[]): void {
-  const at = of.sql.find(['FUNCTION', 'PROCEDURE']) + 1;
-  editSchema(of, qualified, of.sql.tokens[at]?.start ?? 0);
 }
 
 /** The body of a function in SQL that is given as a text; others are not read. */

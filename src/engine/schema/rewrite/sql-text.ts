@@ -67,6 +67,20 @@ export class SqlText {
     return parts;
   }
 
+  /** First tokens of the parts, parted by commas, from `from` on up to a word in capitals. */
+  partsFrom(from: number, end: string): number[] {
+    const parts = [from];
+    for (let depth = 0, at = from; at < this.tokens.length; at++) {
+      const word = this.word(at);
+      if (word === '(') depth++;
+      else if (word === ')') depth--;
+      else if (depth > 0) continue;
+      else if (word === end) break;
+      else if (word === ',') parts.push(at + 1);
+    }
+    return parts;
+  }
+
   /** The first token from `from` on that is one of these words, in capitals; -1 where there is none. */
   find(words: readonly string[], from = 0): number {
     for (let at = from; at < this.tokens.length; at++)

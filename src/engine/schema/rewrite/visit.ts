@@ -18,12 +18,16 @@ export interface Scope {
   readonly qualifiers: readonly string[];
   /** A column may stand without any. */
   readonly isBare: boolean;
+  /** A row that is a parameter of a function: which, from 1 on. */
+  readonly parameter?: number;
 }
 
 export interface Visit {
   readonly parser: Parser;
   readonly map: NameMap;
   readonly sql: SqlText;
+  /** A text that a person has written, where names may stand without their schemas: the names that are relations in it. */
+  readonly byHand?: ReadonlySet<string>;
 }
 
 /** What holds references to relations that are not part of a query. */
@@ -60,6 +64,11 @@ function visitKind(of: Visit, { key, node }: { key: string; node: Node }, scopes
     case 'TypeCast':
       visitCast(of, node);
       return visit(of, node, scopes);
+    case 'A_Indirection':
+      visitField(of, node, scopes);
+      return visit(of, node, scopes);
+    case 'VariableSetStmt':
+      return visitSetting(of, node);
     // In a query of its own no column stands for one of ours without its qualifier.
     case 'SelectStmt':
       return visit(
@@ -77,14 +86,52 @@ function visitKind(of: Visit, { key, node }: { key: string; node: Node }, scopes
   }
 }
 
+/** `$1.total`, `(row).total` of a row that is a parameter. */
+function visitField({ sql, map, byHand }: Visit, node: Node, scopes: readonly Scope[]): void {
+  const [first] = nodes(node.indirection);
+  const field = text(child(first ?? {}, 'String') ?? {}, 'sval');
+  if (field === null || !map.isAffectedColumn(field)) return;
+  const argument = child(node, 'arg') ?? {};
+  const [number, column] = [child(argument, 'ParamRef'), child(argument, 'ColumnRef')];
+  const words = column ? nodes(column.fields) : [];
+  const name = text(child(words.at(-1) ?? {}, 'String') ?? {}, 'sval');
+  const scope = scopes.find(
+    ({ parameter, qualifiers }) =>
+      parameter !== undefined &&
+      (number ? parameter === number.number : name !== null && qualifiers.includes(name)),
+  );
+  const wanted = scope?.columns.renamed.get(field);
+  const from = number ?? column;
+  if (wanted !== undefined && from) {
+    let at = sql.tokenAt(locationOf(from)) + Math.max(0, words.length - 1) * 2 + 1;
+    while (sql.word(at) === ')') at++;
+    sql.replace(at + 1, at + 1, ident(wanted));
+  } else if (!scope && byHand) throw new NeedsLook(`it speaks of "${field}" of a row`);
+}
+
+/** `SET search_path TO 'schema', …` of a function. */
+function visitSetting({ map, sql }: Visit, node: Node): void {
+  if (text(node, 'name') !== 'search_path') return;
+  for (const one of nodes(node.args)) {
+    const constant = child(one, 'A_Const');
+    const schema = constant && text(child(constant, 'sval') ?? {}, 'sval');
+    if (!constant || typeof schema !== 'string' || map.schema(schema) === schema) continue;
+    const at = sql.tokenAt(locationOf(constant));
+    sql.replace(at, at, literal(map.schema(schema)).trimStart());
+  }
+}
+
 function relationOf(node: Node): QualifiedName | null {
   const [schema, name] = [text(node, 'schemaname'), text(node, 'relname')];
   return schema === null || name === null ? null : { schema, name };
 }
 
 /** A relation that is no part of a query: what an index is on, a trigger, an INSERT. */
-function visitTarget({ map, sql }: Visit, node: Node): void {
+function visitTarget({ map, sql, byHand }: Visit, node: Node): void {
   const relation = relationOf(node);
+  const name = text(node, 'relname');
+  if (!relation && byHand && name !== null && map.isAffected(name))
+    throw new NeedsLook(`it speaks of "${name}" without a schema`);
   if (!relation) return;
   const wanted = map.relation(relation);
   if (wanted.schema === relation.schema && wanted.name === relation.name) return;
@@ -183,7 +230,7 @@ function partsOfName(parser: Parser, value: string): string[] {
   return words.slice(0, end < 0 ? words.length : end).flatMap((word) => (word === '.' ? [] : [nameOf(word)]));
 }
 
-function visitColumn({ sql, map }: Visit, node: Node, scopes: readonly Scope[]): void {
+function visitColumn({ sql, map, byHand }: Visit, node: Node, scopes: readonly Scope[]): void {
   const fields = nodes(node.fields).map((field) => text(child(field, 'String') ?? {}, 'sval'));
   const at = sql.tokenAt(locationOf(node));
   const column = fields.at(-1);
@@ -197,6 +244,7 @@ function visitColumn({ sql, map }: Visit, node: Node, scopes: readonly Scope[]):
     return;
   }
   if (typeof column !== 'string') return;
+  if (byHand && map.leavesOut(column)) throw new NeedsLook(`it speaks of "${column}", which is left out`);
   const qualifier = fields.length === 2 ? fields[0] : null;
   for (const { columns, qualifiers, isBare } of scopes) {
     const applies = typeof qualifier === 'string' ? qualifiers.includes(qualifier) : isBare;
@@ -206,6 +254,8 @@ function visitColumn({ sql, map }: Visit, node: Node, scopes: readonly Scope[]):
     sql.replace(last, last, ident(renamed));
     return;
   }
+  if (typeof qualifier === 'string' && byHand && !byHand.has(qualifier) && map.isAffectedColumn(column))
+    throw new NeedsLook(`it speaks of "${column}" of a row`);
 }
 
 /** Statements that write, as rules and functions have them. The written table takes no list of columns as an alias. */

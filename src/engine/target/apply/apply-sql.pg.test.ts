@@ -11,7 +11,7 @@ import { deleteOne, describeKey, settable, truncateAll, updateOne } from './appl
 import { arrayLiteral, arrayOf } from './column-array.ts';
 import { planForKeys } from './plan-settings.ts';
 import { updateSet } from './set-sql.ts';
-import { joinTable, type TargetTable } from './target-table.ts';
+import { joinTable, SAME_NAMES, type TargetTable } from './target-table.ts';
 
 const NASTY = [
   '',
@@ -83,6 +83,7 @@ async function joined(
     keys,
     fires: false,
     isOurs: false,
+    names: SAME_NAMES,
     leftOut: new Set<string>(),
     sourceColumns: new Set<string>(),
     known: new Map(),

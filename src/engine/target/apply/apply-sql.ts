@@ -234,8 +234,11 @@ export function truncateAll(tables: readonly TargetTable[], restartIdentity: boo
 
 /** Empties some ranges of a table's key. */
 export function deleteRanges(table: TargetTable, cut: KeyCut, chunks: readonly number[]): Planned {
-  const columns = table.columns.flatMap((column) => column ?? []);
-  const where = chunks.map((chunk) => `(${keyCondition(cut, chunk, columns) ?? 'true'})`).join(' OR ');
+  const key = table.columns[table.relation.columns.findIndex(({ name }) => name === cut.column)];
+  const there = { ...cut, column: key?.name ?? cut.column };
+  const where = chunks
+    .map((chunk) => `(${keyCondition(there, chunk, key ? [key] : []) ?? 'true'})`)
+    .join(' OR ');
   return {
     sql: `DELETE FROM ${rowsOf(table)} WHERE ${where}`,
     values: [],

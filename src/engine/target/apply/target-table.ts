@@ -21,6 +21,8 @@ export interface KeyColumn {
 /** One source relation joined to its target table; made once per Relation message. */
 export interface TargetTable {
   readonly relation: Relation;
+  /** What the target calls the columns of the relation; null: they are left out. */
+  readonly columnNames: readonly (string | null)[];
   readonly name: QualifiedName;
   /** A plain table's own rows only, not those of tables that inherit from it. False for a partitioned table, which has none of its own. */
   readonly only: boolean;
@@ -49,11 +51,25 @@ const CANONICAL = new Set([
   16, 17, 18, 19, 20, 21, 23, 25, 26, 1042, 1043, 1082, 1083, 1114, 1184, 829, 2950,
 ]);
 
+/** How the target calls what the source calls otherwise. */
+export interface ShapeNames {
+  /** Null: it is left out. */
+  readonly column: (name: string) => string | null;
+  /** Whether a type of the source is this one of the target, both as their servers write them. */
+  readonly isType: (source: string, target: string) => boolean;
+}
+
+export const SAME_NAMES: ShapeNames = {
+  column: (name) => name,
+  isType: (source, target) => source === target,
+};
+
 export interface TargetShape {
   readonly name: QualifiedName;
   readonly isPartitioned: boolean;
   readonly columns: readonly ColumnInfo[];
   readonly keys: readonly UniqueKey[];
+  readonly names: ShapeNames;
   /** Columns of the source that the user's own table was made without (A4): left out. */
   readonly leftOut: ReadonlySet<string>;
   /** Columns that the source's table has now, by the catalog. */
@@ -80,24 +96,34 @@ export interface TargetShape {
  * Throws RELATION_CHANGED when the target has not followed a column that was added, dropped or given another type on the source: values
  * that were rewritten for a new type are in no change. Throws COLUMN_GONE when the target is ahead.
  */
-export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
-  const { overwrites = false } = shape;
+export function joinTable(sent: Relation, shape: TargetShape): TargetTable {
+  const {
+    overwrites = false,
+    names: { column: columnOf },
+  } = shape;
+  const columnNames = sent.columns.map(({ name }) => columnOf(name));
+  /** With the names that the columns have on the target. */
+  const relation = {
+    ...sent,
+    columns: sent.columns.map((column, at) => ({ ...column, name: columnNames[at] ?? NO_NAME })),
+  };
   // Where several tables go into one, a row in the way may be another table's.
   const lenient = overwrites || (shape.lenient === true && shape.sources.length === 1);
   const byName = new Map(shape.columns.map((column) => [column.name, column]));
-  const columns = relation.columns.map((source) => {
-    const column = byName.get(source.name);
+  const columns = sent.columns.map((source) => {
+    const name = columnOf(source.name);
+    if (name === null) return null;
+    const column = byName.get(name);
     if (!column && (shape.asIs || shape.leftOut.has(source.name))) return null;
     if (!column) throw lacking(source.name, shape);
     if (!shape.asIs) assertTypeIsKnown(source, column, shape);
     return column.generated === '' ? column : null;
   });
-  const sent = new Set(relation.columns.map(({ name }) => name));
   const dropped =
     shape.isOurs &&
     !shape.asIs &&
     shape.columns.find(
-      ({ name, generated }) => generated === '' && !sent.has(name) && isDropped(name, shape),
+      ({ name, generated }) => generated === '' && !columnNames.includes(name) && isDropped(name, shape),
     );
   if (dropped) throw changed(shape, `the source has no column "${dropped.name}" any more`);
   const usable = shape.keys.find((key) => key.columns.every((name) => carries(relation, name)));
@@ -116,7 +142,8 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
     !loneIdentity &&
     usable.columns.every((name) => isCanonical(relation, byName.get(name)));
   return {
-    relation,
+    relation: sent,
+    columnNames,
     name: shape.name,
     only: !shape.isPartitioned,
     columns,
@@ -131,10 +158,13 @@ export function joinTable(relation: Relation, shape: TargetShape): TargetTable {
   };
 }
 
+/** Of a column that is left out: no column can be called so. */
+const NO_NAME = '';
+
 /** Changes from before a column was added do not have it either. */
-function isDropped(column: string, { known, sourceColumns }: TargetShape): boolean {
-  const before = known.get(column);
-  return before !== undefined && !(before.isLater && sourceColumns.has(column));
+function isDropped(column: string, { known, sourceColumns, names }: TargetShape): boolean {
+  const before = [...known].find(([name]) => names.column(name) === column);
+  return before !== undefined && !(before[1].isLater && sourceColumns.has(before[0]));
 }
 
 function changed({ source }: TargetShape, difference: string): AppError {
@@ -144,14 +174,14 @@ function changed({ source }: TargetShape, difference: string): AppError {
 function lacking(column: string, shape: TargetShape): AppError {
   return shape.known.has(column) && !shape.sourceColumns.has(column)
     ? new AppError('COLUMN_GONE', { table: displayName(shape.source), column })
-    : changed(shape, `the target has no column "${column}"`);
+    : changed(shape, `the target has no column "${shape.names.column(column)}"`);
 }
 
 /** A target column of a type of its own is the user's decision, from the beginning or since it was changed there. */
 function assertTypeIsKnown(sent: RelationColumn, column: ColumnInfo, shape: TargetShape): void {
   const forms = shape.known.get(sent.name)?.forms ?? [];
   const newest = forms.at(-1);
-  if (!newest || column.type !== newest.type) return;
+  if (!newest || !shape.names.isType(newest.type, column.type)) return;
   if (forms.some(({ typeOid, typmod }) => typeOid === sent.typeOid && typmod === sent.typmod)) return;
   throw changed(
     shape,

@@ -13,7 +13,7 @@ import { readUniqueKeys } from '../../pg/catalog/unique-keys.ts';
 import { Pipeline, type Statement } from '../../pg/wire/pipeline.ts';
 import type { Planned } from './apply-sql.ts';
 import { silenceTriggers } from '../silence-triggers.ts';
-import { joinTable, type TargetTable } from './target-table.ts';
+import { joinTable, SAME_NAMES, type TargetTable } from './target-table.ts';
 import { Window } from './window.ts';
 
 type Value = string | null;
@@ -316,6 +316,7 @@ class Target implements AsyncDisposable {
       keys: keys.get(nameKey(info)) ?? [],
       fires: false,
       isOurs: false,
+      names: SAME_NAMES,
       leftOut: new Set<string>(),
       sourceColumns: new Set<string>(),
       known: new Map(),

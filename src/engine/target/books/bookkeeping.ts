@@ -69,6 +69,8 @@ const TABLES = `
     -- where the commit record of its transaction begins, and its place among the changes of that transaction
     final_lsn pg_lsn NOT NULL, ordinal bigint NOT NULL,
     kind text NOT NULL, identity text NOT NULL, columns text[] NOT NULL, identity_columns text[] NOT NULL, left_out text[] NOT NULL,
+    -- what the target calls them
+    target_columns text[] NOT NULL,
     -- values as the bytes of their text, which the target's encoding need not know; of what is unchanged the new row has none
     key_columns text[] NOT NULL, key_values bytea[] NOT NULL, key_digest text NOT NULL, old_row bytea[], new_row bytea[], unchanged text[] NOT NULL,
     code text NOT NULL, sqlstate text NOT NULL, reason text NOT NULL,

@@ -22,7 +22,7 @@ function column(name: string, typeOid: number, type: string, more: Partial<Colum
   };
 }
 
-const FILL = { mode: 'fill', mayLack: false } as const;
+const FILL = { mode: 'fill', mayLack: false, columnOf: (column: string) => column } as const;
 
 function table(...columns: ColumnInfo[]): TableInfo {
   return {
@@ -115,7 +115,7 @@ describe('the plan of a load', () => {
   });
 
   it('of a table that is ours to empty writes its rows as old ones', () => {
-    expect(planLoad(table(id), table(id), { mode: 'freeze', mayLack: false })).toMatchObject({
+    expect(planLoad(table(id), table(id), { ...FILL, mode: 'freeze' })).toMatchObject({
       before: 'TRUNCATE ONLY "shop"."My ""orders"""',
       copyIn: 'COPY "shop"."My ""orders""" ("id") FROM STDIN (FORMAT binary, FREEZE)',
       after: null,
@@ -123,7 +123,7 @@ describe('the plan of a load', () => {
   });
 
   it('beside rows that are kept goes through a table of its own', () => {
-    const plan = planLoad(table(id, mood), table(id, mood), { mode: 'keep', mayLack: false });
+    const plan = planLoad(table(id, mood), table(id, mood), { ...FILL, mode: 'keep' });
     expect(plan.copyIn).toBe('COPY pg_temp.opendts_stage ("id", "mood") FROM STDIN');
     expect(plan.after).toBe(
       'INSERT INTO "shop"."My ""orders""" ("id", "mood") OVERRIDING SYSTEM VALUE SELECT "id", "mood" FROM pg_temp.opendts_stage ON CONFLICT DO NOTHING',
@@ -132,7 +132,7 @@ describe('the plan of a load', () => {
 
   it('into a table of the user leaves out what that lacks, and says so', () => {
     const extra = column('extra', 25, 'text');
-    expect(planLoad(table(id, extra), table(id), { mode: 'fill', mayLack: true })).toMatchObject({
+    expect(planLoad(table(id, extra), table(id), { ...FILL, mayLack: true })).toMatchObject({
       columns: ['id'],
       leftOut: ['extra'],
     });

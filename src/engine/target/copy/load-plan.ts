@@ -6,6 +6,7 @@ import { ident, qname } from '../../pg/ident.ts';
 
 /** `before` and `after` are statements of the chunk's transaction, around its COPY; `after` says how many rows stay. */
 export interface LoadPlan {
+  /** As the source calls them. */
   readonly columns: readonly string[];
   readonly binary: boolean;
   readonly before: string | null;
@@ -25,6 +26,8 @@ export interface LoadWishes {
   readonly mode: LoadMode;
   /** The user made the target table: it may have fewer columns (A4). */
   readonly mayLack: boolean;
+  /** What a column of the source is called on the target; null: it is left out. */
+  readonly columnOf: (column: string) => string | null;
 }
 
 /**
@@ -44,20 +47,29 @@ const PORTABLE = new Set([
 export function planLoad(source: TableInfo, target: TableInfo | undefined, wishes: LoadWishes): LoadPlan {
   if (!target) throw new AppError('TARGET_TABLE_MISSING', { objects: `table ${displayName(source)}` });
   const byName = new Map(target.columns.map((column) => [column.name, column]));
-  const ordinary = source.columns.filter((column) => column.generated === '');
-  const lacking = ordinary.filter(({ name }) => !byName.has(name)).map(({ name }) => name);
+  const ordinary = source.columns.flatMap((from) => {
+    const name = from.generated === '' ? wishes.columnOf(from.name) : null;
+    return name === null ? [] : [{ from, name }];
+  });
+  const lacking = ordinary.filter(({ name }) => !byName.has(name));
   if (lacking.length > 0 && !wishes.mayLack)
     throw new AppError('RELATION_CHANGED', {
       table: displayName(source),
-      difference: `the target has no column "${lacking[0]}"`,
+      difference: `the target has no column "${lacking[0]?.name}"`,
     });
-  const pairs = ordinary.flatMap((from) => {
-    const into = byName.get(from.name);
+  const pairs = ordinary.flatMap(({ from, name }) => {
+    const into = byName.get(name);
     return into?.generated === '' ? [{ from, into }] : [];
   });
   const columns = pairs.map(({ from }) => from.name);
   const binary = columns.length > 0 && pairs.every(({ from, into }) => isPortable(from, into));
-  return { columns, binary, leftOut: lacking, ...statements(target, columns, { binary, mode: wishes.mode }) };
+  const into = pairs.map((pair) => pair.into.name);
+  return {
+    columns,
+    binary,
+    leftOut: lacking.map(({ from }) => from.name),
+    ...statements(target, into, { binary, mode: wishes.mode }),
+  };
 }
 
 /** Where rows wait until it is known which of them the target has already; it ends with the transaction. */

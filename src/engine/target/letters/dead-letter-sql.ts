@@ -61,8 +61,11 @@ export function letterStatements(taskId: string, planned: Planned, refusal: Refu
   const { relation } = table;
   const p = new Parameters();
   const key = keyOf(table, change);
-  const row = change.kind === 'delete' ? null : change.new;
-  const old = change.kind === 'insert' ? null : change.old;
+  // What is left out of the target is not kept there in a letter either.
+  const taken = (cells: Tuple | null) =>
+    cells?.map((cell, at) => (table.columnNames[at] === null ? null : cell)) ?? null;
+  const row = taken(change.kind === 'delete' ? null : change.new);
+  const old = taken(change.kind === 'insert' ? null : change.old);
   const names = (of: (at: number) => boolean) =>
     p.names(relation.columns.flatMap(({ name }, at) => (of(at) ? [name] : [])));
   const columns: Record<string, string> = {
@@ -76,9 +79,10 @@ export function letterStatements(taskId: string, planned: Planned, refusal: Refu
     kind: p.text(change.kind, 'text'),
     identity: p.text(relation.replicaIdentity, 'text'),
     columns: names(() => true),
+    target_columns: p.names(table.columnNames.map((name) => name ?? '')),
     identity_columns: names((at) => relation.columns[at]?.isKey === true),
     left_out: names((at) => (table.columns[at] ?? null) === null),
-    key_columns: p.names(table.key?.map(({ column }) => column.name) ?? []),
+    key_columns: p.names(table.key?.map(({ at }) => relation.columns[at]?.name ?? '') ?? []),
     key_values: p.cells(key),
     key_digest: p.text(digestOfKey(key), 'text'),
     old_row: p.cells(old),

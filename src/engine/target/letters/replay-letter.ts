@@ -27,7 +27,7 @@ import {
   type Letter,
   type LetterRows,
 } from './stored-letters.ts';
-import { joinTable, type TargetTable } from '../apply/target-table.ts';
+import { joinTable, SAME_NAMES, type TargetTable } from '../apply/target-table.ts';
 
 /** Its values are read whole, and more than once. */
 const MAX_BYTES = 128n * 1024n * 1024n;
@@ -90,6 +90,7 @@ async function replay(ends: ReplayEnds, letter: Letter): Promise<void> {
   await target.query(`LOCK TABLE ${qname(info)} IN ROW EXCLUSIVE MODE`);
   const [stored] = await target.query(
     `SELECT identity, pg_catalog.array_to_json(identity_columns)::text AS identity_columns, pg_catalog.array_to_json(left_out)::text AS left_out,
+            pg_catalog.array_to_json(target_columns)::text AS target_columns,
             (SELECT coalesce(sum(pg_catalog.octet_length(u.v)), 0) FROM unnest(old_row || new_row) u(v))::text AS bytes,
             written::text AS written, follows::text AS follows
        FROM _opendts.dead_letter WHERE id = $1::bigint FOR UPDATE`,
@@ -101,7 +102,14 @@ async function replay(ends: ReplayEnds, letter: Letter): Promise<void> {
   const rows = await readLetterRows(target, letter.id);
   if (!rows) return;
   const identity = { kind: stored.identity as ReplicaIdentity, columns: namesOf(stored.identity_columns) };
-  const table = tableOf({ letter, rows, identity, leftOut: new Set(namesOf(stored.left_out)) }, shape);
+  const described = {
+    letter,
+    rows,
+    identity,
+    leftOut: new Set(namesOf(stored.left_out)),
+    targetColumns: namesOf(stored.target_columns),
+  };
+  const table = tableOf(described, shape);
   const planned = changeOne(table, changeOf(letter, rows, table.relation));
   if (planned) {
     await assertCounts(
@@ -120,11 +128,13 @@ interface Described {
   readonly rows: LetterRows;
   readonly identity: { readonly kind: ReplicaIdentity; readonly columns: readonly string[] };
   readonly leftOut: ReadonlySet<string>;
+  /** Of the columns of the rows, in their order. */
+  readonly targetColumns: readonly string[];
 }
 
 /** Throws RELATION_CHANGED where the target has no column any more for a value of the letter. */
 function tableOf(
-  { letter, rows, identity, leftOut }: Described,
+  { letter, rows, identity, leftOut, targetColumns }: Described,
   { info, keys }: { info: TableInfo; keys: readonly UniqueKey[] },
 ): TargetTable {
   const relation: Relation = {
@@ -142,6 +152,7 @@ function tableOf(
     name: info,
     isPartitioned: info.kind === 'p',
     columns: info.columns,
+    names: { ...SAME_NAMES, column: (name) => targetColumns[rows.columns.indexOf(name)] || null },
     keys,
     leftOut,
     sourceColumns: new Set(rows.columns),

@@ -81,6 +81,7 @@ function chunksLeft(run: TaskRun, one: CopiedTable, { into, referenced }: Target
   const load = planLoad(table, into, {
     mode: modeOf(run, one, into !== undefined && referenced.has(nameKey(into))),
     mayLack: !run.request.types.has('schema'),
+    columnOf: (column) => run.mapping.column(table, column),
   });
   run.book.format(displayName(table), load.binary ? 'binary' : 'text');
   if (load.leftOut.length > 0 && !isBegun(one)) {

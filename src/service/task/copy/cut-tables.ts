@@ -16,6 +16,7 @@ import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import { recordCuts } from '../../../engine/target/books/done-chunks.ts';
 import { sideBySide } from '../../../base/runtime/side-by-side.ts';
 import { isBegun, tableId, type CopiedTable } from './copy-books.ts';
+import type { TargetNames } from '../../../engine/selection/target-names.ts';
 import { isTogether, type TaskRun } from '../task-run.ts';
 
 /** The target table that a source table goes to. */
@@ -66,7 +67,7 @@ async function chooseCuts(
   const facts = await readCutFacts(await run.ends.source(), tables, wishes.followed);
   const sampled: { table: TableInfo; blocks: number; decision: CutDecision & { kind: 'sample' } }[] = [];
   for (const table of tables) {
-    const known = withUsableKey(facts.get(table.oid), table, targetOf(table));
+    const known = withUsableKey(facts.get(table.oid), table, { into: targetOf(table), mapping: run.mapping });
     const decision = known && decideCut(known, wishes);
     if (decision?.kind === 'sample') sampled.push({ table, blocks: known?.blocks ?? 0, decision });
     else if (decision && decision.cut !== WHOLE) cuts.set(tableId(table), decision.cut);
@@ -89,9 +90,13 @@ async function chooseCuts(
 function withUsableKey(
   facts: CutFacts | undefined,
   table: TableInfo,
-  into: TableInfo | undefined,
+  { into, mapping }: { into: TableInfo | undefined; mapping: TargetNames },
 ): CutFacts | undefined {
-  const typeIn = (side: TableInfo | undefined) =>
-    side?.columns.find(({ name }) => name === facts?.key?.column)?.typeOid;
-  return facts && typeIn(table) !== typeIn(into) ? { ...facts, key: null } : facts;
+  const column = facts?.key?.column;
+  if (!facts || column === undefined) return facts;
+  const typeIn = (side: TableInfo | undefined, wanted: string | null) =>
+    side?.columns.find(({ name }) => name === wanted)?.typeOid;
+  return typeIn(table, column) === typeIn(into, mapping.column(table, column))
+    ? facts
+    : { ...facts, key: null };
 }

@@ -14,8 +14,13 @@ export type IsInEveryKey = (table: TableInfo, column: string) => boolean;
 export async function readKeysOfBothEnds(run: TaskRun): Promise<IsInEveryKey> {
   const here = await readUniqueColumns(await run.ends.source());
   const there = await readUniqueColumns(await run.ends.target());
-  return (table, column) =>
-    [...(here.get(nameKey(table)) ?? []), ...(there.get(nameKey(run.targetOf(table))) ?? [])].every(
-      (columns) => columns.includes(column),
+  return (table, column) => {
+    const into = run.mapping.column(table, column);
+    return (
+      (here.get(nameKey(table)) ?? []).every((columns) => columns.includes(column)) &&
+      (there.get(nameKey(run.targetOf(table))) ?? []).every(
+        (columns) => into !== null && columns.includes(into),
+      )
     );
+  };
 }

@@ -53,7 +53,10 @@ export type KeyChunks = {
 /** Takes out the rows of these key ranges; the cut stays. */
 export async function emptyRanges(run: TaskRun, { table, cut, chunks }: KeyChunks): Promise<void> {
   await using writer = await openChunkWriter(() => run.ends.openTarget('empty'));
-  const ranges = chunks.map((chunk) => `(${keyCondition(cut, chunk, table.columns) ?? 'true'})`).join(' OR ');
+  const nameOf = (column: string) => run.mapping.column(table, column) ?? '';
+  const there = { ...cut, column: nameOf(cut.column) };
+  const columns = table.columns.map((column) => ({ ...column, name: nameOf(column.name) }));
+  const ranges = chunks.map((chunk) => `(${keyCondition(there, chunk, columns) ?? 'true'})`).join(' OR ');
   await takeBack(run, writer.session, {
     statement: `DELETE FROM ONLY ${qname(run.targetOf(table))} WHERE ${ranges}`,
     ids: chunks.map((chunk) => chunkId(table, cut, chunk)),

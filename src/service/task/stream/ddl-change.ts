@@ -101,6 +101,7 @@ async function readSubject(
   const now = await readCatalogColumns(source, [change.oid, ...of.fed.map(({ oid }) => oid)]);
   const columns = await describe(change, now, source);
   assertOneChange(of);
+  assertSameNames(run, stopped.table, columns);
   const recorded = await readTaskTables(target, run.taskId);
   const before = recorded.find(({ oid }) => oid === change.oid)?.columns;
   if (!before) throw new NotApplicable(`the task does not know ${displayName(stopped.table)}`);
@@ -128,6 +129,22 @@ async function readSubject(
         return [{ ...one, columns: knownBehind(one.columns, own, after) }];
       }),
   };
+}
+
+/** A schema and a name, of a type or within an expression. */
+const QUALIFIED = /["\p{L}_]\s*\.\s*["\p{L}_]/u;
+
+/** The commands here are made of the source's names. */
+function assertSameNames({ mapping }: TaskRun, table: QualifiedName, columns: readonly SourceColumn[]): void {
+  if (!mapping.changesNames) return;
+  const other = columns.find(
+    ({ name, type, expression }) =>
+      mapping.column(table, name) !== name || QUALIFIED.test(type) || QUALIFIED.test(expression ?? ''),
+  );
+  if (other)
+    throw new NotApplicable(
+      `column "${other.name}", its type or its default may have another name on the target`,
+    );
 }
 
 class ChosenOtherwise extends Error {
@@ -245,16 +262,17 @@ export async function beginColumnsAnew(run: TaskRun, tables: readonly QualifiedN
   const anew = run.followed.flatMap((table): TaskTable[] => {
     const before = recorded.get(nameKey(table));
     if (!before || !copied.has(nameKey(table))) return [];
-    const names = new Set(there.get(nameKey(run.targetOf(table)))?.columns.map(({ name }) => name));
+    const on = new Set(there.get(nameKey(run.targetOf(table)))?.columns.map(({ name }) => name));
+    const isThere = (column: string) => on.has(run.mapping.column(table, column) ?? '');
     const columns = new Map(
       [...before.columns].map(([name, one]): [string, KnownColumn] => [name, { ...one, attnum: null }]),
     );
     for (const { name, attnum, typeOid, typmod, type } of table.columns) {
       const { forms, isLater } = columns.get(name) ?? {
-        forms: names.has(name) ? [{ typeOid, typmod, type }] : [],
+        forms: isThere(name) ? [{ typeOid, typmod, type }] : [],
         isLater: true,
       };
-      if (columns.has(name) || !run.request.types.has('schema') || names.has(name))
+      if (columns.has(name) || !run.request.types.has('schema') || isThere(name))
         columns.set(name, { forms, isLater, attnum });
     }
     return [{ ...before, columns }];

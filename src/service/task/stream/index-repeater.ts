@@ -131,6 +131,8 @@ export class IndexRepeater implements AsyncDisposable {
     if (index.isPartitioned)
       throw new Error('those of partitioned tables are made when the migration is run again');
     if (!index.isValid) throw new Error('it is not valid on the source');
+    if (table.columns.some(({ name }) => run.mapping.column(table, name) !== name))
+      throw new Error('columns of its table have other names on the target');
     const on = run.targetOf(table);
     const creates = { schema: on.schema, name: index.name };
     const id = stepOf(index);

@@ -9,7 +9,7 @@ import type { Session } from '../../../engine/pg/session.ts';
 import type { Followed } from '../../../engine/source/filtered-reader.ts';
 import { nextXid } from '../../../engine/source/snapshot-holder.ts';
 import { membership, selectTables } from '../../../engine/selection/selection.ts';
-import { sharedTargets, targetNames } from '../../../engine/selection/target-names.ts';
+import { sharedTargets } from '../../../engine/selection/target-names.ts';
 import { addTaskTables } from '../../../engine/target/books/task-row.ts';
 import { newTaskTables } from '../known-columns.ts';
 import { readBooks } from '../copy/copy-books.ts';
@@ -17,7 +17,7 @@ import { readKeysOfBothEnds } from '../copy/range-units.ts';
 import { readFollowed } from '../followed.ts';
 import { keysOnly, planFor, runPhases } from '../schema-stage.ts';
 import { publishTables } from '../source-objects.ts';
-import { warn, type TaskRun } from '../task-run.ts';
+import { mappingOf, warn, type TaskRun } from '../task-run.ts';
 import type { Together } from './beside.ts';
 
 /** One text for the tables of a database: another text, other tables. Cheap enough to be asked every few seconds. */
@@ -72,7 +72,7 @@ export class NewTables implements AsyncDisposable {
     const target = await run.ends.target();
     // Changes from before the publication had them are in no stream: the copy has to see them all.
     intake.settleFrom(await nextXid(await run.ends.source()));
-    await addTaskTables(target, run, newTaskTables(fresh, new Map(), run.targetOf));
+    await addTaskTables(target, run, newTaskTables(fresh, new Map(), run.mapping));
     const books = await readBooks(target, run.taskId, fresh.filter(hasRows));
     const keys = await readKeysOfBothEnds(run);
     // At once: a copy that begins a pass meanwhile knows all of them or none.
@@ -206,7 +206,8 @@ function take(run: TaskRun, fresh: readonly TableInfo[]): void {
   run.selected = [...run.selected, ...fresh];
   run.tables = [...run.tables, ...fresh.filter(hasRows)];
   run.followed = [...run.followed, ...fresh.filter(isFollowed)];
-  run.targetOf = targetNames(run.selected, run.request.rename);
+  run.mapping = mappingOf(run.request, run.selected);
+  run.targetOf = run.mapping.table;
   run.shared = sharedTargets(run.tables, run.targetOf);
   run.book.register(fresh.filter(hasRows));
 }

@@ -40,6 +40,10 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         isPartitioned: table.kind === 'p',
         columns: table.columns,
         keys: keys.get(nameKey(table)) ?? [],
+        names: {
+          column: (name: string) => run.mapping.column(source, name),
+          isType: run.mapping.isType,
+        },
         leftOut: new Set(leftOut(run, { source, target: table }, columns)),
         isOurs: run.request.types.has('schema'),
         asIs: asIs.has(nameKey(source)),
@@ -59,8 +63,9 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
 /** What the user's own table was made without; a column that came later is not among them. */
 function leftOut(run: TaskRun, { source, target }: TablePair, known: KnownColumns): string[] {
   const there = new Set(target.columns.map(({ name }) => name));
+  const isThere = (name: string | null) => name === null || there.has(name);
   const names = [...known].flatMap(([name, { forms }]) =>
-    forms.length > 0 || there.has(name) ? [] : [name],
+    forms.length > 0 || isThere(run.mapping.column(source, name)) ? [] : [name],
   );
   if (names.length > 0)
     warn(

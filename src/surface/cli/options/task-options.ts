@@ -2,9 +2,11 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { AppError } from '../../../base/errors/app-error.ts';
 import {
+  CAPITALIZATIONS,
   CONFLICT_MODES,
   MIGRATION_TYPES,
   taskSpec,
+  type Capitalization,
   type ConflictMode,
   type MigrationType,
   type Operation,
@@ -19,13 +21,14 @@ import type { CliContext } from '../context.ts';
 import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from '../view/numbers.ts';
+import { resolveSchema, type SchemaChoice, type SchemaFlags } from './schema-options.ts';
 import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
 import { resolveSource, type SourceChoice, type SourceFlags } from './source-options.ts';
 import { resolveStart, type StartChoice, type StartFlags } from './start-options.ts';
 import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
-export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags {
+export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags, SchemaFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -35,6 +38,8 @@ export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, So
   readonly jobs?: number;
   readonly lanes?: number;
   readonly rename?: string[];
+  readonly capitalization?: Capitalization;
+  readonly excludeColumn?: string[];
   readonly operations?: Operation[];
   readonly tableOperations?: TableRule[];
   readonly filter?: TableRule[];
@@ -57,11 +62,13 @@ export interface Ends {
 }
 
 /** What a command works on, connection strings read. */
-export interface Task extends Ends, StartChoice, SourceChoice {
+export interface Task extends Ends, StartChoice, SourceChoice, SchemaChoice {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
   readonly rename: Readonly<Record<string, string>>;
+  readonly capitalization: Capitalization;
+  readonly excludeColumns: readonly string[];
   readonly operations: readonly Operation[];
   readonly rules: readonly TableRule[];
   readonly conflict: ConflictMode;
@@ -103,10 +110,21 @@ export function withTypes(command: Command): Command {
 }
 
 export function withRename(command: Command): Command {
-  return command.option(
-    '--rename <source=target...>',
-    'tables that go into a table of another name, or several into one, schema.table=schema.table; without schema migration',
-  );
+  return command
+    .option(
+      '--rename <source=target...>',
+      'other names on the target: schema.table=schema.table, schema.*=schema.*, schema.table.column=column',
+    )
+    .option(
+      '--exclude-column <pattern...>',
+      'leave these columns out: schema.table.column; * and ? are wildcards',
+    )
+    .addOption(
+      new Option(
+        '--capitalization <letters>',
+        'letters of all other names of schemas, tables and columns (default: source)',
+      ).choices(CAPITALIZATIONS),
+    );
 }
 
 export function withConflict(command: Command): Command {
@@ -125,7 +143,7 @@ function parseRename(text: string): readonly [string, string] {
     throw new AppError('USAGE', {
       problem: `"${text}" is not a renaming.`,
       remedy:
-        'Write --rename schema.table=schema.table; put names with dots, quotes or "=" into double quotes.',
+        'Write --rename schema.table=schema.table, schema.*=schema.* or schema.table.column=column; put names with dots, quotes or "=" into double quotes.',
     });
   return [match[1] ?? '', match[2] ?? ''];
 }
@@ -203,6 +221,8 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       jobs: true,
       lanes: true,
       rename: true,
+      capitalization: true,
+      excludeColumns: true,
       operations: true,
       rules: true,
       conflict: true,
@@ -220,12 +240,15 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     rename: flags.rename
       ? Object.fromEntries(flags.rename.map(parseRename))
       : (file.rename ?? defaults.rename),
+    excludeColumns: flags.excludeColumn ?? file.excludeColumns ?? defaults.excludeColumns,
+    capitalization: flags.capitalization ?? file.capitalization ?? defaults.capitalization,
     operations: flags.operations ?? file.operations ?? defaults.operations,
     // Later rules win, so that no filter of the file is lost where an option speaks of another table.
     rules: [...(file.rules ?? defaults.rules), ...(flags.tableOperations ?? []), ...(flags.filter ?? [])],
     conflict: flags.conflict ?? file.conflict ?? defaults.conflict,
     strict: flags.strict ?? file.strict ?? defaults.strict,
     ...resolveSource(flags, file),
+    ...resolveSchema(flags, file),
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     lanes: flags.lanes ?? file.lanes ?? defaults.lanes,
     limits: resolveLimits(flags, file),

@@ -1,0 +1,34 @@
+/** Texts that hold nothing but names: types, lists of arguments, names of functions, operators and collations, as the server writes them. */
+import { ident, qname } from '../../pg/ident.ts';
+import type { NameMap } from './names.ts';
+import type { Parser } from './parser.ts';
+import { nameOf, SqlText } from './sql-text.ts';
+
+export interface NameTexts {
+  /** Types, also in a list of arguments. The row type of a table is called as the table is. */
+  readonly types: (text: string) => string;
+  /** Names of which the schema alone can be another. */
+  readonly schemas: (text: string) => string;
+}
+
+export function nameTexts(parser: Parser, map: NameMap): NameTexts {
+  return {
+    types: (text) => edited(new SqlText(parser, text), map, true),
+    schemas: (text) => edited(new SqlText(parser, text), map, false),
+  };
+}
+
+function edited(sql: SqlText, map: NameMap, areTypes: boolean): string {
+  for (let at = 0; at + 2 < sql.tokens.length; at++) {
+    if (sql.word(at + 1) !== '.' || sql.word(at - 1) === '.') continue;
+    const [schema, name] = [nameOf(sql.word(at)), nameOf(sql.word(at + 2))];
+    // What takes arguments is a function.
+    const wanted =
+      areTypes && sql.word(at + 3) !== '('
+        ? map.relation({ schema, name })
+        : { schema: map.schema(schema), name };
+    if (wanted.name !== name) sql.replace(at, at + 2, qname(wanted));
+    else if (wanted.schema !== schema) sql.replace(at, at, ident(wanted.schema));
+  }
+  return sql.result();
+}
