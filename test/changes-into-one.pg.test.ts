@@ -133,10 +133,12 @@ describe.each([
     replays = [...following.events, ...events].filter(({ message }) =>
       message.includes('did not apply'),
     ).length;
-    ({ differing } = await compare(source, target, [], RENAME).then(({ differing: all, verdicts }) => {
-      expect(verdicts).toHaveLength(CASES.length * WAYS.length);
-      return { differing: all.map(({ table, reason }) => `${table}: ${reason}`) };
-    }));
+    ({ differing } = await compare(source, target, [], { rename: RENAME }).then(
+      ({ differing: all, verdicts }) => {
+        expect(verdicts).toHaveLength(CASES.length * WAYS.length);
+        return { differing: all.map(({ table, reason }) => `${table}: ${reason}`) };
+      },
+    ));
   });
   afterAll(() => pair?.[Symbol.asyncDispose]());
 

@@ -79,7 +79,7 @@ describe.each([
     const summary = await following.catchUp();
     const { verdicts, differing } = await compare(source, target, [], names);
     expect(differing).toEqual([]);
-    expect(verdicts).toHaveLength(4);
+    expect(verdicts).toHaveLength(5);
     const isUpper = 'capitalization' in names;
     const [shop, orders] = isUpper ? ['"SHOP"', '"SHOP"."ORDERS"'] : ['"Store 2"', 'sales."purch.ases"'];
     const [customers, name] = isUpper ? ['"SHOP"."CUSTOMERS"', '"NAME"'] : ['"Store 2".customers', '"order"'];
@@ -107,13 +107,15 @@ describe.each([
     await expect(rows(target, `INSERT INTO ${orders} (${customer}) VALUES (999)`)).rejects.toThrow(
       /foreign key/,
     );
-    await rows(target, `UPDATE ${shop}.totals SET name = 'by rule' WHERE name = 'c1'`);
+    await rows(target, `UPDATE ${shop}.totals SET name = 'by rule' WHERE name = 'c3'`);
     expect(await value(target, `SELECT count(*) FROM ${customers} WHERE ${name} = 'by rule'`)).toBe('1');
     expect(await value(target, `col_description('${orders}'::regclass, 3)`)).toBe('of all');
     expect(summary.notMigrated.toSorted()).toEqual([
-      expect.stringMatching(/^arguments of trigger \S*customers\S*\.told: /i),
-      expect.stringMatching(/^body of function \S*shop\S*\.count_orders\(\): in plpgsql.*line 4/i),
+      expect.stringMatching(/^arguments of trigger .*customers"?\.told: /i),
+      expect.stringMatching(/^body of function .*\.count_orders\(\): in plpgsql.* line 4 of/i),
     ]);
+    // What was set while changes were followed is taken back by cleanup.
+    await rows(source, 'ALTER TABLE parts.loose REPLICA IDENTITY DEFAULT');
     // Nobody else's names: the two schemas are the same by their definitions.
     using home = cliHome();
     const said = [

@@ -11,6 +11,9 @@ export interface SchemaDifference {
   readonly target: readonly string[];
 }
 
+/** Also where the source's is called otherwise on the target. */
+const ON_EVERY_SERVER = 'schema public';
+
 /**
  * Both plans are for the same version, so what that cannot have is left out of both. `missing`: the target lacks it; `extra`: only the
  * target has it. In the order of the source's plan, extra objects last. `canonical` gives texts that mean the same one form.
@@ -31,7 +34,7 @@ export function diffPlans(
         : [{ id, kind: 'different', source: statements, target: other }];
     }),
     ...target.steps.flatMap(({ id, statements }): SchemaDifference[] =>
-      here.has(id) ? [] : [{ id, kind: 'extra', source: [], target: statements }],
+      here.has(id) || id === ON_EVERY_SERVER ? [] : [{ id, kind: 'extra', source: [], target: statements }],
     ),
   ];
 }

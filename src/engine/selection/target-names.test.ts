@@ -51,6 +51,7 @@ describe('the names of tables on the target', () => {
       ...Array.from({ length: 3 }, () => 'No TOTAL NEW'),
     ]);
     expect(tables.map(names.table).map(displayName).join(' ')).toBe('S.A S.B S.P S.P_1 S.P_2');
+    expect(names.schema('pg_catalog')).toBe('pg_catalog');
   });
 
   it('are none for columns that are left out, in partitions too', () => {

@@ -53,7 +53,7 @@ export function targetNames(
   const renamings = Object.entries(rename).map(([from, to]) => parseRenaming(from, to));
   const spell = LETTERS[capitalization];
   const schemas = schemaNames(selected, renamings);
-  const schema = (name: string) => schemas.get(name) ?? spell(name);
+  const schema = (name: string) => schemas.get(name) ?? (isOfServer(name) ? name : spell(name));
   const tables = tableNames(selected, renamings, keepsPartitions);
   const table = (name: QualifiedName) => {
     const plain = { schema: schema(name.schema), name: spell(name.name) };
@@ -99,6 +99,11 @@ function isSameType(source: string, target: string, on: (name: QualifiedName) =>
     here.rest === there.rest &&
     nameKey(on(here.name)) === nameKey(there.name)
   );
+}
+
+/** Its own schemas are called the same on every server. */
+function isOfServer(schema: string): boolean {
+  return schema.startsWith('pg_') || schema === 'information_schema';
 }
 
 function schemaNames(selected: readonly Selectable[], renamings: readonly Renaming[]): Map<string, string> {

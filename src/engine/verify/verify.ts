@@ -219,7 +219,9 @@ async function compareGroup({ pairs: [first, ...others], target }: Group, lane: 
   const digestSources = async () => {
     const digests: TableDigest[] = [];
     for (const pair of pairs) {
-      const columns = compared(pair).map(({ from }) => from);
+      // In the order of the first: tables that go into one may have others.
+      const own = new Map(compared(pair).map(({ from, into }) => [into.name, from]));
+      const columns = compared(first).flatMap(({ into }) => own.get(into.name) ?? []);
       digests.push(await digest(lane.source, pair.source, { columns, where: pair.condition }));
     }
     return digests.reduce(addDigests);

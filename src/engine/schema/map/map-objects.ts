@@ -89,7 +89,11 @@ export function mapObjects(model: SchemaModel, texts: Texts): OfNoTables {
     collations: model.collations.map(moved),
     conversions: model.conversions.map((one) => ({ ...moved(one), function: schemas(one.function) })),
     textSearch: {
-      dictionaries: dictionaries.map((one) => ({ ...moved(one), template: schemas(one.template) })),
+      dictionaries: dictionaries.map((one) => ({
+        ...moved(one),
+        template: schemas(one.template),
+        options: maybe(one.options, schemas),
+      })),
       configurations: configurations.map((one) => ({
         ...moved(one),
         parser: schemas(one.parser),
@@ -151,7 +155,9 @@ function mapTypes(
 function mapRoutine(routine: RoutineInfo, texts: Texts): RoutineInfo {
   const { key } = routine;
   const look = (reason: string) => {
-    const lines = texts.changed.linesIn(routine.definition);
+    const body = bodyOf(routine.definition);
+    const before = routine.definition.slice(0, -body.length).split('\n').length - 1;
+    const lines = texts.changed.linesIn(body).map((line) => line + before);
     const where = lines.length === 1 ? `line ${lines[0]}` : `lines ${lines.join(', ')}`;
     texts.looks.set(key, { part: 'body', reason: `${reason}: look at ${where} of its definition` });
   };

@@ -15,6 +15,10 @@ it.each([
   ['SELECT o.a FROM s.o, s.p', 'SELECT o.a FROM s.o, s.p'],
   ['SELECT (SELECT o.a FROM s.p) FROM s.o', 'SELECT (SELECT o.a FROM s.p) FROM s.o'],
   ['SELECT o.* FROM s.o', 'SELECT o.* FROM s.o'],
+  [
+    `SELECT nextval('"S"."q_1"'::regclass), '"a"', "Ä"."b" FROM "S"."o" "x"("time")`,
+    `SELECT nextval('"S".q_1'::regclass), '"a"', "Ä".b FROM "S".o x(time)`,
+  ],
   ['no sql at all', 'no sql at all'],
 ])('of %s is %s', (sql, wanted) => {
   expect(canonical(sql)).toBe(wanted);

@@ -1,4 +1,7 @@
-/** One form for what servers of different versions print of the same query: from 16 on a column of the only relation stands alone. */
+/**
+ * One form for what means the same: from 16 on a server prints a column of the only relation without that, and names that need no quotes
+ * may have them.
+ */
 import { child, isNode, loadParser, locationOf, nodes, text, type Node } from './parser.ts';
 import { nameOf, SqlText } from './sql-text.ts';
 
@@ -10,7 +13,7 @@ export async function openCanonical(): Promise<(sql: string) => string> {
       const statements = parser.parse(sql);
       const edited = new SqlText(parser, sql);
       for (const one of statements) shorten(edited, one, null);
-      return edited.result();
+      return withoutQuotes(new SqlText(parser, edited.result()));
     } catch {
       return sql;
     }
@@ -39,4 +42,16 @@ function onlyRelation(query: Node): string | null {
   const item = first && others.length === 0 ? Object.values(first).find(isNode) : undefined;
   if (!first || !item || 'JoinExpr' in first) return null;
   return text(child(item, 'alias') ?? {}, 'aliasname') ?? text(item, 'relname');
+}
+
+/** Also of names within a literal that stands for an object. Only to compare: a word of the language would need them. */
+function withoutQuotes(sql: SqlText): string {
+  for (let at = 0; at < sql.tokens.length; at++) {
+    const word = sql.word(at);
+    const isName = word.startsWith('"');
+    const isReference =
+      word.startsWith("'") && sql.word(at + 1) === '::' && sql.word(at + 2).startsWith('reg');
+    if (isName || isReference) sql.replace(at, at, word.replaceAll(/"([a-z_][a-z_0-9]*)"/g, '$1'));
+  }
+  return sql.result();
 }

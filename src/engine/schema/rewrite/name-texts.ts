@@ -1,5 +1,5 @@
 /** Texts that hold nothing but names: types, lists of arguments, names of functions, operators and collations, as the server writes them. */
-import { ident, qname } from '../../pg/ident.ts';
+import { ident, literal, qname } from '../../pg/ident.ts';
 import type { NameMap } from './names.ts';
 import type { Parser } from './parser.ts';
 import { nameOf, SqlText } from './sql-text.ts';
@@ -13,12 +13,17 @@ export interface NameTexts {
 
 export function nameTexts(parser: Parser, map: NameMap): NameTexts {
   return {
-    types: (text) => edited(new SqlText(parser, text), map, true),
-    schemas: (text) => edited(new SqlText(parser, text), map, false),
+    types: (text) => edited(new SqlText(parser, text), { parser, map }, true),
+    schemas: (text) => edited(new SqlText(parser, text), { parser, map }, false),
   };
 }
 
-function edited(sql: SqlText, map: NameMap, areTypes: boolean): string {
+function edited(
+  sql: SqlText,
+  { parser, map }: { readonly parser: Parser; readonly map: NameMap },
+  areTypes: boolean,
+): string {
+  editDictionary(sql, { parser, map });
   for (let at = 0; at + 2 < sql.tokens.length; at++) {
     if (sql.word(at + 1) !== '.' || sql.word(at - 1) === '.') continue;
     const [schema, name] = [nameOf(sql.word(at)), nameOf(sql.word(at + 2))];
@@ -31,4 +36,17 @@ function edited(sql: SqlText, map: NameMap, areTypes: boolean): string {
     else if (wanted.schema !== schema) sql.replace(at, at, ident(wanted.schema));
   }
   return sql.result();
+}
+
+/** `dictionary = 'schema.name'`: an option of one dictionary that names another. */
+function editDictionary(
+  sql: SqlText,
+  { parser, map }: { readonly parser: Parser; readonly map: NameMap },
+): void {
+  const at = sql.find(['DICTIONARY']) + 2;
+  const value = sql.word(at);
+  if (sql.word(at - 1) !== '=' || !value.startsWith("'")) return;
+  const text = value.slice(1, -1).replaceAll("''", "'");
+  const wanted = edited(new SqlText(parser, text), { parser, map }, false);
+  if (wanted !== text) sql.replace(at, at, literal(wanted).trimStart());
 }

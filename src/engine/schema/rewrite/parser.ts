@@ -20,7 +20,8 @@ export async function loadParser(): Promise<Parser> {
   await loadModule();
   return {
     parse: (sql) => (parseSync(sql).stmts ?? []).flatMap(({ stmt }) => (stmt ? [stmt as Node] : [])),
-    scan: (sql) => scanSync(sql).tokens,
+    // It takes no empty text.
+    scan: (sql) => (sql.trim() === '' ? [] : scanSync(sql).tokens),
   };
 }
 

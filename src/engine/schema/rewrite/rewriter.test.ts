@@ -61,11 +61,11 @@ describe('an expression over a table', () => {
   it.each([
     [
       '((total > (0)::numeric) AND (orders.total < id))',
-      '(("amount" > (0)::numeric) AND (orders."amount" < id))',
+      '(("amount" > (0)::numeric) AND ("purchases"."amount" < id))',
     ],
     [
       '(EXISTS ( SELECT 1 FROM shop.orders o WHERE (o.total = orders.total)))',
-      `(EXISTS ( SELECT 1 FROM "Store 2"."purchases" o${LIST} WHERE (o.total = orders."amount")))`,
+      `(EXISTS ( SELECT 1 FROM "Store 2"."purchases" o${LIST} WHERE (o.total = "purchases"."amount")))`,
     ],
     ["nextval('shop.s'::regclass)", `nextval('"Store 2"."s"'::regclass)`],
   ])('%s', (sql, wanted) => {
@@ -82,6 +82,15 @@ describe('a constraint', () => {
       'FOREIGN KEY (total) REFERENCES shop.orders(total, id) ON DELETE SET NULL (total)',
       'FOREIGN KEY ("amount") REFERENCES "Store 2"."purchases"("amount", id) ON DELETE SET NULL ("amount")',
     ],
+    [
+      'FOREIGN KEY (id, PERIOD total) REFERENCES other.t(id, PERIOD at)',
+      'FOREIGN KEY (id, PERIOD "amount") REFERENCES other.t(id, PERIOD at)',
+    ],
+    [
+      'EXCLUDE USING gist (total WITH &&, lower("tür") WITH =) WHERE ((total > 0))',
+      'EXCLUDE USING gist ("amount" WITH &&, lower("tür") WITH =) WHERE (("amount" > 0))',
+    ],
+    ['CHECK (shop.fits(orders.*))', 'CHECK ("Store 2".fits("purchases".*))'],
     ['FOREIGN KEY (total) REFERENCES other.t(total)', 'FOREIGN KEY ("amount") REFERENCES other.t(total)'],
   ])('%s', (sql, wanted) => {
     expect(rewriter.constraint(sql, ORDERS)).toBe(wanted);
@@ -133,7 +142,7 @@ describe('a function', () => {
   it.each([
     [
       'CREATE OR REPLACE FUNCTION shop.f(a shop.mood)\n RETURNS SETOF shop.orders\n LANGUAGE sql\nAS $function$SELECT o.* FROM shop.orders o$function$\n',
-      `CREATE OR REPLACE FUNCTION "Store 2".f(a "Store 2".mood)\n RETURNS SETOF "Store 2"."purchases"\n LANGUAGE sql\nAS 'SELECT o.* FROM "Store 2"."purchases" o${LIST}'\n`,
+      `CREATE OR REPLACE FUNCTION "Store 2".f(a "Store 2".mood)\n RETURNS SETOF "Store 2"."purchases"\n LANGUAGE sql\nAS $function$SELECT o.* FROM "Store 2"."purchases" o${LIST}$function$\n`,
     ],
     [
       'CREATE OR REPLACE FUNCTION shop.g(x integer) RETURNS numeric LANGUAGE sql BEGIN ATOMIC SELECT orders.total FROM shop.orders WHERE (orders.id = g.x); END',
@@ -156,6 +165,15 @@ describe('a function', () => {
     [
       "CREATE FUNCTION shop.f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM orders'",
       /"orders" without a schema/,
+    ],
+    ["CREATE FUNCTION shop.f() RETURNS int LANGUAGE sql AS 'SELECT x.total'", /"total" of a row/],
+    [
+      "CREATE FUNCTION shop.f() RETURNS int LANGUAGE sql AS 'SELECT o.gone FROM shop.orders o'",
+      /"gone", which is left out/,
+    ],
+    [
+      "CREATE FUNCTION shop.f(int) RETURNS int LANGUAGE sql AS 'SELECT (other.g($1)).total'",
+      /"total" of a row/,
     ],
   ])('whose body cannot be rewritten keeps it, and says why: %s', (sql, reason) => {
     const { sql: rewritten, look } = rewriter.routine(sql);
@@ -183,7 +201,11 @@ describe('texts of names', () => {
   it.each([
     ['OPERATOR 1 shop.<(integer,integer)', 'OPERATOR 1 "Store 2".<(integer,integer)'],
     ['SFUNC = shop.orders', 'SFUNC = "Store 2".orders'],
-    ["dictionary = 'shop.other'", "dictionary = 'shop.other'"],
+    [
+      "dictfile = 'shop.other', dictionary = 'shop.other'",
+      `dictfile = 'shop.other', dictionary = '"Store 2".other'`,
+    ],
+    ["dictionary = 'english_stem', stopwords = 'x'", "dictionary = 'english_stem', stopwords = 'x'"],
   ])('of others: %s', (text, wanted) => {
     expect(names.schemas(text)).toBe(wanted);
   });

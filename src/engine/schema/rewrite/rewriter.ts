@@ -4,7 +4,7 @@
  */
 import type { QualifiedName } from '../../change/relation.ts';
 import { ident, literal } from '../../pg/ident.ts';
-import { NeedsLook, type NameMap } from './names.ts';
+import { NeedsLook, type ColumnNames, type NameMap } from './names.ts';
 import { child, isNode, names, nodes, text, type Node, type Parser } from './parser.ts';
 import { nameOf, SqlText } from './sql-text.ts';
 import { editSchema, visit, type Scope, type Visit } from './visit.ts';
@@ -24,6 +24,8 @@ export interface Rewriter {
   routine(sql: string): { readonly sql: string; readonly look: string | null };
 }
 
+const SAME_COLUMNS: ColumnNames = { renamed: new Map(), inOrder: [] };
+
 const SELECT = 'SELECT ';
 const ADD = 'ALTER TABLE t ADD ';
 const PARTITION_BY = 'CREATE TABLE t () PARTITION BY ';
@@ -34,8 +36,10 @@ export function rewriterOf(parser: Parser, map: NameMap): Rewriter {
     statements: parser.parse(sql),
   });
   const scopeOf = (table: QualifiedName | undefined, qualifiers: readonly string[] = []): Scope[] => {
-    const columns = table && map.columns(table);
-    return table && columns ? [{ columns, qualifiers: [table.name, ...qualifiers], isBare: true }] : [];
+    if (!table) return [];
+    const columns = map.columns(table) ?? SAME_COLUMNS;
+    const self = { name: table.name, wanted: map.relation(table).name };
+    return [{ columns, qualifiers: [table.name, ...qualifiers], isBare: true, table: self }];
   };
   const query = (sql: string) => {
     const { of, statements } = begin(sql);
@@ -131,16 +135,15 @@ function routine(of: Visit, node: Node, byHand: (sql: string, scopes: readonly S
   }
 }
 
-/** Those that are rows of a table whose columns have other names. */
+/** What is of a composite type has fields of these names; what is not has none. */
 function parameters({ map }: Visit, node: Node): Scope[] {
   const given = nodes(node.parameters).map((one) => child(one, 'FunctionParameter') ?? {});
-  return given.flatMap((one, at): Scope[] => {
+  return given.map((one, at): Scope => {
     const [schema, name] = names(child(one, 'argType')?.names);
     const columns = schema === undefined || name === undefined ? null : map.columns({ schema, name });
     const called = text(one, 'name');
-    return columns
-      ? [{ columns, qualifiers: called === null ? [] : [called], isBare: false, parameter: at + 1 }]
-      : [];
+    const qualifiers = called === null ? [] : [called];
+    return { columns: columns ?? SAME_COLUMNS, qualifiers, isBare: false, parameter: at + 1 };
   });
 }
 
@@ -226,21 +229,26 @@ function editClasses(
   }
 }
 
-/** Lists of plain columns in a constraint: of keys, INCLUDE, a foreign key and what it refers to. */
+/** Lists of columns in a constraint: of keys, exclusions, INCLUDE, a foreign key and what it refers to. */
 function editColumnLists({ map, sql }: Visit, table: QualifiedName): void {
   const constraint = sql.tokens.map((_, at) => sql.word(at).toUpperCase());
   let of = table;
+  let behind = 0;
   for (const [at, word] of constraint.entries()) {
     if (word === 'REFERENCES') {
       const [schema, name] = [nameOf(sql.word(at + 1)), nameOf(sql.word(at + 3))];
       of = { schema, name };
     }
     if (word === 'DELETE' || word === 'UPDATE') of = table;
-    if (word === 'CHECK' || word === 'EXCLUDE') return;
-    if (word !== '(') continue;
-    for (const first of sql.partsOf(at)) {
+    if (word === 'CHECK' || word === 'WHERE') return;
+    if (word !== '(' || at < behind) continue;
+    behind = sql.closing(at);
+    for (const part of sql.partsOf(at)) {
+      const isPeriod = sql.word(part) === 'PERIOD' && ![',', ')'].includes(sql.word(part + 1));
+      const first = isPeriod ? part + 1 : part;
       const wanted = map.columns(of)?.renamed.get(nameOf(sql.word(first)));
-      if (wanted !== undefined) sql.replace(first, first, ident(wanted));
+      // What an exclusion is about may be a call or an expression.
+      if (wanted !== undefined && sql.word(first + 1) !== '(') sql.replace(first, first, ident(wanted));
     }
   }
 }
@@ -273,8 +281,16 @@ function editBody({ sql }: Visit, node: Node, query: (sql: string) => string): v
   if (given === undefined || at === 0) return;
   try {
     const rewritten = query(given);
-    if (rewritten !== given) sql.replace(at, at, literal(rewritten).trimStart());
+    if (rewritten !== given) sql.replace(at, at, quotedAs(sql.word(at), rewritten));
   } catch (thrown) {
     throw thrown instanceof NeedsLook ? thrown : new NeedsLook('its body cannot be read');
   }
+}
+
+/** As the body stood before: between dollars where it has none of them itself. */
+function quotedAs(former: string, body: string): string {
+  const dollars = /^\$[^$]*\$/.exec(former)?.[0];
+  return dollars === undefined || body.includes(dollars)
+    ? literal(body).trimStart()
+    : `${dollars}${body}${dollars}`;
 }

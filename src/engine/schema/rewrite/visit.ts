@@ -18,6 +18,8 @@ export interface Scope {
   readonly qualifiers: readonly string[];
   /** A column may stand without any. */
   readonly isBare: boolean;
+  /** The table itself, where its columns may be spoken of by its name. */
+  readonly table?: { readonly name: string; readonly wanted: string };
   /** A row that is a parameter of a function: which, from 1 on. */
   readonly parameter?: number;
 }
@@ -243,18 +245,22 @@ function visitColumn({ sql, map, byHand }: Visit, node: Node, scopes: readonly S
     }
     return;
   }
+  const first = fields.length === 2 ? fields[0] : null;
+  const self = scopes.find(({ table }) => table?.name === first)?.table;
+  if (self && self.wanted !== self.name) sql.replace(at, at, ident(self.wanted));
   if (typeof column !== 'string') return;
   if (byHand && map.leavesOut(column)) throw new NeedsLook(`it speaks of "${column}", which is left out`);
-  const qualifier = fields.length === 2 ? fields[0] : null;
   for (const { columns, qualifiers, isBare } of scopes) {
-    const applies = typeof qualifier === 'string' ? qualifiers.includes(qualifier) : isBare;
+    const applies = typeof first === 'string' ? qualifiers.includes(first) : isBare;
     const renamed = applies ? columns.renamed.get(column) : undefined;
     if (renamed === undefined) continue;
     const last = at + (fields.length - 1) * 2;
     sql.replace(last, last, ident(renamed));
     return;
   }
-  if (typeof qualifier === 'string' && byHand && !byHand.has(qualifier) && map.isAffectedColumn(column))
+  const isKnown = (name: string) =>
+    byHand?.has(name) === true || scopes.some(({ qualifiers }) => qualifiers.includes(name));
+  if (typeof first === 'string' && byHand && !isKnown(first) && map.isAffectedColumn(column))
     throw new NeedsLook(`it speaks of "${column}" of a row`);
 }
 
