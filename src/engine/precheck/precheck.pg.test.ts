@@ -175,6 +175,12 @@ describe.each(MAJORS)('all checks on PostgreSQL %i', (major) => {
     expect(await check(ends, { ...only('extensions'), createExtensions: true })).toMatchObject([
       { result: 'passed', evidence: 'file_fdw' },
     ]);
+    await target.session.query('CREATE SCHEMA elsewhere; CREATE EXTENSION file_fdw SCHEMA elsewhere');
+    const [misplaced] = await complaints('extensions', ends);
+    expect(misplaced?.what).toMatch(/another schema/);
+    await paste(target.session, misplaced);
+    expect(await complaints('extensions', ends)).toEqual([]);
+    await target.session.query('DROP EXTENSION file_fdw; DROP SCHEMA elsewhere');
     await paste(target.session, seen('extensions'));
     expect(await complaints('extensions', ends)).toEqual([]);
     const [, byIndex] = await complaints('row_keys', ends);

@@ -492,7 +492,9 @@ describe('extensions', () => {
     ]);
     await runSteps(plan.steps, runner(target));
     expect(
-      await target.session.query("INSERT INTO a DEFAULT VALUES RETURNING (name = 'X')::text AS same"),
+      await target.session.query(
+        "INSERT INTO a DEFAULT VALUES RETURNING (name OPERATOR(ext.=) 'X')::text AS same",
+      ),
     ).toEqual([{ same: 'true' }]);
   });
 });
