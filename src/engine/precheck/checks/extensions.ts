@@ -48,7 +48,10 @@ function misplaced(extensions: readonly Extension[]): Finding[] {
       what: `${counted(extensions.length, 'extension')} of the target ${extensions.length === 1 ? 'stands' : 'stand'} in another schema than objects of the source will look for`,
       evidence: listed(extensions.map(({ name }) => name)),
       fix: extensions
-        .map(({ name, schema }) => `ALTER EXTENSION ${ident(name)} SET SCHEMA ${ident(schema)};`)
+        .flatMap(({ name, schema }) => [
+          ...schemaFor(schema),
+          `ALTER EXTENSION ${ident(name)} SET SCHEMA ${ident(schema)};`,
+        ])
         .join('\n'),
     }),
   ];
@@ -79,10 +82,7 @@ async function missingOnes(
   if (missing.length === 0) return created;
   const lines = missing.flatMap(({ name, schema }) => [
     ...(available.has(name) ? [] : [`-- first install the files of "${name}" on the target server`]),
-    // Schemas of the server itself exist; `WITH SCHEMA pg_catalog` would be refused for most extensions.
-    ...(schema === 'pg_catalog' || schema === 'public'
-      ? []
-      : [`CREATE SCHEMA IF NOT EXISTS ${ident(schema)};`]),
+    ...schemaFor(schema),
     `${extensionSql(name, schema)};`,
   ]);
   return [
@@ -95,4 +95,11 @@ async function missingOnes(
       fix: lines.join('\n'),
     }),
   ];
+}
+
+/** Schemas of the server itself exist. */
+function schemaFor(schema: string): string[] {
+  return schema === 'pg_catalog' || schema === 'public'
+    ? []
+    : [`CREATE SCHEMA IF NOT EXISTS ${ident(schema)};`];
 }
