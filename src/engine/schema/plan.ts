@@ -8,6 +8,7 @@ import { PHASES, type Piece, type Phase } from './draft.ts';
 import { buildGraph, type Graph } from './graph.ts';
 import type { SchemaModel } from './model.ts';
 import { orderDrafts, type OrderedStep } from './order.ts';
+import { ACCOUNT_OWNS_ALL, type RightsChoice } from './rights/rights-choice.ts';
 import { participants, selectedTables } from './scope.ts';
 import type { TargetFacts } from './target-facts.ts';
 import { refreshKey } from './ddl/view-ddl.ts';
@@ -23,6 +24,8 @@ export interface SchemaScope {
   readonly wholeDatabase: boolean;
   /** Ids of the steps that have been run: a partition that came later joins a table that has its indexes. */
   readonly done: ReadonlySet<string>;
+  /** None: everything belongs to the account of the migration. */
+  readonly rights?: RightsChoice;
 }
 
 /** One object (or part of one) to create on the target. */
@@ -59,7 +62,8 @@ export interface SchemaPlan {
 export function planSchema(whole: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
   const model = { ...whole, notMigrated: whole.notMigrated.filter((one) => !isThere(one, target)) };
   const selected = selectedTables(model, (name) => scope.includesTable(name));
-  const { drafts, leftOut, missing, blocked } = draftAll(model, target, { selected, done: scope.done });
+  const { done, rights = ACCOUNT_OWNS_ALL } = scope;
+  const { drafts, leftOut, missing, blocked, remarks } = draftAll(model, target, { selected, done, rights });
   const others = otherObjects(model, { selected, missing, extensions: target.extensions });
   const graph = orderRefreshes(model, buildGraph(drafts, model.dependencies, new Set(others.keys())));
   const { live, lost, incomplete } = participants(graph, others, {
@@ -76,6 +80,9 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
     notMigrated: [
       ...unknownKinds(model, graph, { live, wholeDatabase: scope.wholeDatabase }),
       ...[...leftOut, ...lost].map(([id, reason]) => `${id}: ${reason}`),
+      ...remarks
+        .filter(({ object }) => (object === null ? scope.wholeDatabase : live.has(object)))
+        .map(({ id, reason }) => `${id}: ${reason}`),
     ],
   };
 }
