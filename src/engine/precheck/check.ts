@@ -10,6 +10,7 @@ import type { TableInfo } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import type { Session } from '../pg/session.ts';
 import type { FirstModel } from '../schema/first-model.ts';
+import type { RightsChoice } from '../schema/rights/rights-choice.ts';
 import type { WishOf } from '../selection/table-wishes.ts';
 import type { DecoderWish } from '../source/decoder-choice.ts';
 import type { StartPosition } from '../source/start-position.ts';
@@ -48,6 +49,8 @@ export interface CheckContext {
   readonly heartbeat: boolean;
   readonly captureDdl: DdlCapture;
   readonly replicaIdentity: ReplicaIdentityPolicy;
+  /** What becomes of owners and rights; none: everything belongs to the account of the migration. */
+  readonly rights?: RightsChoice;
   /** Tables copied at the same time. */
   readonly jobs: number;
   /** Named by the user: a publication to read through, and where to begin. */

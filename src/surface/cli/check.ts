@@ -10,6 +10,7 @@ import { estimate } from '../../engine/precheck/estimate.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
@@ -20,6 +21,7 @@ import { document } from './view/json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
+import { withRights } from './options/rights-options.ts';
 import { withSourceObjects } from './options/source-options.ts';
 import { withStart } from './options/start-options.ts';
 import {
@@ -44,7 +46,9 @@ export const checkCommand: CliCommand = {
       withStart(
         withSourceObjects(
           withJson(
-            withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+            withRights(
+              withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+            ),
           ),
         ),
       ),
@@ -93,6 +97,7 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       captureDdl: task.captureDdl,
       replicaIdentity: task.replicaIdentity,
       jobs: task.jobs,
+      rights: rightsChoice(task),
       ...(task.publication === undefined ? {} : { publication: task.publication }),
       ...(task.start ? { start: task.start } : {}),
       ...(task.decoder ? { decoder: task.decoder } : {}),
@@ -130,7 +135,12 @@ async function notMigrated(
   { task, tables, firstModel }: Selected,
 ): Promise<readonly string[]> {
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
-  const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
+  const scope = {
+    includesTable: membership(tables),
+    wholeDatabase,
+    done: new Set<string>(),
+    rights: rightsChoice(task),
+  };
   const model = await firstModel.take(source);
   return planSchema(model, scope, await readTargetFacts(target, model)).notMigrated;
 }

@@ -9,6 +9,7 @@ import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import type { SchemaModel } from '../../engine/schema/model.ts';
 import { planSchema, type SchemaPlan } from '../../engine/schema/plan.ts';
 import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import type { TargetFacts } from '../../engine/schema/target-facts.ts';
 import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
@@ -25,6 +26,7 @@ import {
   type Task,
   type TaskFlags,
 } from './options/task-options.ts';
+import { withRights } from './options/rights-options.ts';
 import { painter } from './view/text.ts';
 
 const ACTIONS = ['plan', 'diff'] as const;
@@ -38,7 +40,7 @@ export const schemaCommand: CliCommand = {
         'plan: the statements that would create the schema on the target, in order; diff: how the definitions of both databases differ',
       )
       .addArgument(new Argument('<action>', ACTIONS.join(', ')).choices(ACTIONS));
-    return withJson(withTables(withEnds(command)));
+    return withRights(withJson(withTables(withEnds(command))));
   },
 
   async run(command, context) {
@@ -68,7 +70,12 @@ async function planOf(
 ) {
   const selected = selectTables(await readTables(session), task.tables, task.excludeTables);
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
-  const scope = { includesTable: membership(selected), wholeDatabase, done: new Set<string>() };
+  const scope = {
+    includesTable: membership(selected),
+    wholeDatabase,
+    done: new Set<string>(),
+    rights: rightsChoice(task),
+  };
   return planSchema(model, scope, facts);
 }
 

@@ -19,13 +19,14 @@ import type { CliContext } from '../context.ts';
 import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from '../view/numbers.ts';
+import { resolveRights, type AskedRights, type RightsFlags } from './rights-options.ts';
 import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
 import { resolveSource, type SourceChoice, type SourceFlags } from './source-options.ts';
 import { resolveStart, type StartChoice, type StartFlags } from './start-options.ts';
 import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
-export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags {
+export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags, RightsFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -57,7 +58,7 @@ export interface Ends {
 }
 
 /** What a command works on, connection strings read. */
-export interface Task extends Ends, StartChoice, SourceChoice {
+export interface Task extends Ends, StartChoice, SourceChoice, AskedRights {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
@@ -226,6 +227,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     conflict: flags.conflict ?? file.conflict ?? defaults.conflict,
     strict: flags.strict ?? file.strict ?? defaults.strict,
     ...resolveSource(flags, file),
+    ...resolveRights(flags, file),
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     lanes: flags.lanes ?? file.lanes ?? defaults.lanes,
     limits: resolveLimits(flags, file),
