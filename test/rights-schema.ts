@@ -152,7 +152,7 @@ export async function rightsOf({ session, name }: TestDatabase): Promise<string[
       SELECT i.type || ' ' || i.identity || ' owner ' || pg_get_userbyid(o.${owner}) ||
              coalesce(' rights ' || ${acl === undefined ? 'NULL' : EXPLODED(`coalesce(o.${acl}, acldefault(${kind}, o.${owner}))`)}, '') AS line
         FROM pg_catalog.${catalog} o, LATERAL pg_identify_object('pg_catalog.${catalog}'::regclass, o.oid, 0) i
-       WHERE o.oid >= 16384 AND coalesce(i.schema, '') NOT IN ('_opendts', 'pg_toast') AND i.identity !~ 'multirange|_opendts'
+       WHERE o.oid >= 16384 AND coalesce(i.schema, '') NOT IN ('_opendts', 'pg_toast') AND i.identity !~ '_opendts'
          AND NOT (${catalog === 'pg_type' ? "EXISTS (SELECT FROM pg_class c WHERE c.oid = o.typrelid AND c.relkind = 'S')" : 'false'})`,
   );
   const rows = await session.query<{ line: string }>(`

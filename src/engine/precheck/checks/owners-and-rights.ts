@@ -3,7 +3,7 @@ import type { OwnerInfo } from '../../pg/catalog/rights/owners.ts';
 import { ident } from '../../pg/ident.ts';
 import { createSql } from '../../schema/ddl/owner-ddl.ts';
 import { publicDefault } from '../../schema/ddl/public-schema.ts';
-import { membershipSql, rolesToCreate, roleSql } from '../../schema/ddl/role-ddl.ts';
+import { joinSql, membershipSql, rolesToCreate, roleSql } from '../../schema/ddl/role-ddl.ts';
 import { FirstModel } from '../../schema/first-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
 import { readTargetFacts } from '../../schema/read-target-facts.ts';
@@ -115,10 +115,20 @@ function roles(seen: Seen): Finding[] {
           finding(NAME, 'alert', {
             what: `the target lacks ${counted(lacking.length, 'role')} of owners and rights; these are left out, and what such a role owns belongs to the account`,
             evidence: listed(lacking),
-            fix: [...allow, ...lacking.map(line)].join('\n'),
+            fix: [...allow, ...lacking.map(line), ...joined(lacking, seen)].join('\n'),
           }),
         ]),
   ];
+}
+
+/** Memberships of the missing roles among themselves and with those that are there. */
+function joined(missing: readonly string[], { model, facts }: Seen): string[] {
+  const names = new Set(missing);
+  const willBe = (name: string) => names.has(name) || facts.roles.has(name);
+  return model.rights.memberships
+    .filter(({ group, member }) => names.has(group) || names.has(member))
+    .filter(({ group, member }) => willBe(group) && willBe(member))
+    .map((one) => `${joinSql(one, facts.version)};`);
 }
 
 /** With which functions run then with other rights than on the source. */

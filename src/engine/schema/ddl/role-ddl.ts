@@ -65,7 +65,7 @@ export function roleDrafts(context: DraftContext): Draft[] {
         create: [
           createRole(role, context),
           ...ownMembership(role, context),
-          ...joined.filter(isGiven).map((one) => grantMembership(one, context)),
+          ...joined.filter(isGiven).map((one) => joinSql(one, context.targetVersion)),
         ],
         needs: roleNeeds(
           joined.map(({ group }) => group).filter((group) => group !== role.name),
@@ -92,13 +92,11 @@ function mayGrant({ group }: MembershipInfo, { target, createdRoles }: DraftCont
   return target.isSuperuser || createdRoles.has(group);
 }
 
-function grantMembership(
-  { group, member, admin, inherit, set }: MembershipInfo,
-  context: DraftContext,
-): string {
+/** With the options that the membership has since PostgreSQL 16. */
+export function joinSql({ group, member, admin, inherit, set }: MembershipInfo, version: number): string {
   const options = [
     ...(admin ? ['ADMIN OPTION'] : []),
-    ...(context.targetVersion >= 160_000 && inherit !== null && set !== null
+    ...(version >= 160_000 && inherit !== null && set !== null
       ? [`INHERIT ${inherit ? 'TRUE' : 'FALSE'}`, `SET ${set ? 'TRUE' : 'FALSE'}`]
       : []),
   ];
