@@ -50,6 +50,9 @@ export interface RunOptions {
   readonly captureDdl?: NonNullable<MigrationRequest['captureDdl']>;
   readonly ddl?: NonNullable<MigrationRequest['ddl']>;
   readonly replicaIdentity?: NonNullable<MigrationRequest['replicaIdentity']>;
+  readonly owners?: NonNullable<MigrationRequest['owners']>;
+  readonly grants?: NonNullable<MigrationRequest['grants']>;
+  readonly createRoles?: boolean;
   readonly signal?: AbortSignal;
   readonly failpoints?: Failpoints;
   readonly events?: MigrationEvent[];
@@ -92,6 +95,9 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     captureDdl: options.captureDdl ?? 'auto',
     ddl: options.ddl ?? 'ask',
     replicaIdentity: options.replicaIdentity ?? 'needed',
+    ...(options.owners ? { owners: options.owners } : {}),
+    ...(options.grants ? { grants: options.grants } : {}),
+    createRoles: options.createRoles ?? false,
     jobs: options.jobs ?? 2,
     lanes: options.lanes ?? 2,
     until: options.until ?? { kind: 'caught-up' },

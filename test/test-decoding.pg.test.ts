@@ -42,7 +42,8 @@ interface Account extends AsyncDisposable {
 }
 
 /** May read and replicate, and owns nothing. */
-async function account(db: TestDatabase): Promise<Account> {
+/** `target`: where its rights are migrated to, perhaps on the same server. */
+async function account(db: TestDatabase, target = db): Promise<Account> {
   const role = `reader_${db.name}`;
   await db.session.query(`CREATE ROLE ${role} LOGIN REPLICATION PASSWORD 'x'`);
   const grants = await db.session.query(
@@ -57,6 +58,7 @@ async function account(db: TestDatabase): Promise<Account> {
     info: parseConninfo(url.href, 'source'),
     uri: url.href,
     [Symbol.asyncDispose]: async () => {
+      if (target.major === db.major) await target.session.query(`DROP OWNED BY ${role}`);
       await db.session.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
     },
   };
@@ -115,7 +117,7 @@ describe.each([12, 18] as const)('an account that owns nothing, on %i', (major: 
   it('migrates with kill -9 in the copy and in the stream, and ends identical', async () => {
     await using pair = await freshPair(major, 18, TABLES);
     const { source, target } = pair;
-    await using reader = await account(source);
+    await using reader = await account(source, target);
     const ends = ['--source', reader.uri, '--target', target.uri];
     const chosen = ['--table', 'Shop 1.*', '--json'];
     const checked = await home.run(['check', ...ends, ...chosen]);

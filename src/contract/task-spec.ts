@@ -61,6 +61,14 @@ export const REPLICA_IDENTITY_POLICIES = ['needed', 'all', 'never'] as const;
 const replicaIdentityPolicy = z.enum(REPLICA_IDENTITY_POLICIES);
 export type ReplicaIdentityPolicy = z.infer<typeof replicaIdentityPolicy>;
 
+export const OWNER_MODES = ['keep', 'account'] as const;
+const ownerMode = z.enum(OWNER_MODES);
+export type OwnerMode = z.infer<typeof ownerMode>;
+
+export const GRANT_MODES = ['keep', 'none'] as const;
+const grantMode = z.enum(GRANT_MODES);
+export type GrantMode = z.infer<typeof grantMode>;
+
 export const DDL_CAPTURES = ['auto', 'off'] as const;
 const ddlCapture = z.enum(DDL_CAPTURES);
 export type DdlCapture = z.infer<typeof ddlCapture>;
@@ -142,6 +150,17 @@ export const taskSpec = z.strictObject({
     .describe(
       'A table whose columns are changed on the source while changes are followed: `ask` stops it, `apply` makes the same change on the target where that is safe, and repeats indexes',
     ),
+  owners: ownerMode
+    .optional()
+    .describe(
+      'Owners: `keep` those of the source, or everything belongs to the `account` of the migration; none: `keep` between PostgreSQL servers',
+    ),
+  grants: grantMode
+    .optional()
+    .describe(
+      'Rights, default privileges, settings of database and roles: `keep` them or take `none`; none: `keep` between PostgreSQL servers',
+    ),
+  createRoles: z.boolean().default(false).describe('Create roles that the target lacks, without passwords'),
   replicaIdentity: replicaIdentityPolicy
     .default('needed')
     .describe(

@@ -14,6 +14,7 @@ import { largeObjects } from './checks/large-objects.ts';
 import { namedPublication } from './checks/named-publication.ts';
 import { onePiecesOver } from './checks/one-piece.ts';
 import { oneServer } from './checks/one-server.ts';
+import { ownersAndRights } from './checks/owners-and-rights.ts';
 import { partitionedTables } from './checks/partitioned-tables.ts';
 import { publicationRight } from './checks/publication-right.ts';
 import { replicationRight } from './checks/replication-right.ts';
@@ -56,6 +57,7 @@ export const ALL_CHECKS: readonly Check[] = [
   targetRights,
   targetTables,
   schemaObjects,
+  ownersAndRights,
   targetIndexes,
   rowKeys,
   filters,

@@ -9,6 +9,7 @@ import type { TableInfo } from '../pg/catalog/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import type { Session } from '../pg/session.ts';
 import type { FirstModel } from '../schema/first-model.ts';
+import type { RightsChoice } from '../schema/rights/rights-choice.ts';
 import type { WishOf } from '../selection/table-wishes.ts';
 import type { TargetNames } from '../selection/target-names.ts';
 import type { DecoderWish } from '../source/decoder-choice.ts';
@@ -50,6 +51,8 @@ export interface CheckContext {
   readonly heartbeat: boolean;
   readonly captureDdl: DdlCapture;
   readonly replicaIdentity: ReplicaIdentityPolicy;
+  /** What becomes of owners and rights; none: everything belongs to the account of the migration. */
+  readonly rights?: RightsChoice;
   /** Tables copied at the same time. */
   readonly jobs: number;
   /** Named by the user: a publication to read through, and where to begin. */

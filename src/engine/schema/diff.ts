@@ -1,4 +1,5 @@
 /** Compares two schemas by what would be run to create each of them. Pure. */
+import { ofRights } from './ddl/rights-ddl.ts';
 import type { SchemaPlan } from './plan.ts';
 
 export interface SchemaDifference {
@@ -16,7 +17,8 @@ const ON_EVERY_SERVER = 'schema public';
 
 /**
  * Both plans are for the same version, so what that cannot have is left out of both. `missing`: the target lacks it; `extra`: only the
- * target has it. In the order of the source's plan, extra objects last. `canonical` gives texts that mean the same one form.
+ * target has it. In the order of the source's plan, extra objects last. `canonical` gives texts that mean the same one form. Of an object
+ * that only one has the rights are not worth a line.
  */
 export function diffPlans(
   source: SchemaPlan,
@@ -25,8 +27,13 @@ export function diffPlans(
 ): SchemaDifference[] {
   const there = new Map(target.steps.map((step) => [step.id, step.statements]));
   const here = new Set(source.steps.map(({ id }) => id));
+  const isOfMissing = (id: string, elsewhere: { has(id: string): boolean }) => {
+    const of = ofRights(id);
+    return of !== null && !elsewhere.has(of);
+  };
   return [
     ...source.steps.flatMap(({ id, statements }): SchemaDifference[] => {
+      if (isOfMissing(id, there)) return [];
       const other = there.get(id);
       if (other === undefined) return [{ id, kind: 'missing', source: statements, target: [] }];
       return isSame(statements, other) || isSame(statements.map(canonical), other.map(canonical))
@@ -34,7 +41,9 @@ export function diffPlans(
         : [{ id, kind: 'different', source: statements, target: other }];
     }),
     ...target.steps.flatMap(({ id, statements }): SchemaDifference[] =>
-      here.has(id) || id === ON_EVERY_SERVER ? [] : [{ id, kind: 'extra', source: [], target: statements }],
+      here.has(id) || id === ON_EVERY_SERVER || isOfMissing(id, here)
+        ? []
+        : [{ id, kind: 'extra', source: [], target: statements }],
     ),
   ];
 }

@@ -4,6 +4,7 @@ import type { CommentInfo } from '../pg/catalog/comments.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import { ident, literal, qname } from '../pg/ident.ts';
 import type { SchemaModel, TableModel } from './model.ts';
+import type { RightsChoice } from './rights/rights-choice.ts';
 import { optionSince } from './since.ts';
 import type { TargetFacts } from './target-facts.ts';
 
@@ -91,6 +92,9 @@ export interface DraftContext {
   /** Name of a table, view or materialized view. */
   readonly relations: ReadonlyMap<ObjectKey, QualifiedName>;
   readonly comments: ReadonlyMap<ObjectKey, readonly CommentInfo[]>;
+  readonly rights: RightsChoice;
+  /** Those of the target's roles that are created only now. */
+  readonly createdRoles: ReadonlySet<string>;
   isSelected(table: ObjectKey): boolean;
   /** Whether the step of this id has been run on the target. */
   isDone(id: string): boolean;
@@ -98,6 +102,8 @@ export interface DraftContext {
   leaveOut(id: string, reason: string, key?: ObjectKey): void;
   /** The same without a line in the report: only what needs it is worth one. */
   lack(id: string, key: ObjectKey): void;
+  /** Records for the report what an object that is created does not have; only where it takes part. Null: the whole database does. */
+  remark(object: ObjectKey | null, id: string, reason: string): void;
   /** Records why a table cannot be created. */
   block(table: ObjectKey, reason: string): void;
 }

@@ -10,6 +10,8 @@ import { aggregateDrafts, routineDrafts } from './ddl/routine-ddl.ts';
 import { castDrafts, operatorDrafts } from './ddl/operator-ddl.ts';
 import { operatorClassDrafts } from './ddl/operator-class-ddl.ts';
 import { policyDrafts } from './ddl/policy-ddl.ts';
+import { rightsDrafts } from './ddl/rights-ddl.ts';
+import { roleDrafts, rolesToCreate, withRoles } from './ddl/role-ddl.ts';
 import { sequenceDrafts } from './ddl/sequence-ddl.ts';
 import { statisticsDrafts } from './ddl/statistics-ddl.ts';
 import { tableDrafts } from './ddl/table-ddl.ts';
@@ -18,6 +20,7 @@ import { textSearchDrafts } from './ddl/text-search-ddl.ts';
 import { ruleDrafts, triggerDrafts } from './ddl/trigger-ddl.ts';
 import { schemaDrafts, typeDrafts } from './ddl/type-ddl.ts';
 import { refreshDrafts, viewDrafts } from './ddl/view-ddl.ts';
+import type { RightsChoice } from './rights/rights-choice.ts';
 import { absences } from './since.ts';
 import type { TargetFacts } from './target-facts.ts';
 
@@ -29,13 +32,32 @@ export interface Drafts {
   readonly missing: ReadonlyMap<ObjectKey, string>;
   /** Tables that the target cannot have, by key: why. */
   readonly blocked: ReadonlyMap<ObjectKey, string>;
+  /** What objects that are created do not have; null is the whole database. */
+  readonly remarks: readonly Remark[];
+}
+
+interface Remark {
+  readonly object: ObjectKey | null;
+  readonly id: string;
+  readonly reason: string;
 }
 
 export function draftAll(
   model: SchemaModel,
-  target: TargetFacts,
-  { selected, done }: { selected: ReadonlySet<ObjectKey>; done: ReadonlySet<string> },
+  facts: TargetFacts,
+  {
+    selected,
+    done,
+    rights,
+  }: {
+    selected: ReadonlySet<ObjectKey>;
+    done: ReadonlySet<string>;
+    rights: RightsChoice;
+  },
 ): Drafts {
+  const createdRoles = rolesToCreate(model, facts, rights);
+  const target = withRoles(facts, createdRoles);
+  const remarks: Remark[] = [];
   const leftOut = new Map<string, string>();
   const missing = new Map<ObjectKey, string>();
   const blocked = new Map<ObjectKey, string>();
@@ -49,6 +71,8 @@ export function draftAll(
       ...model.views.map((view) => [view.key, view] as const),
     ]),
     comments: Map.groupBy(model.comments, (comment) => comment.object),
+    rights,
+    createdRoles,
     isSelected: (table) => selected.has(table),
     isDone: (id) => done.has(id),
     leaveOut: (id, reason, key) => {
@@ -56,9 +80,10 @@ export function draftAll(
       if (key !== undefined) missing.set(key, id);
     },
     lack: (id, key) => missing.set(key, id),
+    remark: (object, id, reason) => remarks.push({ object, id, reason }),
     block: (table, reason) => blocked.set(table, reason),
   };
-  const drafts = [
+  const objects = [
     schemaDrafts,
     extensionDrafts,
     collationDrafts,
@@ -82,7 +107,8 @@ export function draftAll(
     triggerDrafts,
     policyDrafts,
   ].flatMap((write) => write(context));
-  return { drafts: possible(drafts, context), leftOut, missing, blocked };
+  const drafts = [...roleDrafts(context), ...objects, ...rightsDrafts(context, objects)];
+  return { drafts: possible(drafts, context), leftOut, missing, blocked, remarks };
 }
 
 /** Without what uses something of the source's server that the target's does not have, or cannot be put into the target's names. */

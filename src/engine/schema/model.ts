@@ -17,6 +17,7 @@ import type { OperatorClasses } from '../pg/catalog/operators/operator-classes.t
 import type { OperatorInfo } from '../pg/catalog/operators/operators.ts';
 import type { PolicyInfo } from '../pg/catalog/policies.ts';
 import type { RangeInfo } from '../pg/catalog/ranges.ts';
+import type { Rights } from '../pg/catalog/rights/rights.ts';
 import type { RoutineInfo } from '../pg/catalog/routines.ts';
 import type { RuleInfo } from '../pg/catalog/rules.ts';
 import type { SchemaInfo } from '../pg/catalog/schemas.ts';
@@ -68,6 +69,8 @@ export interface SchemaModel {
   readonly statistics: readonly ExtendedStatisticsInfo[];
   readonly policies: readonly PolicyInfo[];
   readonly comments: readonly CommentInfo[];
+  /** Owners, grants, roles: by key, so that a change of names does not concern them. */
+  readonly rights: Rights;
   readonly dependencies: readonly Dependency[];
   readonly extensions: readonly ExtensionInfo[];
   readonly extensionMembers: readonly ExtensionMember[];

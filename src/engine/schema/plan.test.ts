@@ -5,6 +5,7 @@ import type { RoutineInfo } from '../pg/catalog/routines.ts';
 import type { ViewInfo } from '../pg/catalog/views.ts';
 import type { SchemaModel, TableModel } from './model.ts';
 import { planSchema, type SchemaPlan } from './plan.ts';
+import { everyRight } from './rights/rights-facts.ts';
 import type { TargetFacts } from './target-facts.ts';
 
 const EMPTY: SchemaModel = {
@@ -32,6 +33,7 @@ const EMPTY: SchemaModel = {
   statistics: [],
   policies: [],
   comments: [],
+  rights: { owners: [], grants: [], defaults: [], settings: [], roles: [], memberships: [] },
   dependencies: [],
   extensions: [],
   extensionMembers: [],
@@ -144,6 +146,7 @@ const TARGET: TargetFacts = {
   isSuperuser: true,
   bypassesRowSecurity: true,
   roles: new Set(),
+  rights: everyRight('there', new Set()),
   languages: new Set(['sql']),
   settings: new Set(),
   accessMethods: new Set(['btree']),

@@ -10,6 +10,7 @@ import { buildGraph, type Graph } from './graph.ts';
 import { extensionsToCreate } from './missing-extensions.ts';
 import type { SchemaModel } from './model.ts';
 import { orderDrafts, type OrderedStep } from './order.ts';
+import { ACCOUNT_OWNS_ALL, type RightsChoice } from './rights/rights-choice.ts';
 import { participants, selectedTables } from './scope.ts';
 import type { TargetFacts } from './target-facts.ts';
 import { refreshKey } from './ddl/view-ddl.ts';
@@ -25,6 +26,8 @@ export interface SchemaScope {
   readonly wholeDatabase: boolean;
   /** Ids of the steps that have been run: a partition that came later joins a table that has its indexes. */
   readonly done: ReadonlySet<string>;
+  /** None: everything belongs to the account of the migration. */
+  readonly rights?: RightsChoice;
 }
 
 /** One object (or part of one) to create on the target. */
@@ -61,7 +64,8 @@ export interface SchemaPlan {
 export function planSchema(whole: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
   const model = { ...whole, notMigrated: whole.notMigrated.filter((one) => !isThere(one, target)) };
   const selected = selectedTables(model, (name) => scope.includesTable(name));
-  const { drafts, leftOut, missing, blocked } = draftAll(model, target, { selected, done: scope.done });
+  const { done, rights = ACCOUNT_OWNS_ALL } = scope;
+  const { drafts, leftOut, missing, blocked, remarks } = draftAll(model, target, { selected, done, rights });
   const extensions = new Set([...target.extensions, ...target.creatable]);
   const others = otherObjects(model, { selected, missing, extensions });
   const graph = orderRefreshes(
@@ -82,6 +86,9 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
     notMigrated: [
       ...unknownKinds(model, graph, { live, wholeDatabase: scope.wholeDatabase }),
       ...[...leftOut, ...lost].map(([id, reason]) => `${id}: ${reason}`),
+      ...remarks
+        .filter(({ object }) => (object === null ? scope.wholeDatabase : live.has(object)))
+        .map(({ id, reason }) => `${id}: ${reason}`),
     ],
   };
 }

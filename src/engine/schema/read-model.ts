@@ -17,6 +17,7 @@ import { readOperatorClasses } from '../pg/catalog/operators/operator-classes.ts
 import { readOperators } from '../pg/catalog/operators/operators.ts';
 import { readPolicies } from '../pg/catalog/policies.ts';
 import { readRanges } from '../pg/catalog/ranges.ts';
+import { readRights } from '../pg/catalog/rights/rights.ts';
 import { readRoutines } from '../pg/catalog/routines.ts';
 import { readRules } from '../pg/catalog/rules.ts';
 import { readSchemas } from '../pg/catalog/schemas.ts';
@@ -62,6 +63,7 @@ export async function readModel(session: Session): Promise<SchemaModel> {
     statistics: await readExtendedStatistics(session),
     policies: await readPolicies(session),
     comments: await readComments(session),
+    rights: await readRights(session),
     dependencies: await readDependencies(session),
     extensions: await readExtensions(session),
     extensionMembers: await readExtensionMembers(session),

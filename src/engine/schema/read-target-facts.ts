@@ -6,7 +6,9 @@ import { PgError } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { collationSql } from './ddl/text-ddl.ts';
 import { dictionarySql, needsOthers } from './ddl/text-search-ddl.ts';
+import { settingProbes } from './ddl/setting-ddl.ts';
 import type { SchemaModel } from './model.ts';
+import { everyRight, readRightsFacts } from './rights/rights-facts.ts';
 import type { TargetFacts } from './target-facts.ts';
 
 export async function readTargetFacts(
@@ -15,7 +17,8 @@ export async function readTargetFacts(
   { createExtensions = false }: { readonly createExtensions?: boolean } = {},
 ): Promise<TargetFacts> {
   const creatable = createExtensions ? await readCreatableExtensions(target) : new Set<string>();
-  return { ...(await readServer(target, model)), creatable, refused: await readRefused(target, model) };
+  const server = await readServer(target, model);
+  return { ...server, creatable, refused: await readRefused(target, model, server) };
 }
 
 /**
@@ -28,11 +31,13 @@ export async function readCommonFacts(
 ): Promise<TargetFacts> {
   const [a, b] = [await readServer(one.session, one.model), await readServer(other.session, other.model)];
   const both = (names: (facts: Server) => ReadonlySet<string>) => new Set([...names(a), ...names(b)]);
+  const roles = both((facts) => facts.roles);
   return {
     version: Math.min(a.version, b.version),
     isSuperuser: true,
     bypassesRowSecurity: true,
-    roles: both(({ roles }) => roles),
+    roles,
+    rights: everyRight(b.rights.database, roles),
     languages: both(({ languages }) => languages),
     settings: both(({ settings }) => settings),
     accessMethods: both(({ accessMethods }) => accessMethods),
@@ -53,11 +58,13 @@ async function readServer(target: Session, model: SchemaModel): Promise<Server> 
        FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`,
   );
   const names = async (sql: string) => new Set((await target.query(sql)).map(({ name }) => name ?? ''));
+  const rights = await readRightsFacts(target);
   const major = (version: number) => Math.trunc(version / 10_000);
   return {
     version: target.version,
     isSuperuser: account.super === 'true',
     bypassesRowSecurity: account.bypasses === 'true',
+    rights,
     roles: await names('SELECT rolname AS name FROM pg_catalog.pg_roles'),
     languages: await names(
       `SELECT lanname AS name FROM pg_catalog.pg_language WHERE pg_catalog.has_language_privilege(oid, 'USAGE')`,
@@ -72,9 +79,14 @@ async function readServer(target: Session, model: SchemaModel): Promise<Server> 
 }
 
 /** Asks by making them, in a transaction that is rolled back. Where the account may not, nothing is known. */
-async function readRefused(target: Session, model: SchemaModel): Promise<Map<ObjectKey, string>> {
+async function readRefused(
+  target: Session,
+  model: SchemaModel,
+  server: Server,
+): Promise<Map<ObjectKey, string>> {
   const schema = '_opendts_probe';
-  const asked = [
+  const asked: (readonly [ObjectKey, string])[] = [
+    ...settingProbes(model, server),
     ...model.collations.map((one) => [one.key, collationSql({ ...one, schema }, target.version)] as const),
     ...model.textSearch.dictionaries
       .filter(({ template }) => template.startsWith('pg_catalog.') && !needsOthers(template))

@@ -24,6 +24,9 @@ export type Asked = Pick<
   | 'captureDdl'
   | 'ddl'
   | 'replicaIdentity'
+  | 'owners'
+  | 'grants'
+  | 'createRoles'
   | 'publication'
   | 'decoder'
   | 'start'
@@ -61,6 +64,11 @@ export function pasteLine(verb: Verb, task: Asked): string {
       ? []
       : ['--replica-identity', replicaIdentity]),
   ];
+  const rights = [
+    ...(task.owners === undefined ? [] : ['--owners', task.owners]),
+    ...(task.grants === undefined ? [] : ['--grants', task.grants]),
+    ...(task.createRoles ? ['--create-roles'] : []),
+  ];
   const publication = task.publication === undefined ? [] : ['--publication', task.publication];
   const { decoder: wanted = 'auto' } = task;
   const decoder = wanted === 'auto' ? [] : ['--decoder', wanted];
@@ -73,8 +81,8 @@ export function pasteLine(verb: Verb, task: Asked): string {
   const read = [...publication, ...decoder, ...start];
   const chosen = [...tables, ...excluded, ...renamed, ...filtered];
   const what = {
-    check: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...inSource, ...read],
-    migrate: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...inSource, ...read],
+    check: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...rights, ...inSource, ...read],
+    migrate: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...rights, ...inSource, ...read],
     verify: chosen,
     cleanup: [],
     'dead-letters list': [],

@@ -9,6 +9,7 @@ import type { Session } from '../../engine/pg/session.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
+import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { sharedTargets } from '../../engine/selection/target-names.ts';
@@ -246,6 +247,7 @@ async function check(
     createExtensions: request.createExtensions ?? false,
     wholeDatabase: request.tables.length === 0,
     jobs: request.jobs,
+    rights: rightsChoice(request),
     ...sourceOptions(request),
     ...(request.publication === undefined ? {} : { publication: request.publication }),
     ...(request.start ? { start: request.start } : {}),

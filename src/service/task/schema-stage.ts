@@ -7,7 +7,9 @@ import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
+import { withoutOrphans } from '../../engine/schema/ddl/rights-ddl.ts';
 import { ATTACHING } from '../../engine/schema/ddl/table-ddl.ts';
+import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
@@ -30,7 +32,8 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
   const scope = { includesTable: membership(tables), wholeDatabase: only ? false : run.wholeDatabase };
   const done = await readDoneSteps(target, run.taskId);
   const facts = await readTargetFacts(target, model, run.request);
-  const plan = planSchema(model, { ...scope, done }, facts);
+  const rights = rightsChoice(run.request);
+  const plan = planSchema(model, { ...scope, done, rights }, facts);
   for (const object of [...missingExtensions(model, facts), ...plan.notMigrated])
     if (!run.notMigrated.includes(object)) run.notMigrated.push(object);
   return plan;
@@ -74,8 +77,11 @@ export async function runPhases(
 ): Promise<void> {
   const isIndex = (step: SchemaStep) => step.phase === 'index';
   for (const phase of phases) {
-    const steps = plan.steps.filter((step) => step.phase === phase);
     const done = await readDoneSteps(await run.ends.target(), run.taskId);
+    const steps = withoutOrphans(
+      plan.steps.filter((step) => step.phase === phase),
+      done,
+    );
     if (phase === 'index') {
       run.book.indexesTotal = steps.length;
       run.book.indexesDone = steps.filter((step) => done.has(step.id)).length;

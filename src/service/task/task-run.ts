@@ -4,8 +4,10 @@ import type {
   ConflictMode,
   DdlCapture,
   DdlMode,
+  GrantMode,
   MigrationType,
   Operation,
+  OwnerMode,
   ReplicaIdentityPolicy,
   TableRule,
 } from '../../contract/task-spec.ts';
@@ -58,6 +60,10 @@ export interface MigrationRequest {
   /** What becomes of a change of columns on the source; none: a person is asked. */
   readonly ddl?: DdlMode;
   readonly replicaIdentity?: ReplicaIdentityPolicy;
+  /** What becomes of owners, rights and roles; none: what suits the two servers. */
+  readonly owners?: OwnerMode;
+  readonly grants?: GrantMode;
+  readonly createRoles?: boolean;
   readonly jobs: number;
   /** Transactions of the stream that apply a large window side by side; 1: each source transaction stays whole. */
   readonly lanes: number;

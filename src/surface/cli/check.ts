@@ -11,6 +11,7 @@ import { planSchema } from '../../engine/schema/plan.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { targetNames } from '../../engine/selection/target-names.ts';
@@ -21,6 +22,7 @@ import { document } from './view/json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
+import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
 import { withSourceObjects } from './options/source-options.ts';
 import { withStart } from './options/start-options.ts';
@@ -46,9 +48,9 @@ export const checkCommand: CliCommand = {
       withStart(
         withSourceObjects(
           withJson(
-            withSchemaChoices(
+            withRights(withSchemaChoices(
               withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
-            ),
+            )),
           ),
         ),
       ),
@@ -98,6 +100,7 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       captureDdl: task.captureDdl,
       replicaIdentity: task.replicaIdentity,
       jobs: task.jobs,
+      rights: rightsChoice(task),
       ...(task.publication === undefined ? {} : { publication: task.publication }),
       ...(task.start ? { start: task.start } : {}),
       ...(task.decoder ? { decoder: task.decoder } : {}),
@@ -140,6 +143,7 @@ async function notMigrated(
     includesTable: membership(tables.map((table) => mapping.table(table))),
     wholeDatabase,
     done: new Set<string>(),
+    rights: rightsChoice(task),
   };
   const model = await mapModel(await firstModel.take(source), mapping, source);
   return planSchema(model, scope, await readTargetFacts(target, model, task)).notMigrated;

@@ -18,6 +18,7 @@ import { openProgressReport } from './view/progress-report.ts';
 import { stopExit } from './stop.ts';
 import { endName } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
+import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
 import { withDdl, withSourceObjects } from './options/source-options.ts';
 import { withStart } from './options/start-options.ts';
@@ -64,7 +65,7 @@ export const migrateCommand: CliCommand = {
         withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(command))))))),
       ),
     );
-    return withSlotWait(withWalBudget(withDdl(withSchemaChoices(command))))
+    return withSlotWait(withWalBudget(withDdl(withRights(withSchemaChoices(command)))))
       .option('--strict', 'stop at once when a table cannot be migrated, not after all others')
       .option(
         '--until <point>',

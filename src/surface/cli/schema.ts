@@ -9,6 +9,7 @@ import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { planSchema, type SchemaPlan, type SchemaScope } from '../../engine/schema/plan.ts';
 import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
@@ -26,6 +27,7 @@ import {
   type Task,
   type TaskFlags,
 } from './options/task-options.ts';
+import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
 import { painter } from './view/text.ts';
 
@@ -40,7 +42,7 @@ export const schemaCommand: CliCommand = {
         'plan: the statements that would create the schema on the target, in order; diff: how the definitions of both databases differ',
       )
       .addArgument(new Argument('<action>', ACTIONS.join(', ')).choices(ACTIONS));
-    return withJson(withSchemaChoices(withRename(withTables(withEnds(command)))));
+    return withRights(withJson(withSchemaChoices(withRename(withTables(withEnds(command))))));
   },
 
   async run(command, context) {
@@ -73,7 +75,7 @@ async function choose(source: Session, task: Task): Promise<Chosen> {
   const names = targetNames(selected, task, { keepsPartitions: true });
   const includesTable = membership(selected.map((table) => names.table(table)));
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
-  return { names, scope: { includesTable, wholeDatabase, done: new Set() } };
+  return { names, scope: { includesTable, wholeDatabase, done: new Set(), rights: rightsChoice(task) } };
 }
 
 async function showPlan({ task, source, target, context, json }: Asked): Promise<ExitCode> {

@@ -1,5 +1,6 @@
 /** User objects of kinds that are not created on the target: read so that they can be said by name. */
 import type { Session } from '../session.ts';
+import { readRightsElsewhere } from './rights/rights-elsewhere.ts';
 import type { ObjectKey } from './user-object.ts';
 
 export interface NotMigratedInfo {
@@ -96,7 +97,11 @@ export async function readNotMigrated(session: Session): Promise<NotMigratedInfo
                         WHERE x.classid = f.class AND x.objid = f.oid AND x.deptype IN ('e', 'i'))
        AND coalesce(i.schema, '') NOT IN ('_opendts', 'information_schema', 'pg_toast')
      ORDER BY i.type, i.identity`);
-  return [...rows.map(described), ...(await readSecurityLabels(session))];
+  return [
+    ...rows.map(described),
+    ...(await readSecurityLabels(session)),
+    ...(await readRightsElsewhere(session)),
+  ];
 }
 
 function described(row: {

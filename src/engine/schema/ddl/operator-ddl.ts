@@ -17,7 +17,6 @@ export function operatorDrafts(context: DraftContext): Draft[] {
       return [];
     }
     const adapted = (sql: string) => withCompatibleTypes(sql, context.model.version, context.targetVersion);
-    const operandsThere = adapted(`${operator.function} ${operands}`).slice(operator.function.length + 1);
     // Its name is made of symbols and cannot be quoted; its schema can.
     const called = `${ident(operator.schema)}.${name}`;
     return [
@@ -27,10 +26,17 @@ export function operatorDrafts(context: DraftContext): Draft[] {
         create: [
           adapted(`CREATE OPERATOR ${called} (${parameters(operator, { id, ours, context }).join(', ')})`),
         ],
-        after: commentsOn(context, key, `OPERATOR ${called} ${operandsThere}`),
+        after: commentsOn(context, key, operatorName(operator, context)),
       }),
     ];
   });
+}
+
+/** `OPERATOR "s".+ (integer, integer)`, with the types that it takes on the target. */
+export function operatorName(operator: OperatorInfo, { model, target }: DraftContext): string {
+  const operands = `(${operator.leftType ?? 'NONE'}, ${operator.rightType ?? 'NONE'})`;
+  const adapted = withCompatibleTypes(`${operator.function} ${operands}`, model.version, target.version);
+  return `OPERATOR ${ident(operator.schema)}.${operator.name} ${adapted.slice(operator.function.length + 1)}`;
 }
 
 /**

@@ -9,6 +9,7 @@ import { ident, qname } from '../../pg/ident.ts';
 import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
 import type { TableModel } from '../model.ts';
 import { objectId } from '../object-id.ts';
+import { roleNeeds } from './role-ddl.ts';
 
 export function policyDrafts(context: DraftContext): Draft[] {
   const policies = Map.groupBy(context.model.policies, ({ table }) => table);
@@ -55,7 +56,7 @@ function policyDraft(policy: PolicyInfo, table: TableModel, context: DraftContex
         ].join(' '),
         ...commentsOn(context, key, `POLICY ${ident(name)} ON ${on}`),
       ],
-      needs: [table.key],
+      needs: [table.key, ...roleNeeds(present, context)],
       attachedTo: table.key,
     }),
   ];

@@ -1,4 +1,6 @@
 /** Drafts of functions, procedures and aggregates. */
+import type { AggregateInfo } from '../../pg/catalog/aggregates.ts';
+import type { RoutineInfo } from '../../pg/catalog/routines.ts';
 import { qname } from '../../pg/ident.ts';
 import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
 import { objectId } from '../object-id.ts';
@@ -30,17 +32,21 @@ export function routineDrafts(context: DraftContext): Draft[] {
     if (routine.leakproof && !isLeakproof)
       context.leaveOut(`LEAKPROOF of ${id}`, 'it takes a superuser on the target');
     const definition = isLeakproof ? routine.definition : withoutLeakproof(routine.definition);
-    const signature = `${routine.kind.toUpperCase()} ${qname(routine)}(${routine.identityArguments})`;
     return [
       draft({
         key: routine.key,
         id,
         // Not OR REPLACE: a function of the same name on the target is not ours to overwrite.
         create: [definition.replace(/^CREATE OR REPLACE /, 'CREATE ')],
-        after: commentsOn(context, routine.key, signature),
+        after: commentsOn(context, routine.key, routineName(routine)),
       }),
     ];
   });
+}
+
+/** `FUNCTION "s"."f"(integer)`, as other commands name it. */
+export function routineName(routine: RoutineInfo): string {
+  return `${routine.kind.toUpperCase()} ${qname(routine)}(${routine.identityArguments})`;
 }
 
 /** The word stands on a line of attributes, before the body. */
@@ -62,14 +68,24 @@ export function aggregateDrafts(context: DraftContext): Draft[] {
       .join(', ');
     const adapted = (signature: string) =>
       withCompatibleTypes(`${signature} (${parameters})`, model.version, target.version);
-    const called = adapted(`AGGREGATE ${qname(aggregate)}(${identityArguments})`);
     return [
       draft({
         key,
         id,
         create: [adapted(`CREATE AGGREGATE ${qname(aggregate)}(${aggregate.arguments})`)],
-        after: commentsOn(context, key, called.slice(0, called.indexOf(') (') + 1)),
+        after: commentsOn(context, key, aggregateName(aggregate, context)),
       }),
     ];
   });
+}
+
+/** `AGGREGATE "s"."a"(integer)`, with the types that it takes on the target. */
+export function aggregateName(aggregate: AggregateInfo, { model, target }: DraftContext): string {
+  const { identityArguments, parameters } = aggregate;
+  const called = withCompatibleTypes(
+    `AGGREGATE ${qname(aggregate)}(${identityArguments}) (${parameters.join(', ')})`,
+    model.version,
+    target.version,
+  );
+  return called.slice(0, called.indexOf(') (') + 1);
 }

@@ -21,6 +21,9 @@ import { sequencesByColumn, type SequencesByColumn } from '../owned-sequences.ts
 /** How the id of a step begins that attaches a partition to a table that stands already. */
 export const ATTACHING = 'attachment of';
 
+/** How the id of a step ends that makes such a partition. */
+export const LATE = ', not attached yet';
+
 export function tableDrafts(context: DraftContext): Draft[] {
   const sequences = sequencesByColumn(context.model);
   const checks = Map.groupBy(
@@ -155,12 +158,12 @@ function identity({ info, definition }: TableModel): string[] {
   ];
 }
 
-function tableId({ info }: TableModel): string {
+export function tableId({ info }: TableModel): string {
   return objectId('table', info.schema, info.name);
 }
 
 function lateId(table: TableModel): string {
-  return `${tableId(table)}, not attached yet`;
+  return `${tableId(table)}${LATE}`;
 }
 
 /**

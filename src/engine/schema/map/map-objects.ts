@@ -20,6 +20,7 @@ type OfNoTables = Pick<
   | 'conversions'
   | 'textSearch'
   | 'extensions'
+  | 'rights'
 >;
 
 const maybe = <T>(text: T | null, how: (text: T) => T): T | null => (text === null ? null : how(text));
@@ -104,6 +105,12 @@ export function mapObjects(model: SchemaModel, texts: Texts): OfNoTables {
       })),
     },
     extensions: model.extensions.map(moved),
+    rights: {
+      ...model.rights,
+      settings: model.rights.settings.map((one) =>
+        one.name === 'search_path' ? { ...one, value: texts.names.searchPath(one.value) } : one,
+      ),
+    },
   };
 }
 

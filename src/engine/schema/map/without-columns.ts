@@ -73,6 +73,10 @@ export function withoutColumns(
     tables: model.tables.map(without),
     sequences: model.sequences.filter(({ owner }) => owner === null || !isGone(owner.table, owner.attnum)),
     comments: model.comments.filter(({ object, column }) => !goneNames.has(`${object} ${column}`)),
+    rights: {
+      ...model.rights,
+      grants: model.rights.grants.filter(({ object, attnum }) => attnum === null || !isGone(object, attnum)),
+    },
     unwritable,
     toLookAt,
   };

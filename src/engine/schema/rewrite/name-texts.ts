@@ -9,11 +9,14 @@ export interface NameTexts {
   readonly types: (text: string) => string;
   /** Names of which the schema alone can be another. */
   readonly schemas: (text: string) => string;
+  /** The value of `search_path`. */
+  readonly searchPath: (text: string) => string;
 }
 
 export function nameTexts(parser: Parser, map: NameMap): NameTexts {
   return {
     types: (text) => edited(new SqlText(parser, text), { parser, map }, true),
+    searchPath: (text) => editedPath(new SqlText(parser, text), map),
     schemas: (text) => edited(new SqlText(parser, text), { parser, map }, false),
   };
 }
@@ -49,4 +52,14 @@ function editDictionary(
   const text = value.slice(1, -1).replaceAll("''", "'");
   const wanted = edited(new SqlText(parser, text), { parser, map }, false);
   if (wanted !== text) sql.replace(at, at, literal(wanted).trimStart());
+}
+
+/** `"$user"` stands for a name that is not known here. */
+function editedPath(sql: SqlText, map: NameMap): string {
+  for (let at = 0; at < sql.tokens.length; at++) {
+    const word = sql.word(at);
+    const name = nameOf(word);
+    if (word !== ',' && !name.startsWith('$') && map.schema(name) !== name) sql.replace(at, at, ident(map.schema(name)));
+  }
+  return sql.result();
 }

@@ -185,6 +185,10 @@ describe('a function', () => {
 describe('texts of names', () => {
   const names = nameTexts(parser, MAP);
 
+  it('of a search_path', () => {
+    expect(names.searchPath('"$user", shop, "other one", public')).toBe('"$user", "Store 2", "other one", public');
+  });
+
   it.each([
     ['shop.mood[]', '"Store 2".mood[]'],
     ['shop.orders', '"Store 2"."purchases"'],

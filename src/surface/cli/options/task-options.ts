@@ -22,13 +22,15 @@ import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from '../view/numbers.ts';
 import { resolveSchema, type SchemaChoice, type SchemaFlags } from './schema-options.ts';
+import { resolveRights, type AskedRights, type RightsFlags } from './rights-options.ts';
 import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
 import { resolveSource, type SourceChoice, type SourceFlags } from './source-options.ts';
 import { resolveStart, type StartChoice, type StartFlags } from './start-options.ts';
 import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
-export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags, SchemaFlags {
+export interface TaskFlags
+  extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags, SchemaFlags, RightsFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -62,7 +64,7 @@ export interface Ends {
 }
 
 /** What a command works on, connection strings read. */
-export interface Task extends Ends, StartChoice, SourceChoice, SchemaChoice {
+export interface Task extends Ends, StartChoice, SourceChoice, SchemaChoice, AskedRights {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
@@ -249,6 +251,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     strict: flags.strict ?? file.strict ?? defaults.strict,
     ...resolveSource(flags, file),
     ...resolveSchema(flags, file),
+    ...resolveRights(flags, file),
     jobs: flags.jobs ?? file.jobs ?? defaults.jobs,
     lanes: flags.lanes ?? file.lanes ?? defaults.lanes,
     limits: resolveLimits(flags, file),
