@@ -134,6 +134,11 @@ export const ERRORS = {
   ),
   NOT_STOPPED: usage(404, 'No table "{table}" has stopped.', 'List those that have: opendts tables.'),
   NO_DEAD_LETTER: usage(404, 'There is no dead letter of {what}.', 'List them: opendts dead-letters list.'),
+  NO_SUCH_OBJECT: usage(
+    404,
+    'No migration into this target has an object "{object}".{nearest}',
+    'List them with their ids: opendts schema report --all.',
+  ),
   DEAD_LETTERS_LEFT: usage(
     409,
     '{count} dead letters are left ({tables}): they would be lost.',
@@ -197,8 +202,13 @@ export const ERRORS = {
   ),
   SCHEMA_FAILED: data(
     409,
-    '{object} cannot be created on the target: {problem} (SQLSTATE {sqlstate}).',
-    'Statement: {sql}',
+    '{count} of the schema cannot be created on the target: {problems}.{rest}',
+    'See all of them with their SQL: opendts schema report. Remove the cause, give other SQL (opendts schema edit) or do without (opendts schema skip); then run the same command again.',
+  ),
+  SCHEMA_INTERRUPTED: data.later(
+    503,
+    'Creating {object} on the target was interrupted: {problem} (SQLSTATE {sqlstate}).',
+    'It is not the fault of that object, and nothing of it was kept. Run the same command again: it goes on there.',
   ),
   APPLY_FAILED: data(
     409,

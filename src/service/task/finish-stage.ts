@@ -4,6 +4,7 @@ import { nameKey } from '../../engine/change/relation.ts';
 import { readTargetSequences } from '../../engine/pg/catalog/owned-sequences.ts';
 import { readSequenceStates, setvalSql } from '../../engine/schema/sequences.ts';
 import { countLetters } from '../../engine/target/letters/stored-letters.ts';
+import { isProblem, readSteps } from '../../engine/target/books/schema-steps.ts';
 import { holdFence } from '../../engine/target/books/task-row.ts';
 import { perTable } from './dead-letters.ts';
 import { pasteLine } from './paste-line.ts';
@@ -39,7 +40,9 @@ export async function summarize(
   const incremental = request.types.has('incremental');
   const final = outcome === 'completed' && !incremental;
   const { formats, kept, copiedLater } = book.accounts();
-  const deadLetters = perTable(await countLetters(await run.ends.target(), run.taskId));
+  const target = await run.ends.target();
+  const deadLetters = perTable(await countLetters(target, run.taskId));
+  const isLacking = [...(await readSteps(target, run.taskId)).values()].some(isProblem);
   return {
     taskId: run.taskId,
     outcome,
@@ -61,7 +64,11 @@ export async function summarize(
     slot: incremental ? run.names.slot : null,
     notMigrated: run.notMigrated,
     warnings: run.warnings,
-    nextSteps: [...(deadLetters.length > 0 ? [lettersStep(run)] : []), ...nextSteps(run, outcome)],
+    nextSteps: [
+      ...(deadLetters.length > 0 ? [lettersStep(run)] : []),
+      ...(isLacking ? [schemaStep(run)] : []),
+      ...nextSteps(run, outcome),
+    ],
     elapsedMs: book.elapsedMs,
   };
 }
@@ -70,6 +77,13 @@ function lettersStep({ request }: TaskRun): NextStep {
   return {
     why: 'Look at the changes that the target has refused; then replay or drop them',
     command: pasteLine('dead-letters list', request),
+  };
+}
+
+function schemaStep({ request }: TaskRun): NextStep {
+  return {
+    why: 'Look at the objects that could not be created; then remove the causes, edit or skip them',
+    command: pasteLine('schema report', request),
   };
 }
 

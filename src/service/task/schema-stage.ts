@@ -1,26 +1,31 @@
 /** Schema migration inside a task: the plan is read anew at each start, and what the target records as done is passed over. */
 import { isShortOfConnections } from '../../engine/pg/connect-failure.ts';
-import type { Session } from '../../engine/pg/session.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
-import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
+import type { SchemaModel } from '../../engine/schema/model.ts';
+import { planSchema, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { ATTACHING } from '../../engine/schema/ddl/table-ddl.ts';
-import { runSteps } from '../../engine/schema/run-steps.ts';
+import { nameKey } from '../../engine/change/relation.ts';
+import { absentTables } from '../../engine/pg/catalog/absent-tables.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
-import { readDoneSteps, recordSteps } from '../../engine/target/books/done-steps.ts';
+import { readDoneSteps } from '../../engine/target/books/schema-steps.ts';
 import { readSourceIdentities } from '../../engine/target/books/task-row.ts';
-import { watchIndexBuilds } from './index-watch.ts';
 import type { TaskRun } from './task-run.ts';
+
+/** As the source would be without us. */
+export async function readSourceModel(run: TaskRun): Promise<SchemaModel> {
+  const own = await readSourceIdentities(await run.ends.target(), run.taskId);
+  return withOwnIdentities(await run.firstModel.take(await run.ends.source()), own);
+}
 
 /** Of the whole selection, or of a few tables with what belongs to them and what they need. */
 export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaPlan> {
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
-  const [source, target] = [await run.ends.source(), await run.ends.target()];
-  const own = await readSourceIdentities(target, run.taskId);
-  const model = withOwnIdentities(await run.firstModel.take(source), own);
+  const target = await run.ends.target();
+  const model = await readSourceModel(run);
   const scope = only
     ? { includesTable: membership(only), wholeDatabase: false }
     : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase };
@@ -57,67 +62,11 @@ export function firingNothing(plan: SchemaPlan): SchemaPlan {
   return { ...plan, steps: plan.steps.filter(({ id }) => !left.has(id)) };
 }
 
-/** An index of a smaller table is built before the changes that wait for it have become many. */
-const BESIDE_FROM = 64n * 1024n * 1024n;
-
-/** Runs the plan's steps of these phases that the target has not recorded yet; `besideStream`: changes are applied meanwhile. */
-export async function runPhases(
-  run: TaskRun,
-  plan: SchemaPlan,
-  phases: readonly SchemaPhase[],
-  { besideStream = false } = {},
-): Promise<void> {
-  const isIndex = (step: SchemaStep) => step.phase === 'index';
-  for (const phase of phases) {
-    const steps = plan.steps.filter((step) => step.phase === phase);
-    const done = await readDoneSteps(await run.ends.target(), run.taskId);
-    if (phase === 'index') {
-      run.book.indexesTotal = steps.length;
-      run.book.indexesDone = steps.filter((step) => done.has(step.id)).length;
-    }
-    await using _watch = phase === 'index' && steps.length > 0 ? watchIndexBuilds(run) : null;
-    await runSteps(steps, {
-      open: () => (phase === 'index' ? openBuilder(run) : run.ends.openTarget('schema')),
-      jobs: run.request.jobs,
-      done,
-      record: (session, done) =>
-        recordSteps(
-          session,
-          run,
-          done.map((step) => step.id),
-        ),
-      onDone: (step) => {
-        if (isIndex(step)) run.book.indexesDone++;
-      },
-      ...(besideStream ? { besideFrom: BESIDE_FROM } : {}),
-      duringIndex: () => run.hooks.failpoints.pass('schema.during-index-build'),
-      signal: run.hooks.signal,
-    });
-    run.hooks.signal.throwIfAborted();
-  }
-}
-
-/**
- * An index is sorted in memory where it fits; a server that is given more keeps it. How many workers share one build stays the server's
- * choice: `jobs` builds run side by side, the largest begun first, and each may have two workers by default already, from a pool that the
- * server limits for all. More would only move them from one build to another, and who has set none wants his cores for something else.
- */
-const SORT_MEMORY_KB = 256 * 1024;
-
-async function openBuilder(run: TaskRun): Promise<Session> {
-  const session = await run.ends.openTarget('index');
-  await session.query(
-    `SELECT pg_catalog.set_config('maintenance_work_mem', GREATEST(s.setting::int, ${SORT_MEMORY_KB})::text || 'kB', false)
-       FROM pg_catalog.pg_settings s WHERE s.name = 'maintenance_work_mem'`,
-  );
-  return session;
-}
-
 const ANALYZE_BATCH = 50;
 
 /** Statistics, so that the first queries (ours too) are planned well. The largest tables first, many small ones in one statement. */
 export async function analyze(run: TaskRun): Promise<void> {
-  const waiting = run.tables.toSorted((a, b) => (a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0));
+  const waiting = (await standing(run)).toSorted((a, b) => (a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0));
   let workers = Math.min(run.request.jobs, waiting.length);
   const worker = async () => {
     await using session = await run.ends.openTarget('analyze').catch((thrown: unknown) => {
@@ -134,4 +83,11 @@ export async function analyze(run: TaskRun): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: workers }, worker));
+}
+
+/** Without tables that are not on the target, as where only their schema was to be created and the target has refused them. */
+async function standing(run: TaskRun): Promise<readonly TableInfo[]> {
+  const absent = await absentTables(await run.ends.target(), run.tables.map(run.targetOf));
+  const names = new Set(absent.map(nameKey));
+  return run.tables.filter((table) => !names.has(nameKey(run.targetOf(table))));
 }

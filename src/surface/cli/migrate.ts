@@ -38,7 +38,7 @@ import { withSlotWait } from './options/slot-wait-option.ts';
 import { withWalBudget } from './options/wal-budget-options.ts';
 import { withJobs, withLanes } from './options/parallel-options.ts';
 
-interface MigrateFlags extends TaskFlags {
+export interface MigrateFlags extends TaskFlags {
   readonly until?: Until;
   readonly stateDir?: string;
 }
@@ -75,8 +75,17 @@ export const migrateCommand: CliCommand = {
 
   async run(command, context) {
     const flags = command.opts<MigrateFlags>();
+    return await runMigration(flags, resolveTask(flags, context), context);
+  },
+};
+
+/** Also for other commands that run a migration, or a part of one. */
+export async function runMigration(
+  flags: MigrateFlags,
+  task: Task,
+  context: CliContext,
+): Promise<ExitCode> {
     const json = flags.json === true;
-    const task = resolveTask(flags, context);
     const options = {
       source: endName(task.source),
       target: endName(task.target),
@@ -105,8 +114,7 @@ export const migrateCommand: CliCommand = {
             .join(''),
     );
     return exitOf(summary, context);
-  },
-};
+}
 
 interface Run {
   readonly task: Task;
