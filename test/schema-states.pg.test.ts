@@ -94,7 +94,9 @@ describe('schema skip', () => {
     expect(objects.get('view shop.names')?.reason).toContain('SQLSTATE 42883');
     expect((await skip('--undo', NORM)).code).toBe(EXIT.ok);
     expect((await reportOf(pair, home)).objects.get(NORM)?.state).toBe('planned');
-    expect((await skip('view shop.names', 'view shop.more_names', 'index shop.item_norm', NORM)).code).toBe(0);
+    expect((await skip('view shop.names', 'view shop.more_names', 'index shop.item_norm', NORM)).code).toBe(
+      0,
+    );
     expect((await apply()).stdout).toContain('Migration completed');
     expect(await relations(target)).toEqual(['item', 'item_name', 'item_pkey', 'plain']);
     const late = await skip('--undo', NORM);

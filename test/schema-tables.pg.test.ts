@@ -26,12 +26,18 @@ it('a table that is refused keeps all data waiting, until it is there and empty'
   // A person does it by hand, and puts rows in.
   await session.query(`ALTER EXTENSION citext SET SCHEMA ext; CREATE TABLE shop.tagged (id int, tag ext.citext NOT NULL);
     INSERT INTO shop.tagged VALUES (0, 'theirs')`);
-  await expect(migrate(source, target, DATA)).rejects.toThrow('table shop.tagged: it is there with another definition');
+  await expect(migrate(source, target, DATA)).rejects.toThrow(
+    'table shop.tagged: it is there with another definition',
+  );
   expect((await home.run(['schema', 'skip', 'table shop.tagged', ...ends(pair)])).code).toBe(0);
-  await expect(migrate(source, target, DATA)).rejects.toThrow('table shop.tagged: it holds rows, which would be mixed');
+  await expect(migrate(source, target, DATA)).rejects.toThrow(
+    'table shop.tagged: it holds rows, which would be mixed',
+  );
   expect((await home.run(['schema', 'skip', '--undo', 'table shop.tagged', ...ends(pair)])).code).toBe(0);
   await session.query('ALTER TABLE shop.tagged ALTER tag DROP NOT NULL, ALTER id SET NOT NULL');
-  await expect(migrate(source, target, DATA)).rejects.toThrow('table shop.tagged: the table is there already and holds rows');
+  await expect(migrate(source, target, DATA)).rejects.toThrow(
+    'table shop.tagged: the table is there already and holds rows',
+  );
   expect(await session.query('SELECT * FROM shop.tagged')).toEqual([{ id: '0', tag: 'theirs' }]);
   await session.query('TRUNCATE shop.tagged');
   expect((await migrate(source, target, DATA)).outcome).toBe('completed');
@@ -61,7 +67,9 @@ it('a view and an index that are refused keep no change waiting, but the migrati
   const { source, target } = pair;
   await target.session.query('CREATE EXTENSION citext');
   const running = await follow(source, target);
-  await source.session.query("INSERT INTO shop.item VALUES (4, 'D'); UPDATE shop.item SET name = 'E' WHERE id = 1");
+  await source.session.query(
+    "INSERT INTO shop.item VALUES (4, 'D'); UPDATE shop.item SET name = 'E' WHERE id = 1",
+  );
   await expect(running.catchUp()).rejects.toThrow(
     /^1 object of .*For them 3 more wait\. The data is in step with the source, and the sequences are set\.$/,
   );
@@ -82,7 +90,11 @@ it('a view and an index that are refused keep no change waiting, but the migrati
 });
 
 it('a key that is refused keeps the changes waiting, because rows are found by it', async () => {
-  await using pair = await freshPair(15, 18, 'CREATE TABLE t (id int PRIMARY KEY, v int); CREATE TABLE u (id int)');
+  await using pair = await freshPair(
+    15,
+    18,
+    'CREATE TABLE t (id int PRIMARY KEY, v int); CREATE TABLE u (id int)',
+  );
   const { source, target } = pair;
   await target.session.query(`
     CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS

@@ -5,6 +5,7 @@
  */
 import { area, type ErrorEntry } from './error-entry.ts';
 import { EXIT } from './exit.ts';
+import { SCHEMA_ERRORS } from './schema-errors.ts';
 
 const usage = area(EXIT.usage);
 const connection = area(EXIT.connection);
@@ -134,11 +135,6 @@ export const ERRORS = {
   ),
   NOT_STOPPED: usage(404, 'No table "{table}" has stopped.', 'List those that have: opendts tables.'),
   NO_DEAD_LETTER: usage(404, 'There is no dead letter of {what}.', 'List them: opendts dead-letters list.'),
-  NO_SUCH_OBJECT: usage(
-    404,
-    'No migration into this target has an object "{object}".{nearest}',
-    'List them with their ids: opendts schema report --all.',
-  ),
   DEAD_LETTERS_LEFT: usage(
     409,
     '{count} dead letters are left ({tables}): they would be lost.',
@@ -200,16 +196,7 @@ export const ERRORS = {
     'Table {table} was rewritten on the source after the snapshot was taken (ALTER TABLE, TRUNCATE or VACUUM FULL).',
     'Run again: it is copied under a new snapshot.',
   ),
-  SCHEMA_FAILED: data(
-    409,
-    '{count} of the schema cannot be created on the target: {problems}.{rest}',
-    'See all of them with their SQL: opendts schema report. Remove the cause, give other SQL (opendts schema edit) or do without (opendts schema skip); then run the same command again.',
-  ),
-  SCHEMA_INTERRUPTED: data.later(
-    503,
-    'Creating {object} on the target was interrupted: {problem} (SQLSTATE {sqlstate}).',
-    'It is not the fault of that object, and nothing of it was kept. Run the same command again: it goes on there.',
-  ),
+  ...SCHEMA_ERRORS,
   APPLY_FAILED: data(
     409,
     'A change cannot be applied to {table} (key {key}): {problem} (SQLSTATE {sqlstate}).',

@@ -66,7 +66,9 @@ const ANALYZE_BATCH = 50;
 
 /** Statistics, so that the first queries (ours too) are planned well. The largest tables first, many small ones in one statement. */
 export async function analyze(run: TaskRun): Promise<void> {
-  const waiting = (await standing(run)).toSorted((a, b) => (a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0));
+  const waiting = (await standing(run)).toSorted((a, b) =>
+    a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0,
+  );
   let workers = Math.min(run.request.jobs, waiting.length);
   const worker = async () => {
     await using session = await run.ends.openTarget('analyze').catch((thrown: unknown) => {

@@ -4,15 +4,15 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { shellWord } from '../../base/runtime/shell-word.ts';
 import type { NextStep } from '../../contract/progress.ts';
-import { isProblem, STEP_STATES, type StepChoice, type StepRow } from '../../engine/target/books/schema-steps.ts';
+import {
+  isProblem,
+  STEP_STATES,
+  type StepChoice,
+  type StepRow,
+} from '../../engine/target/books/schema-steps.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { reasonOf } from '../../service/task/schema/notes.ts';
-import {
-  chooseForObjects,
-  named,
-  objectsOn,
-  type TaskObjects,
-} from '../../service/task/schema/objects.ts';
+import { chooseForObjects, named, objectsOn, type TaskObjects } from '../../service/task/schema/objects.ts';
 import type { CliContext } from './context.ts';
 import type { Task } from './options/task-options.ts';
 import { openSide } from './sides.ts';
@@ -200,9 +200,7 @@ async function choose(
   context.stdout.write(
     flags.json
       ? document({ kind: 'SchemaChoice', data: { choice: choice.kind, objects: chosen } })
-      : chosen
-          .map(({ id }) => `${printable(id)} ${words}, by the next run of the migration\n`)
-          .join(''),
+      : chosen.map(({ id }) => `${printable(id)} ${words}, by the next run of the migration\n`).join(''),
   );
   return EXIT.ok;
 }

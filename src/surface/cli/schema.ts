@@ -21,13 +21,7 @@ import { editObject, reportObjects, skipObjects, type ObjectFlags } from './sche
 import { document } from './view/json.ts';
 import { many } from './view/quantities.ts';
 import { openSide } from './sides.ts';
-import {
-  resolveTask,
-  withEnds,
-  withJson,
-  withTables,
-  type Task,
-} from './options/task-options.ts';
+import { resolveTask, withEnds, withJson, withTables, type Task } from './options/task-options.ts';
 import { painter } from './view/text.ts';
 
 const ACTIONS = ['plan', 'diff', 'apply', 'report', 'skip', 'edit'] as const;
@@ -42,7 +36,10 @@ export const schemaCommand: CliCommand = {
         'plan: the statements that would create the schema on the target, in order; diff: how the definitions of both databases differ; apply: create the schema, as migrate --types schema; report: what became of each object; skip, edit: do without an object, or create it by other SQL, from the next run on',
       )
       .addArgument(new Argument('<action>', ACTIONS.join(', ')).choices(ACTIONS))
-      .argument('[object...]', "report, skip, edit: ids as report lists them, such as 'view shop.orders_by_day'");
+      .argument(
+        '[object...]',
+        "report, skip, edit: ids as report lists them, such as 'view shop.orders_by_day'",
+      );
     return withJson(withJobs(withTables(withEnds(command)), 'apply: indexes built at the same time'))
       .option('--all', 'report: also the objects that are as they should be')
       .option('--show-sql', 'report: with the statements')
@@ -61,11 +58,11 @@ export const schemaCommand: CliCommand = {
         remedy: 'Choose tables with --table and --exclude-table.',
       });
     if (action === 'apply')
-      return await runMigration(flags, resolveTask({ ...flags, types: ['schema'] }, context), context);
+      return runMigration(flags, resolveTask({ ...flags, types: ['schema'] }, context), context);
     const task = resolveTask(flags, context);
-    if (action === 'report') return await reportObjects({ task, ids, flags, context });
-    if (action === 'skip') return await skipObjects({ task, ids, flags, context });
-    if (action === 'edit') return await editObject({ task, ids, flags, context });
+    if (action === 'report') return reportObjects({ task, ids, flags, context });
+    if (action === 'skip') return skipObjects({ task, ids, flags, context });
+    if (action === 'edit') return editObject({ task, ids, flags, context });
     await using source = await openSide(task, 'source', 'schema', context.signal);
     await using target = await openSide(task, 'target', 'schema', context.signal);
     const asked = { task, source, target, context, json: flags.json ?? false };

@@ -63,8 +63,14 @@ export async function assertTablesReady(
   if (absent.length + filled.length === 0) return;
   throw schemaFailed(
     [
-      ...absent.map(({ id }) => ({ id, reason: 'it is not on the target: create it there, or leave it out' })),
-      ...filled.map(({ id }) => ({ id, reason: 'it holds rows, which would be mixed: empty it on the target' })),
+      ...absent.map(({ id }) => ({
+        id,
+        reason: 'it is not on the target: create it there, or leave it out',
+      })),
+      ...filled.map(({ id }) => ({
+        id,
+        reason: 'it holds rows, which would be mixed: empty it on the target',
+      })),
     ],
     0,
     'No data was copied.',

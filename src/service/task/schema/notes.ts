@@ -9,7 +9,13 @@ const NOTHING_SAID = { message: null, sqlstate: null, position: null, statement:
 export function noteOf(found: StepProblem): StepNote {
   const { id, phase, statements } = found.step;
   if (found.kind === 'waiting')
-    return { id, phase, statements, state: 'waiting', problem: { ...NOTHING_SAID, waitsFor: found.waitsFor } };
+    return {
+      id,
+      phase,
+      statements,
+      state: 'waiting',
+      problem: { ...NOTHING_SAID, waitsFor: found.waitsFor },
+    };
   const { message, sqlstate, position, statement } = found;
   return {
     id,

@@ -13,7 +13,7 @@ const KNOWN = [
 describe('the ids nearest to one that is none', () => {
   it.each([
     ['view shop.nams', ['view shop.names', 'view "Shop".names']],
-    ['VIEW shop.names', ['view shop.names', 'view "Shop".names']],
+    ['VIEW shop.names', ['view shop.names', 'view "Shop".names', 'view shop.more_names']],
     ['shop.norm', ['function shop.norm(v text)']],
     ['no such thing at all', []],
   ])('of %s', (written, nearest) => {
