@@ -49,7 +49,8 @@ export function keysOnly(plan: SchemaPlan): SchemaPlan {
     step.phase !== 'index' || isKey(step) || !withKey.has(step.owner) || joins.has(step.owner);
   const byId = new Map(plan.steps.map((step) => [step.id, step]));
   const kept = new Set(plan.steps.filter(isNeeded));
-  for (const step of kept) for (const id of step.dependsOn) kept.add(byId.get(id) ?? step);
+  // Not what they only come after: a primary key would bring all indexes of its table.
+  for (const step of kept) for (const id of step.needs) kept.add(byId.get(id) ?? step);
   return { ...plan, steps: plan.steps.filter((step) => kept.has(step)) };
 }
 
