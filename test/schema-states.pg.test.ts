@@ -72,6 +72,15 @@ describe.each([
   });
 });
 
+it('an object that was refused and that the source has no more is forgotten', async () => {
+  await using pair = await shopPair(15, 15);
+  using home = cliHome();
+  await expect(migrate(pair.source, pair.target, DATA)).rejects.toThrow('For them 3 more wait');
+  await pair.source.session.query('DROP FUNCTION shop.norm CASCADE');
+  expect((await migrate(pair.source, pair.target, DATA)).outcome).toBe('completed');
+  expect((await reportOf(pair, home)).lines).toEqual([]);
+});
+
 describe('schema skip', () => {
   it('does without an object and tries what needs it; it may be taken back until the migration is complete', async () => {
     await using pair = await shopPair(15, 18);

@@ -89,6 +89,26 @@ it('a view and an index that are refused keep no change waiting, but the migrati
   ]);
 });
 
+it('a foreign key that the rows break keeps no change waiting, and may be done without', async () => {
+  await using pair = await freshPair(
+    15,
+    18,
+    `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
+     INSERT INTO a VALUES (1); INSERT INTO b VALUES (1, 1);
+     SET session_replication_role = replica; INSERT INTO b VALUES (2, 7); RESET session_replication_role`,
+  );
+  using home = cliHome();
+  const { source, target } = pair;
+  const id = 'validation of foreign key public.b.b_a_fkey';
+  await expect(migrate(source, target)).rejects.toThrow(
+    new RegExp(`^1 object .*: ${id}: .* violates foreign key constraint .*in step with the source`),
+  );
+  await source.session.query('INSERT INTO b VALUES (3, 1)');
+  await home.run(['schema', 'skip', id, ...ends(pair)]);
+  expect((await migrate(source, target)).outcome).toBe('caught-up');
+  expect((await compare(source, target)).differing).toEqual([]);
+});
+
 it('a key that is refused keeps the changes waiting, because rows are found by it', async () => {
   await using pair = await freshPair(
     15,

@@ -42,7 +42,8 @@ export async function summarize(
   const { formats, kept, copiedLater } = book.accounts();
   const target = await run.ends.target();
   const deadLetters = perTable(await countLetters(target, run.taskId));
-  const isLacking = [...(await readSteps(target, run.taskId)).values()].some(isProblem);
+  const touched = await readSteps(target, run.taskId, { which: 'touched' });
+  const isLacking = [...touched.values()].some(isProblem);
   return {
     taskId: run.taskId,
     outcome,

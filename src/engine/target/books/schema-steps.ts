@@ -17,13 +17,9 @@ export const STEP_STATES = [
 ] as const;
 export type StepState = (typeof STEP_STATES)[number];
 
+/** Nothing is left to do for them. */
 const DONE: readonly StepState[] = ['created', 'exists-identical', 'skipped'];
 const DONE_SQL = DONE.map((state) => `'${state}'`).join(', ');
-
-/** Nothing is left to do for it. */
-export function isDone({ state }: { readonly state: StepState }): boolean {
-  return DONE.includes(state);
-}
 
 /** It is not there although it has had its turn: a person is needed, or another run. */
 export function isProblem({ state }: { readonly state: StepState }): boolean {
@@ -70,16 +66,26 @@ interface Task {
   readonly fence: bigint;
 }
 
-/** In the order of their ids. */
+/**
+ * `open`: those that are not done; `touched`: those of which something can be said, which are few: not those that were just created, or have
+ * not had their turn.
+ */
+const WHICH = {
+  all: 'true',
+  open: `state NOT IN (${DONE_SQL})`,
+  touched: `(state NOT IN ('created', 'planned') OR edited IS NOT NULL)`,
+} as const;
+
+/** In the order of their ids. A large schema has many steps: only what is asked for is read. */
 export async function readSteps(
   session: Session,
   taskId: string,
-  { withSql = false } = {},
+  { which, phase, withSql = false }: { which: keyof typeof WHICH; phase?: string; withSql?: boolean },
 ): Promise<Map<string, StepRow>> {
   const rows = await session.query(
     `SELECT step, state, phase, problem, edited, ${withSql ? 'statements' : 'NULL AS statements'} FROM _opendts.object
-      WHERE task_id = $1 ORDER BY step COLLATE "C"`,
-    [taskId],
+      WHERE task_id = $1 AND ${WHICH[which]} ${phase === undefined ? '' : 'AND phase = $2'} ORDER BY step COLLATE "C"`,
+    phase === undefined ? [taskId] : [taskId, phase],
   );
   return new Map(
     rows.map((row) => {

@@ -7,8 +7,8 @@ import type { SchemaPlan } from '../../../engine/schema/plan.ts';
 import { schemaFailed } from '../../../engine/schema/run/problems.ts';
 import {
   forgetSteps,
-  isDone,
   planSteps,
+  readDoneSteps,
   readSteps,
   writeNotMigrated,
   type StepNote,
@@ -20,20 +20,19 @@ import { failedFor } from './notes.ts';
 /** Before the plan is run: what is to come can be seen, and chosen for. What the source has no more is no problem of anybody. */
 export async function bookPlan(run: TaskRun, plan: SchemaPlan): Promise<void> {
   const target = await run.ends.target();
-  const rows = await readSteps(target, run.taskId);
+  const open = await readSteps(target, run.taskId, { which: 'open' });
   const ids = new Set(plan.steps.map(({ id }) => id));
-  const gone = [...rows.values()].filter((row) => !isDone(row) && !ids.has(row.id)).map(({ id }) => id);
+  const gone = [...open.keys()].filter((id) => !ids.has(id));
   if (gone.length > 0) await target.transaction(() => forgetSteps(target, run, gone));
   // Later on, what the source has got since is not taken in.
-  if (run.task.phase === 'schema')
+  if (run.task.phase === 'schema') {
+    const done = await readDoneSteps(target, run.taskId);
     await planSteps(
       target,
       run,
-      plan.steps.filter(({ id }) => {
-        const row = rows.get(id);
-        return row === undefined || row.state === 'planned';
-      }),
+      plan.steps.filter(({ id }) => !done.has(id)),
     );
+  }
   await writeNotMigrated(target, run, run.notMigrated);
 }
 
@@ -50,15 +49,17 @@ export async function assertTablesReady(
   const isTable = ({ id }: StepNote) => /^[rp]$/.test(steps.get(id)?.relkind ?? '');
   if (open.some(isTable)) throw failedFor(open, 'No data was copied.');
   const target = await run.ends.target();
-  const rows = await readSteps(target, run.taskId);
+  const touched = await readSteps(target, run.taskId, { which: 'touched' });
   const makers = new Map(plan.steps.flatMap(({ id, creates }) => (creates ? [[nameKey(creates), id]] : [])));
   const tables = run.tables.map((table) => {
     const name = run.targetOf(table);
-    const id = makers.get(nameKey(name)) ?? objectId('table', name.schema, name.name);
-    return { ...name, id, row: rows.get(id) };
+    const maker = makers.get(nameKey(name));
+    // Made by our own statements, so that nobody's rows are in it.
+    const isOurs = maker !== undefined && !touched.has(maker);
+    return { ...name, id: maker ?? objectId('table', name.schema, name.name), isOurs };
   });
   const absent = await absentTables(target, tables);
-  const theirs = tables.filter((table) => !absent.includes(table) && !isOurs(table.row));
+  const theirs = tables.filter((table) => !absent.includes(table) && !table.isOurs);
   const filled = await withRows(target, theirs);
   if (absent.length + filled.length === 0) return;
   throw schemaFailed(
@@ -77,22 +78,16 @@ export async function assertTablesReady(
   );
 }
 
-/** Made by our own statements, so that nobody's rows are in it. */
-function isOurs(row: StepRow | undefined): boolean {
-  return row?.state === 'created' && row.edited === null;
-}
-
 /** Throws SCHEMA_FAILED where something is left open. */
 export async function assertSchemaComplete(run: TaskRun, outlook: string): Promise<void> {
   if (!run.request.types.has('schema')) return;
-  const rows = await readSteps(await run.ends.target(), run.taskId);
-  const open = [...rows.values()].filter((row) => isOpen(run, row));
+  const rows = await readSteps(await run.ends.target(), run.taskId, { which: 'open' });
+  const open = [...rows.values()].filter((row) => !mayWait(run, row));
   if (open.length > 0) throw failedFor(open, outlook);
 }
 
 /** Where changes are followed, foreign keys and what fires are left out under some conditions, which the run has told. */
-function isOpen({ request }: TaskRun, row: StepRow): boolean {
-  if (isDone(row)) return false;
-  const mayBeLeftOut = request.types.has('incremental') && /^(foreign-key|post-data)$/.test(row.phase ?? '');
-  return row.state !== 'planned' || !mayBeLeftOut;
+function mayWait({ request }: TaskRun, { state, phase }: StepRow): boolean {
+  const isLate = phase === 'foreign-key' || phase === 'post-data';
+  return state === 'planned' && isLate && request.types.has('incremental');
 }

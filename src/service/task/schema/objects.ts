@@ -34,7 +34,7 @@ export async function objectsOn(target: Session, { withSql = false } = {}): Prom
   if (!(await areBooksCurrent(target))) await ensureBookkeeping(target);
   const found: TaskObjects[] = [];
   for (const task of await readTasks(target)) {
-    const rows = [...(await readSteps(target, task.taskId, { withSql })).values()];
+    const rows = [...(await readSteps(target, task.taskId, { which: 'all', withSql })).values()];
     const objects = rows.filter(({ id }) => !isAnnouncement(id)).toSorted(byUrgency);
     const notMigrated = await readNotMigrated(target, task.taskId);
     if (objects.length + notMigrated.length > 0) found.push({ task, objects, notMigrated });

@@ -4,9 +4,9 @@ import type { SchemaPhase, SchemaPlan, SchemaStep } from '../../../engine/schema
 import type { Missing, StepProblem } from '../../../engine/schema/run/problems.ts';
 import { runSteps, type StepRunner } from '../../../engine/schema/run/run-steps.ts';
 import {
-  isDone,
   isProblem,
   noteSteps,
+  readDoneSteps,
   readSteps,
   recordSteps,
   type StepNote,
@@ -45,11 +45,8 @@ export async function runPhases(
  * begun.
  */
 export async function retryPreData(run: TaskRun, plan: SchemaPlan): Promise<void> {
-  const rows = await readSteps(await run.ends.target(), run.taskId);
-  const left = plan.steps.filter(({ id, phase }) => {
-    const row = rows.get(id);
-    return phase === 'pre-data' && row !== undefined && !isDone(row);
-  });
+  const open = await readSteps(await run.ends.target(), run.taskId, { which: 'open', phase: 'pre-data' });
+  const left = plan.steps.filter(({ id, phase }) => phase === 'pre-data' && open.has(id));
   if (left.length > 0) await runPhase(run, left, { isIndex: false, besideStream: false });
 }
 
@@ -63,9 +60,10 @@ async function runPhase(
   planned: readonly SchemaStep[],
   options: PhaseOptions,
 ): Promise<readonly StepNote[]> {
-  const rows = await readSteps(await run.ends.target(), run.taskId);
+  const target = await run.ends.target();
+  const rows = await readSteps(target, run.taskId, { which: 'touched' });
   const steps = planned.map((step) => asEdited(step, rows));
-  const done = new Set([...rows.values()].filter(isDone).map(({ id }) => id));
+  const done = await readDoneSteps(target, run.taskId);
   if (options.isIndex) {
     run.book.indexesTotal = steps.length;
     run.book.indexesDone = steps.filter((step) => done.has(step.id)).length;
