@@ -122,12 +122,42 @@ it('a key that is refused keeps the changes waiting, because rows are found by i
     CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION public.refuse()`);
   await source.session.query('INSERT INTO t VALUES (1, 1)');
   await expect(migrate(source, target)).rejects.toThrow(
-    /^1 object .*index of primary key public\.t\.t_pkey: not now.*changes are not applied before the keys are there\.$/,
+    /^1 object .*index of primary key public\.t\.t_pkey: not now.*Changes are not applied before the keys are there\.$/,
   );
   await target.session.query('DROP EVENT TRIGGER refuse');
   await source.session.query('UPDATE t SET v = 2');
   expect((await migrate(source, target)).outcome).toBe('caught-up');
   expect((await compare(source, target)).differing).toEqual([]);
+});
+
+it('a partition that is refused waits with the data, and is created by other SQL under its id', async () => {
+  await using pair = await freshPair(
+    15,
+    18,
+    `CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext;
+     CREATE FUNCTION public.f(ext.citext) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 5';
+     CREATE TABLE p (id int PRIMARY KEY, v int) PARTITION BY RANGE (id);
+     CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+     CREATE TABLE p2 (id int NOT NULL, v int CHECK (v < public.f('x'::ext.citext)));
+     ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20);
+     INSERT INTO p VALUES (1, 1), (11, 2)`,
+  );
+  using home = cliHome();
+  const { source, target } = pair;
+  await target.session.query('CREATE EXTENSION citext');
+  const data = () => migrate(source, target, DATA);
+  await expect(data()).rejects.toThrow('No data was copied');
+  await expect(data()).rejects.toThrow('No data was copied');
+  expect((await reportOf(pair, home)).lines).toEqual([
+    'failed function public.f(ext.citext)',
+    'waiting table public.p2',
+  ]);
+  const sql = `CREATE TABLE public.p2 (id int NOT NULL, v int);
+    ALTER TABLE public.p ATTACH PARTITION public.p2 FOR VALUES FROM (10) TO (20)`;
+  await home.run(['schema', 'skip', 'function public.f(ext.citext)', ...ends(pair)]);
+  await home.run(['schema', 'edit', 'table public.p2', '--sql', sql, ...ends(pair)]);
+  expect((await data()).outcome).toBe('completed');
+  expect(await target.session.query('SELECT id FROM p ORDER BY id')).toEqual([{ id: '1' }, { id: '11' }]);
 });
 
 it('a migration that was begun by an older version goes on', async () => {

@@ -181,8 +181,7 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
 function assertKeys(open: readonly StepNote[], { steps }: SchemaPlan): void {
   const keys = new Set(steps.map(({ id }) => id));
   const missing = open.filter(({ id }) => keys.has(id));
-  if (missing.length > 0)
-    throw failedFor(missing, 'All data is copied; changes are not applied before the keys are there.');
+  if (missing.length > 0) throw failedFor(missing, 'Changes are not applied before the keys are there.');
 }
 
 const LOOK_MS = 5_000;

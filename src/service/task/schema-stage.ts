@@ -11,7 +11,7 @@ import { nameKey } from '../../engine/change/relation.ts';
 import { absentTables } from '../../engine/pg/catalog/absent-tables.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
-import { readDoneSteps } from '../../engine/target/books/schema-steps.ts';
+import { readDoneSteps, readSteps } from '../../engine/target/books/schema-steps.ts';
 import { readSourceIdentities } from '../../engine/target/books/task-row.ts';
 import type { TaskRun } from './task-run.ts';
 
@@ -29,7 +29,9 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
   const scope = only
     ? { includesTable: membership(only), wholeDatabase: false }
     : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase };
-  const done = await readDoneSteps(target, run.taskId);
+  // A partition that was refused keeps its id, by which somebody may have chosen for it.
+  const touched = await readSteps(target, run.taskId, { which: 'touched' });
+  const done = new Set([...(await readDoneSteps(target, run.taskId)), ...touched.keys()]);
   const plan = planSchema(model, { ...scope, done }, await readTargetFacts(target, model));
   for (const object of [...(await missingExtensions(model, target)), ...plan.notMigrated])
     if (!run.notMigrated.includes(object)) run.notMigrated.push(object);

@@ -138,7 +138,6 @@ async function passOver(
   const there = await whatIsThere(
     run,
     problems.filter((one) => !isEdited(one)),
-    done,
   );
   if (there.length === 0) return problems.map(noteOf);
   await noteSteps(await run.ends.target(), run, there);

@@ -28,14 +28,13 @@ const FILLED = 'the table is there already and holds rows';
 export async function whatIsThere(
   run: TaskRun,
   problems: readonly StepProblem[],
-  done: ReadonlySet<string>,
 ): Promise<readonly StepNote[]> {
   if (!problems.some((one) => one.kind === 'failed' && THERE_ALREADY.has(one.sqlstate))) return [];
   await using target = await run.ends.openTarget('look');
   const [here, there] = [await readSourceModel(run), await readModel(target)];
   const source = await run.ends.source();
   const facts = await readCommonFacts({ session: source, model: here }, { session: target, model: there });
-  const all = { includesTable: () => true, wholeDatabase: true, done };
+  const all = { includesTable: () => true, wholeDatabase: true, done: new Set<string>() };
   const [wanted, found] = [planSchema(here, all, facts), planSchema(there, all, facts)];
   const asked = new Set(problems.map(({ step }) => step.id));
   const steps = wanted.steps.filter(({ id }) => asked.has(id));
