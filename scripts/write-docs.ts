@@ -39,7 +39,7 @@ const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, string>> = {
   connection: 'a server cannot be reached, refuses the login, or went away',
   check: 'a check failed; nothing was changed',
   data: 'an error of the data, or of the objects that hold it',
-  differences: 'verification found differences, or dead letters are left',
+  differences: 'verification found differences, dead letters are left, or objects of the schema are missing',
   cutover: 'cutover refused or rolled back',
   timeout: 'something was not reached in time, or not within the limits of the task',
   sigint: 'stopped by Ctrl-C (SIGINT)',

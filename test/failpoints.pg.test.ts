@@ -38,6 +38,7 @@ const PASS: Readonly<Record<WithoutDdl, number>> = {
   'apply.between-lanes': 1,
   'apply.between-commit-and-ack': 2,
   'schema.during-index-build': 2,
+  'schema.between-steps': 2,
   'slot.after-create': 1,
 };
 

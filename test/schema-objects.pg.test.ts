@@ -3,7 +3,7 @@ import type { TableModel } from '../src/engine/schema/model.ts';
 import { planSchema, type SchemaPlan, type SchemaScope } from '../src/engine/schema/plan.ts';
 import { readModel } from '../src/engine/schema/read-model.ts';
 import { readTargetFacts } from '../src/engine/schema/read-target-facts.ts';
-import { runSteps, type StepRunner } from '../src/engine/schema/run-steps.ts';
+import { runSteps, type StepRunner } from '../src/engine/schema/run/run-steps.ts';
 import { connect } from '../src/engine/pg/connect.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';

@@ -5,6 +5,7 @@
  */
 import { area, type ErrorEntry } from './error-entry.ts';
 import { EXIT } from './exit.ts';
+import { SCHEMA_ERRORS } from './schema-errors.ts';
 
 const usage = area(EXIT.usage);
 const connection = area(EXIT.connection);
@@ -195,11 +196,7 @@ export const ERRORS = {
     'Table {table} was rewritten on the source after the snapshot was taken (ALTER TABLE, TRUNCATE or VACUUM FULL).',
     'Run again: it is copied under a new snapshot.',
   ),
-  SCHEMA_FAILED: data(
-    409,
-    '{object} cannot be created on the target: {problem} (SQLSTATE {sqlstate}).',
-    'Statement: {sql}',
-  ),
+  ...SCHEMA_ERRORS,
   APPLY_FAILED: data(
     409,
     'A change cannot be applied to {table} (key {key}): {problem} (SQLSTATE {sqlstate}).',

@@ -10,6 +10,7 @@ export const FAILPOINTS = [
   'apply.between-lanes',
   'apply.between-commit-and-ack',
   'schema.during-index-build',
+  'schema.between-steps',
   'slot.after-create',
   'ddl.before-commit',
   'ddl.after-commit',

@@ -47,11 +47,14 @@ export const SQLSTATE = {
   exclusionViolation: '23P01',
   duplicateObject: '42710',
   duplicateTable: '42P07',
+  duplicateFunction: '42723',
+  duplicateSchema: '42P06',
   undefinedObject: '42704',
   undefinedTable: '42P01',
   insufficientPrivilege: '42501',
   invalidCatalogName: '3D000',
   lockNotAvailable: '55P03',
+  readOnlyTransaction: '25006',
   objectInUse: '55006',
   deadlock: '40P01',
   undefinedFile: '58P01',
@@ -67,6 +70,20 @@ export function sqlstateOf(thrown: unknown): string | undefined {
 export function isDataError(thrown: unknown): boolean {
   const state = sqlstateOf(thrown);
   return state !== undefined && (/^(21|22|23|44|P0)/.test(state) || state === '55000');
+}
+
+/**
+ * Says nothing of the statement: the server was disturbed (deadlock, cancellation, a lock in the way), is short of something, or takes no
+ * writes. The limits of a session (53400) and files that a statement names (58P01) are its own matter.
+ */
+export function isDisturbance(thrown: unknown): boolean {
+  const state = sqlstateOf(thrown);
+  if (state === undefined) return false;
+  return (
+    /^(40|53[0-3]|57|58[0-9])/.test(state) ||
+    state === SQLSTATE.lockNotAvailable ||
+    state === SQLSTATE.readOnlyTransaction
+  );
 }
 
 /** The connection is gone or the server is going: the same work may be tried again on a new connection. */

@@ -45,6 +45,8 @@ export interface Draft {
   readonly after: readonly string[];
   /** What it needs beyond what pg_depend says. */
   readonly needs: readonly ObjectKey[];
+  /** What it comes after, and does without where that fails. */
+  readonly follows: readonly ObjectKey[];
   /** The relation it goes with: migrated exactly when that is (a sequence also when something else needs it). */
   readonly attachedTo: ObjectKey | null;
   readonly creates: QualifiedName | null;
@@ -71,6 +73,7 @@ export function draft(
     pieces: [],
     after: [],
     needs: [],
+    follows: [],
     attachedTo: null,
     creates: null,
     relkind: null,

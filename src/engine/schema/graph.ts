@@ -53,7 +53,7 @@ export function buildGraph(
   };
   // What is a part of two things (the cast of a range to its multirange) makes neither need the other.
   for (const { object, on, isPart } of dependencies) if (!isPart || isNode(object)) add(object, on);
-  for (const one of drafts) for (const key of one.needs) add(one.key, key);
+  for (const one of drafts) for (const key of [...one.needs, ...one.follows]) add(one.key, key);
   const none: ReadonlySet<ObjectKey> = new Set();
   return { drafts: byKey, pieces, needsOf: (key) => needs.get(key) ?? none };
 }

@@ -43,8 +43,10 @@ export interface SchemaStep {
   readonly relkind: string | null;
   /** What the step belongs to: an index or constraint to its table. Steps of one owner are not run side by side where they are small. */
   readonly owner: string | null;
-  /** Ids of steps of the same phase that must be done first. */
+  /** Ids of steps of the same phase that come first. */
   readonly dependsOn: readonly string[];
+  /** Ids of steps, of any phase, without which it cannot be: not those that only come first. None where it is to be tried in any case. */
+  readonly needs: readonly string[];
   /** Bytes of the table where its rows are read, else 0. */
   readonly weight: bigint;
 }
@@ -188,6 +190,8 @@ function stepsOf(ordered: readonly OrderedStep[]): SchemaStep[] {
       const needed = ids.get(key);
       return needed && needed.phase === step.phase ? [needed.id] : [];
     });
+    const real = step.draft.isVital ? [] : step.needs.filter((key) => !step.draft.follows.includes(key));
+    const needs = real.flatMap((key) => ids.get(key)?.id ?? []);
     ids.set(step.key, { id, phase: step.phase });
     return {
       id,
@@ -197,6 +201,7 @@ function stepsOf(ordered: readonly OrderedStep[]): SchemaStep[] {
       relkind: whole?.relkind ?? null,
       owner: step.draft.attachedTo,
       dependsOn,
+      needs,
       weight: whole?.weight ?? 0n,
     };
   });

@@ -7,7 +7,7 @@ import { missingExtensions } from './missing-extensions.ts';
 import { planSchema, type SchemaPlan, type SchemaScope, type SchemaStep } from './plan.ts';
 import { readModel } from './read-model.ts';
 import { readTargetFacts } from './read-target-facts.ts';
-import { runSteps, type StepRunner } from './run-steps.ts';
+import { runSteps, type StepRunner } from './run/run-steps.ts';
 import { readSequenceStates, setvalSql } from './sequences.ts';
 
 const everything: SchemaScope = { includesTable: () => true, wholeDatabase: true, done: new Set() };
@@ -44,6 +44,7 @@ const noStep: SchemaStep = {
   relkind: null,
   owner: null,
   dependsOn: [],
+  needs: [],
   weight: 0n,
 };
 
@@ -193,7 +194,7 @@ describe('running the steps of a plan', () => {
     await expectSameSchema(source, target);
   });
 
-  it('names the object, the SQLSTATE and the statement of a failure, and keeps nothing of that step', async () => {
+  it('names the object and the SQLSTATE of a failure, and keeps nothing of that step', async () => {
     await using source = await freshDatabase(18);
     await using target = await freshDatabase(18);
     await source.session.query('CREATE TABLE t (id integer PRIMARY KEY, v integer UNIQUE)');
@@ -211,10 +212,10 @@ describe('running the steps of a plan', () => {
     await expect(run).rejects.toMatchObject({
       code: 'SCHEMA_FAILED',
       facts: {
-        object: 'index of unique constraint public.t.t_v_key',
-        problem: 'could not create unique index "t_v_key"',
-        sqlstate: '23505',
-        sql: 'CREATE UNIQUE INDEX t_v_key ON public.t USING btree (v)',
+        count: '1 object',
+        problems:
+          'index of unique constraint public.t.t_v_key: could not create unique index "t_v_key" (SQLSTATE 23505)',
+        rest: ' For them 1 more wait.',
       },
     });
     expect(done).toEqual(['index of primary key public.t.t_pkey', 'primary key public.t.t_pkey']);
@@ -265,7 +266,7 @@ describe('running the steps of a plan', () => {
     expect((await target.session.one("SELECT nextval('public.tries') AS n")).n).toBe('4');
   });
 
-  it('lets a running index build finish when another fails, starts no more, and throws the failure', async () => {
+  it('builds the other indexes when one fails, and throws the failure then', async () => {
     await using target = await freshDatabase(18);
     const step = (id: string, sql: string, dependsOn: string[] = []): SchemaStep => ({
       ...noStep,
@@ -284,8 +285,10 @@ describe('running the steps of a plan', () => {
       ],
       runner(target, { jobs: 2, onDone: ({ id }) => done.push(id) }),
     );
-    await expect(run).rejects.toMatchObject({ facts: { object: 'broken', sqlstate: '22012' } });
-    expect(done).toEqual(['slow']);
+    await expect(run).rejects.toMatchObject({
+      facts: { problems: 'broken: division by zero (SQLSTATE 22012)', rest: '' },
+    });
+    expect(done).toEqual(['slow', 'next']);
   });
 
   it('ends with the reason of the signal while a statement runs', async () => {

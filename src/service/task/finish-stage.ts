@@ -5,6 +5,7 @@ import { readTargetSequences } from '../../engine/pg/catalog/owned-sequences.ts'
 import { sequenceOnTarget, tableKey } from '../../engine/schema/map/name-map.ts';
 import { readSequenceStates, setvalSql } from '../../engine/schema/sequences.ts';
 import { countLetters } from '../../engine/target/letters/stored-letters.ts';
+import { isProblem, readSteps } from '../../engine/target/books/schema-steps.ts';
 import { holdFence } from '../../engine/target/books/task-row.ts';
 import { perTable } from './dead-letters.ts';
 import { pasteLine } from './paste-line.ts';
@@ -44,7 +45,10 @@ export async function summarize(
   const incremental = request.types.has('incremental');
   const final = outcome === 'completed' && !incremental;
   const { formats, kept, copiedLater } = book.accounts();
-  const deadLetters = perTable(await countLetters(await run.ends.target(), run.taskId));
+  const target = await run.ends.target();
+  const deadLetters = perTable(await countLetters(target, run.taskId));
+  const touched = await readSteps(target, run.taskId, { which: 'touched' });
+  const isLacking = [...touched.values()].some(isProblem);
   return {
     taskId: run.taskId,
     outcome,
@@ -66,7 +70,11 @@ export async function summarize(
     slot: incremental ? run.names.slot : null,
     notMigrated: run.notMigrated,
     warnings: run.warnings,
-    nextSteps: [...(deadLetters.length > 0 ? [lettersStep(run)] : []), ...nextSteps(run, outcome)],
+    nextSteps: [
+      ...(deadLetters.length > 0 ? [lettersStep(run)] : []),
+      ...(isLacking ? [schemaStep(run)] : []),
+      ...nextSteps(run, outcome),
+    ],
     elapsedMs: book.elapsedMs,
   };
 }
@@ -75,6 +83,13 @@ function lettersStep({ request }: TaskRun): NextStep {
   return {
     why: 'Look at the changes that the target has refused; then replay or drop them',
     command: pasteLine('dead-letters list', request),
+  };
+}
+
+function schemaStep({ request }: TaskRun): NextStep {
+  return {
+    why: 'Look at the objects that could not be created; then remove the causes, edit or skip them',
+    command: pasteLine('schema report', request),
   };
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { pause, reaches } from '../../../test/follow.ts';
 import { start } from '../../../test/migration.ts';
-import { readIndexBuilds } from '../../engine/schema/index-builds.ts';
+import { readIndexBuilds } from '../../engine/schema/run/index-builds.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { Ends } from './ends.ts';
 import { watchIndexBuilds } from './index-watch.ts';

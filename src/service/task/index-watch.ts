@@ -1,6 +1,6 @@
 /** Looks every second how far the target is with its indexes. Nobody waits for what it finds. */
 import { sleep } from '../../base/runtime/sleep.ts';
-import { readIndexBuilds } from '../../engine/schema/index-builds.ts';
+import { readIndexBuilds } from '../../engine/schema/run/index-builds.ts';
 import { applicationName } from '../../engine/source/source-names.ts';
 import type { TaskRun } from './task-run.ts';
 

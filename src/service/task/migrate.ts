@@ -23,7 +23,7 @@ import {
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/books/account.ts';
 import { readStoppedTables, retryStoppedTables } from '../../engine/target/books/stopped-tables.ts';
-import { readDoneSteps } from '../../engine/target/books/done-steps.ts';
+import { readDoneSteps, type StepNote } from '../../engine/target/books/schema-steps.ts';
 import { countLetters } from '../../engine/target/letters/stored-letters.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/books/task-row.ts';
 import { patiently } from './copy/copy-pass.ts';
@@ -36,7 +36,10 @@ import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
 import { beginAtSlot } from './start-position.ts';
 import { keepSource } from './source-objects.ts';
-import { analyze, firingNothing, keysOnly, planFor, runPhases } from './schema-stage.ts';
+import { assertSchemaComplete, assertTablesReady, bookPlan } from './schema/completeness.ts';
+import { failedFor } from './schema/notes.ts';
+import { retryPreData, runPhases } from './schema/run-phases.ts';
+import { analyze, firingNothing, keysOnly, planFor } from './schema-stage.ts';
 import { openTogether, streamUntil } from './stream-stage.ts';
 import { hasRest } from './stream/beside.ts';
 import { DdlRepeater } from './stream/ddl.ts';
@@ -45,6 +48,7 @@ import { NewTables } from './stream/new-tables.ts';
 import { Rest } from './stream/rest.ts';
 import {
   enter,
+  migratesData,
   warn,
   withSignal,
   type MigrationHooks,
@@ -101,9 +105,13 @@ async function runStages(run: TaskRun): Promise<MigrationSummary> {
     return summarize(run, 'completed');
   }
   const plan = await planFor(run);
-  if (run.task.phase === 'schema') await schemaStage(run, plan);
+  if (run.request.types.has('schema')) await bookPlan(run, plan);
+  const isBegun = run.task.phase !== 'schema';
+  if (!isBegun) await schemaStage(run, plan);
   const held = run.task.phase === 'slot' ? await slotStage(run) : null;
   if (run.task.phase === 'copy') await copyStage(run, held);
+  // What was refused a moment ago is not tried again at once.
+  if (run.task.phase === 'index' && (isBegun || migratesData(run))) await retryPreData(run, plan);
   if (run.task.phase === 'index') await indexStage(run, plan);
   if (run.task.phase !== 'stream') return finish(run, 'completed');
   return finish(run, await streamStage(run, plan));
@@ -122,9 +130,10 @@ async function schemaStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
       'schema',
       `creating the schema: ${plan.steps.filter((step) => step.phase === 'pre-data').length} objects before the data`,
     );
-    await runPhases(run, plan, ['pre-data']);
+    const open = await runPhases(run, plan, ['pre-data']);
+    if (migratesData(run)) await assertTablesReady(run, plan, open);
   }
-  await pass(run, types.has('full') || types.has('incremental') ? 'slot' : 'index');
+  await pass(run, migratesData(run) ? 'slot' : 'index');
 }
 
 async function slotStage(run: TaskRun): Promise<HeldSnapshot | null> {
@@ -155,14 +164,24 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   const incremental = run.request.types.has('incremental');
   const rest = incremental && (await hasRest(run));
   enter(run, 'index', rest ? 'building the keys that changes are applied by' : 'building indexes and keys');
-  await runPhases(run, rest ? keysOnly(plan) : plan, ['index']);
+  const keys = keysOnly(plan);
+  const open = await runPhases(run, rest ? keys : plan, ['index']);
+  if (incremental) assertKeys(open, keys);
   await analyze(run);
   run.hooks.signal.throwIfAborted();
   if (incremental) return pass(run, 'stream');
   await runPhases(run, plan, ['foreign-key', 'post-data']);
   // Before the phase that says that nothing is left to do.
   await takeSequences(run);
+  await assertSchemaComplete(run, migratesData(run) ? 'All data is copied, and the sequences are set.' : '');
   return pass(run, 'done');
+}
+
+/** Any other index may come while changes are applied: waiting for it would only have the source keep its log. */
+function assertKeys(open: readonly StepNote[], { steps }: SchemaPlan): void {
+  const keys = new Set(steps.map(({ id }) => id));
+  const missing = open.filter(({ id }) => keys.has(id));
+  if (missing.length > 0) throw failedFor(missing, 'Changes are not applied before the keys are there.');
 }
 
 const LOOK_MS = 5_000;
@@ -261,7 +280,10 @@ async function takeSequences(run: TaskRun): Promise<void> {
 }
 
 async function finish(run: TaskRun, outcome: MigrationSummary['outcome']): Promise<MigrationSummary> {
-  if (outcome === 'caught-up') await takeSequences(run);
+  if (outcome === 'caught-up') {
+    await takeSequences(run);
+    await assertSchemaComplete(run, 'The data is in step with the source, and the sequences are set.');
+  }
   if (outcome !== 'stopped') {
     run.book.all('done');
     enter(run, 'done', outcome === 'completed' ? 'complete' : 'in step with the source');

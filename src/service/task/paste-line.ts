@@ -32,7 +32,15 @@ export type Asked = Pick<
   | 'start'
 >;
 
-type Verb = 'check' | 'migrate' | 'verify' | 'cleanup' | 'dead-letters list';
+type Verb =
+  | 'check'
+  | 'migrate'
+  | 'verify'
+  | 'cleanup'
+  | 'dead-letters list'
+  | 'schema report'
+  | 'schema edit'
+  | 'schema skip';
 
 /** `opendts <verb> --source … --target …`, with the types and the choice of tables where the verb takes them. */
 export function pasteLine(verb: Verb, task: Asked): string {
@@ -86,6 +94,9 @@ export function pasteLine(verb: Verb, task: Asked): string {
     verify: chosen,
     cleanup: [],
     'dead-letters list': [],
+    'schema report': [],
+    'schema edit': [],
+    'schema skip': [],
   };
   return ['opendts', ...verb.split(' '), ...ends, ...what[verb]].map(shellWord).join(' ');
 }

@@ -17,7 +17,7 @@ import type { StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import { estimateRows } from '../../engine/source/row-filter.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
-import { ensureBookkeeping, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
+import { areBooksCurrent, ensureBookkeeping, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
 import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
@@ -103,8 +103,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   await ends.adoptTask(taskId);
   await endFormerOwner(ends, taskId);
   const target = await ends.target();
+  if (!existing || !(await areBooksCurrent(target))) await ensureBookkeeping(target);
   if (!existing) {
-    await ensureBookkeeping(target);
     const theirs = request.types.has('schema') ? [] : await readTables(target);
     const byName = new Map(theirs.map((table) => [nameKey(table), table]));
     await registerTask(

@@ -1,39 +1,41 @@
 /** Schema migration inside a task: the plan is read anew at each start, and what the target records as done is passed over. */
 import { isShortOfConnections } from '../../engine/pg/connect-failure.ts';
-import type { Session } from '../../engine/pg/session.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
-import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
-import { withoutOrphans } from '../../engine/schema/ddl/rights-ddl.ts';
+import { nameKey } from '../../engine/change/relation.ts';
+import { absentTables } from '../../engine/pg/catalog/absent-tables.ts';
+import type { SchemaModel } from '../../engine/schema/model.ts';
+import { planSchema, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { ATTACHING } from '../../engine/schema/ddl/table-ddl.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
-import { runSteps } from '../../engine/schema/run-steps.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
-import { readDoneSteps, recordSteps } from '../../engine/target/books/done-steps.ts';
+import { readDoneSteps, readSteps } from '../../engine/target/books/schema-steps.ts';
 import { readSourceIdentities } from '../../engine/target/books/task-row.ts';
-import { watchIndexBuilds } from './index-watch.ts';
 import type { TaskRun } from './task-run.ts';
+
+/** As the source would be without us, under the names of the target. */
+export async function readSourceModel(run: TaskRun): Promise<SchemaModel> {
+  const source = await run.ends.source();
+  const own = await readSourceIdentities(await run.ends.target(), run.taskId);
+  return mapModel(withOwnIdentities(await run.firstModel.take(source), own), run.mapping, source);
+}
 
 /** Of the whole selection, or of a few tables with what belongs to them and what they need. */
 export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaPlan> {
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
-  const [source, target] = [await run.ends.source(), await run.ends.target()];
-  const own = await readSourceIdentities(target, run.taskId);
-  const model = await mapModel(
-    withOwnIdentities(await run.firstModel.take(source), own),
-    run.mapping,
-    source,
-  );
+  const target = await run.ends.target();
+  const model = await readSourceModel(run);
   const tables = (only ?? run.selected).map((table) => run.targetOf(table));
   const scope = { includesTable: membership(tables), wholeDatabase: only ? false : run.wholeDatabase };
-  const done = await readDoneSteps(target, run.taskId);
+  // A partition that was refused keeps its id, by which somebody may have chosen for it.
+  const touched = await readSteps(target, run.taskId, { which: 'touched' });
+  const done = new Set([...(await readDoneSteps(target, run.taskId)), ...touched.keys()]);
   const facts = await readTargetFacts(target, model, run.request);
-  const rights = rightsChoice(run.request);
-  const plan = planSchema(model, { ...scope, done, rights }, facts);
+  const plan = planSchema(model, { ...scope, done, rights: rightsChoice(run.request) }, facts);
   for (const object of [...missingExtensions(model, facts), ...plan.notMigrated])
     if (!run.notMigrated.includes(object)) run.notMigrated.push(object);
   return plan;
@@ -52,7 +54,8 @@ export function keysOnly(plan: SchemaPlan): SchemaPlan {
     step.phase !== 'index' || isKey(step) || !withKey.has(step.owner) || joins.has(step.owner);
   const byId = new Map(plan.steps.map((step) => [step.id, step]));
   const kept = new Set(plan.steps.filter(isNeeded));
-  for (const step of kept) for (const id of step.dependsOn) kept.add(byId.get(id) ?? step);
+  // Not what they only come after: a primary key would bring all indexes of its table.
+  for (const step of kept) for (const id of step.needs) kept.add(byId.get(id) ?? step);
   return { ...plan, steps: plan.steps.filter((step) => kept.has(step)) };
 }
 
@@ -65,70 +68,13 @@ export function firingNothing(plan: SchemaPlan): SchemaPlan {
   return { ...plan, steps: plan.steps.filter(({ id }) => !left.has(id)) };
 }
 
-/** An index of a smaller table is built before the changes that wait for it have become many. */
-const BESIDE_FROM = 64n * 1024n * 1024n;
-
-/** Runs the plan's steps of these phases that the target has not recorded yet; `besideStream`: changes are applied meanwhile. */
-export async function runPhases(
-  run: TaskRun,
-  plan: SchemaPlan,
-  phases: readonly SchemaPhase[],
-  { besideStream = false } = {},
-): Promise<void> {
-  const isIndex = (step: SchemaStep) => step.phase === 'index';
-  for (const phase of phases) {
-    const done = await readDoneSteps(await run.ends.target(), run.taskId);
-    const steps = withoutOrphans(
-      plan.steps.filter((step) => step.phase === phase),
-      done,
-    );
-    if (phase === 'index') {
-      run.book.indexesTotal = steps.length;
-      run.book.indexesDone = steps.filter((step) => done.has(step.id)).length;
-    }
-    await using _watch = phase === 'index' && steps.length > 0 ? watchIndexBuilds(run) : null;
-    await runSteps(steps, {
-      open: () => (phase === 'index' ? openBuilder(run) : run.ends.openTarget('schema')),
-      jobs: run.request.jobs,
-      done,
-      record: (session, done) =>
-        recordSteps(
-          session,
-          run,
-          done.map((step) => step.id),
-        ),
-      onDone: (step) => {
-        if (isIndex(step)) run.book.indexesDone++;
-      },
-      ...(besideStream ? { besideFrom: BESIDE_FROM } : {}),
-      duringIndex: () => run.hooks.failpoints.pass('schema.during-index-build'),
-      signal: run.hooks.signal,
-    });
-    run.hooks.signal.throwIfAborted();
-  }
-}
-
-/**
- * An index is sorted in memory where it fits; a server that is given more keeps it. How many workers share one build stays the server's
- * choice: `jobs` builds run side by side, the largest begun first, and each may have two workers by default already, from a pool that the
- * server limits for all. More would only move them from one build to another, and who has set none wants his cores for something else.
- */
-const SORT_MEMORY_KB = 256 * 1024;
-
-async function openBuilder(run: TaskRun): Promise<Session> {
-  const session = await run.ends.openTarget('index');
-  await session.query(
-    `SELECT pg_catalog.set_config('maintenance_work_mem', GREATEST(s.setting::int, ${SORT_MEMORY_KB})::text || 'kB', false)
-       FROM pg_catalog.pg_settings s WHERE s.name = 'maintenance_work_mem'`,
-  );
-  return session;
-}
-
 const ANALYZE_BATCH = 50;
 
 /** Statistics, so that the first queries (ours too) are planned well. The largest tables first, many small ones in one statement. */
 export async function analyze(run: TaskRun): Promise<void> {
-  const waiting = run.tables.toSorted((a, b) => (a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0));
+  const waiting = (await standing(run)).toSorted((a, b) =>
+    a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0,
+  );
   let workers = Math.min(run.request.jobs, waiting.length);
   const worker = async () => {
     await using session = await run.ends.openTarget('analyze').catch((thrown: unknown) => {
@@ -145,4 +91,11 @@ export async function analyze(run: TaskRun): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: workers }, worker));
+}
+
+/** Without tables that are not on the target, as where only their schema was to be created and the target has refused them. */
+async function standing(run: TaskRun): Promise<readonly TableInfo[]> {
+  const absent = await absentTables(await run.ends.target(), run.tables.map(run.targetOf));
+  const names = new Set(absent.map(nameKey));
+  return run.tables.filter((table) => !names.has(nameKey(run.targetOf(table))));
 }

@@ -148,6 +148,11 @@ export function isTogether({ shared, targetOf }: TaskRun, table: QualifiedName):
   return shared.size > 0 && shared.has(nameKey(targetOf(table)));
 }
 
+/** Not only the schema. */
+export function migratesData({ request: { types } }: Pick<TaskRun, 'request'>): boolean {
+  return types.has('full') || types.has('incremental');
+}
+
 /** The same run, which ends by another signal. What changes of the run changes for both. */
 export function withSignal(run: TaskRun, signal: AbortSignal): TaskRun {
   const hooks: MigrationHooks = { ...run.hooks, signal };

@@ -40,7 +40,7 @@ import { withSlotWait } from './options/slot-wait-option.ts';
 import { withWalBudget } from './options/wal-budget-options.ts';
 import { withJobs, withLanes } from './options/parallel-options.ts';
 
-interface MigrateFlags extends TaskFlags {
+export interface MigrateFlags extends TaskFlags {
   readonly until?: Until;
   readonly stateDir?: string;
 }
@@ -77,40 +77,42 @@ export const migrateCommand: CliCommand = {
 
   async run(command, context) {
     const flags = command.opts<MigrateFlags>();
-    const json = flags.json === true;
-    const task = resolveTask(flags, context);
-    const options = {
-      source: endName(task.source),
-      target: endName(task.target),
-      types: MIGRATION_TYPES.filter((type) => task.types.has(type)),
-      tables: [...task.tables],
-      excludeTables: [...task.excludeTables],
-      rename: Object.entries(task.rename).map(([from, to]) => `${from}=${to}`),
-      capitalization: task.capitalization,
-      excludeColumns: [...task.excludeColumns],
-      operations: OPERATIONS.filter((operation) => task.operations.includes(operation)),
-      ...ruleWords(task.rules),
-      conflict: task.conflict,
-      start: task.start
-        ? Object.entries(startText(task.start)).map(([name, value]) => `${name}=${value}`)
-        : [],
-      publication: task.publication ?? '',
-      decoder: task.decoder ?? 'auto',
-    };
-    using state = openStateDir(flags.stateDir ?? defaultStateDir(context.config.stateHome, options), options);
-    const run = { task, flags, until: flags.until ?? { kind: 'signal' }, state } as const;
-    const summary = await followed(run, context);
-    const { warnings, nextSteps, ...data } = summary;
-    context.stdout.write(
-      json
-        ? document({ kind: 'MigrationSummary', data, warnings, nextSteps })
-        : migrationSummary(summary)
-            .map((line) => `${line}\n`)
-            .join(''),
-    );
-    return exitOf(summary, context);
+    return runMigration(flags, resolveTask(flags, context), context);
   },
 };
+
+/** Also for other commands that run a migration, or a part of one. */
+export async function runMigration(flags: MigrateFlags, task: Task, context: CliContext): Promise<ExitCode> {
+  const json = flags.json === true;
+  const options = {
+    source: endName(task.source),
+    target: endName(task.target),
+    types: MIGRATION_TYPES.filter((type) => task.types.has(type)),
+    tables: [...task.tables],
+    excludeTables: [...task.excludeTables],
+    rename: Object.entries(task.rename).map(([from, to]) => `${from}=${to}`),
+    capitalization: task.capitalization,
+    excludeColumns: [...task.excludeColumns],
+    operations: OPERATIONS.filter((operation) => task.operations.includes(operation)),
+    ...ruleWords(task.rules),
+    conflict: task.conflict,
+    start: task.start ? Object.entries(startText(task.start)).map(([name, value]) => `${name}=${value}`) : [],
+    publication: task.publication ?? '',
+    decoder: task.decoder ?? 'auto',
+  };
+  using state = openStateDir(flags.stateDir ?? defaultStateDir(context.config.stateHome, options), options);
+  const run = { task, flags, until: flags.until ?? { kind: 'signal' }, state } as const;
+  const summary = await followed(run, context);
+  const { warnings, nextSteps, ...data } = summary;
+  context.stdout.write(
+    json
+      ? document({ kind: 'MigrationSummary', data, warnings, nextSteps })
+      : migrationSummary(summary)
+          .map((line) => `${line}\n`)
+          .join(''),
+  );
+  return exitOf(summary, context);
+}
 
 interface Run {
   readonly task: Task;

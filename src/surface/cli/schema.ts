@@ -1,5 +1,6 @@
-/** `opendts schema`: what a schema migration would create, and how the schemas of two live databases differ. Changes nothing. */
+/** `opendts schema`: what a schema migration would create, how the schemas of two live databases differ; and the migration of the schema alone. */
 import { Argument } from 'commander';
+import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { displayName, type QualifiedName } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
@@ -15,46 +16,65 @@ import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
 import type { CliCommand, CliContext } from './context.ts';
+import { runMigration, type MigrateFlags } from './migrate.ts';
+import { withJobs } from './options/parallel-options.ts';
+import { editObject, reportObjects, skipObjects, type ObjectFlags } from './schema-objects.ts';
 import { document } from './view/json.ts';
 import { many } from './view/quantities.ts';
 import { openSide } from './sides.ts';
-import {
-  resolveTask,
-  withEnds,
-  withJson,
-  withRename,
-  withTables,
-  type Task,
-  type TaskFlags,
-} from './options/task-options.ts';
 import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
+import { resolveTask, withEnds, withJson, withRename, withTables, type Task } from './options/task-options.ts';
 import { painter } from './view/text.ts';
 
-const ACTIONS = ['plan', 'diff'] as const;
+const ACTIONS = ['plan', 'diff', 'apply', 'report', 'skip', 'edit'] as const;
 type Action = (typeof ACTIONS)[number];
+const OF_OBJECTS: readonly Action[] = ['report', 'skip', 'edit'];
 
 export const schemaCommand: CliCommand = {
   define(program) {
     const command = program
       .command('schema')
       .description(
-        'plan: the statements that would create the schema on the target, in order; diff: how the definitions of both databases differ',
+        'plan: the statements that would create the schema on the target, in order; diff: how the definitions of both databases differ; apply: create the schema, as migrate --types schema; report: what became of each object; skip, edit: do without an object, or create it by other SQL, from the next run on',
       )
-      .addArgument(new Argument('<action>', ACTIONS.join(', ')).choices(ACTIONS));
-    return withRights(withJson(withSchemaChoices(withRename(withTables(withEnds(command))))));
+      .addArgument(new Argument('<action>', ACTIONS.join(', ')).choices(ACTIONS))
+      .argument(
+        '[object...]',
+        "report, skip, edit: ids as report lists them, such as 'view shop.orders_by_day'",
+      );
+    const named = withRights(withSchemaChoices(withRename(withTables(withEnds(command)))));
+    return withJson(withJobs(named, 'apply: indexes built at the same time'))
+      .option('--all', 'report: also the objects that are as they should be')
+      .option('--show-sql', 'report: with the statements')
+      .option('--sql <text>', 'edit: the statements to run instead')
+      .option('--sql-file <file>', 'edit: a file with them')
+      .option('--undo', 'skip, edit: take that back')
+      .option('--state-dir <folder>', 'apply: where this migration keeps its lock and its options');
   },
 
   async run(command, context) {
-    const flags = command.opts<TaskFlags>();
-    const [action] = command.processedArgs as [Action];
+    const flags = command.opts<SchemaFlags>();
+    const [action, ids] = command.processedArgs as [Action, string[]];
+    if (ids.length > 0 && !OF_OBJECTS.includes(action))
+      throw new AppError('USAGE', {
+        problem: `schema ${action} is about the whole schema: it takes no objects.`,
+        remedy: 'Choose tables with --table and --exclude-table.',
+      });
+    if (action === 'apply')
+      return runMigration(flags, resolveTask({ ...flags, types: ['schema'] }, context), context);
     const task = resolveTask(flags, context);
+    if (action === 'report') return reportObjects({ task, ids, flags, context });
+    if (action === 'skip') return skipObjects({ task, ids, flags, context });
+    if (action === 'edit') return editObject({ task, ids, flags, context });
     await using source = await openSide(task, 'source', 'schema', context.signal);
     await using target = await openSide(task, 'target', 'schema', context.signal);
     const asked = { task, source, target, context, json: flags.json ?? false };
     return action === 'plan' ? await showPlan(asked) : await showDifferences(asked);
   },
 };
+
+type SchemaFlags = MigrateFlags & ObjectFlags;
 
 interface Asked {
   readonly task: Task;

@@ -2,6 +2,7 @@
  * The parameters of libpq: which we use, which mean nothing to us and are accepted, and which are refused because ignoring them
  * would break a promise about security. https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
  */
+import { editDistance } from '../../../base/runtime/edit-distance.ts';
 import { invalidConninfo, type Side } from './conninfo.ts';
 
 /** Parameter → value as text, from one place (connection string, service file). */
@@ -116,18 +117,4 @@ function nearest(name: string): string | null {
     .map((known) => ({ known, distance: editDistance(name.toLowerCase(), known) }))
     .toSorted((a, b) => a.distance - b.distance);
   return best && best.distance <= Math.max(1, Math.min(3, Math.floor(name.length / 2))) ? best.known : null;
-}
-
-/** Levenshtein: insertions, deletions and replacements that turn `a` into `b`. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -6,6 +6,7 @@ import { publicDefault } from '../../schema/ddl/public-schema.ts';
 import { joinSql, membershipSql, rolesToCreate, roleSql } from '../../schema/ddl/role-ddl.ts';
 import { FirstModel } from '../../schema/first-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
+import { mapModel } from '../../schema/map/map-model.ts';
 import { readTargetFacts } from '../../schema/read-target-facts.ts';
 import { ACCOUNT_OWNS_ALL, type RightsChoice } from '../../schema/rights/rights-choice.ts';
 import { schemasOf } from '../../schema/rights/schemas-of.ts';
@@ -38,7 +39,7 @@ export const ownersAndRights: Check = {
     } = context;
     const isAsked = choice.owners === 'keep' || choice.grants === 'keep' || choice.createRoles;
     if (!types.has('schema') || !isAsked) return [];
-    const model = await firstModel.read(source);
+    const model = await mapModel(await firstModel.read(source), context.mapping, source);
     const schemas = schemasOf(model, partOf(context));
     const seen: Seen = {
       model,

@@ -1,29 +1,10 @@
 /** What stands in the target already: with schema migration the tables must not be there, without it they must, and empty before a copy. */
 import { nameKey } from '../../change/relation.ts';
+import { withRows } from '../../pg/catalog/filled-tables.ts';
 import type { TableInfo } from '../../pg/catalog/tables.ts';
 import { byTarget } from '../../selection/target-names.ts';
-import { literal, qname } from '../../pg/ident.ts';
-import type { Session } from '../../pg/session.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';
 import { counted, excludeOption, finding, listedTables } from '../finding.ts';
-
-const BATCH = 200;
-
-/** The tables that hold at least one row. */
-async function withRows(session: Session, tables: readonly TableInfo[]): Promise<TableInfo[]> {
-  const filled = new Set<string | null | undefined>();
-  const plain = tables.filter(({ kind }) => kind === 'r');
-  for (let at = 0; at < plain.length; at += BATCH) {
-    const asked = plain
-      .slice(at, at + BATCH)
-      .map(
-        (table) =>
-          `SELECT ${literal(String(table.oid))} AS oid WHERE EXISTS (SELECT FROM ONLY ${qname(table)})`,
-      );
-    for (const { oid } of await session.query(asked.join('\nUNION ALL '))) filled.add(oid);
-  }
-  return plain.filter(({ oid }) => filled.has(String(oid)));
-}
 
 export const targetTables: Check = {
   name: 'target_tables',
@@ -110,7 +91,7 @@ async function filledTables(
 ): Promise<Finding[]> {
   const filled = await withRows(
     target,
-    pairs.map((pair) => pair.target),
+    pairs.map((pair) => pair.target).filter(({ kind }) => kind === 'r'),
   );
   if (filled.length === 0) return [];
   const about = { evidence: listedTables(filled) };

@@ -54,11 +54,11 @@ function tableDrafts(ofTable: readonly OneIndex[], parts: IndexParts): Draft[] {
   return ofTable.flatMap((one) => {
     const { index, id, constraint } = one;
     const isApart = isBuiltApart(one);
-    const after = [...(isApart ? [buildKey(index)] : []), ...(constraint ? previous : [])];
+    const [after, follows] = [isApart ? [buildKey(index)] : [], constraint ? previous : []];
     if (constraint) previous = [constraint.key];
     return [
       ...(isApart ? [buildDraft(one, parts)] : []),
-      indexDraft(one, { ...parts, after }),
+      indexDraft(one, { ...parts, after, follows }),
       ...markDrafts(index, id, parts),
     ];
   });
@@ -124,7 +124,13 @@ function unacceptable(
 
 function indexDraft(
   one: OneIndex,
-  { context, children, makers, after }: IndexParts & { after: readonly ObjectKey[] },
+  {
+    context,
+    children,
+    makers,
+    after,
+    follows,
+  }: IndexParts & { after: readonly ObjectKey[]; follows: readonly ObjectKey[] },
 ): Draft {
   const { index, id, constraint } = one;
   const isApart = isBuiltApart(one);
@@ -152,6 +158,7 @@ function indexDraft(
       ...after,
       ...partitions.flatMap((child) => [makers.get(child.key) ?? child.key, attachKey(child.table)]),
     ],
+    follows,
     attachedTo: index.table,
     creates: isApart ? null : { schema: index.schema, name: index.name },
     relkind: isApart ? null : 'i',

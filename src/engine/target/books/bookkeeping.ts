@@ -29,10 +29,13 @@ const TABLES = `
     -- what the target refuses of it becomes a dead letter
     dead_letters boolean NOT NULL DEFAULT false,
     PRIMARY KEY (task_id, schema_name, table_name));
-  -- schema steps, in the transaction of the step
+  -- schema steps, those that are created in the transaction of the step; edited: the SQL that a person wants instead
   CREATE TABLE IF NOT EXISTS _opendts.object (
     task_id text NOT NULL, step text NOT NULL, done_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    state text NOT NULL DEFAULT 'created', phase text, statements text, problem text, edited text,
     PRIMARY KEY (task_id, step));
+  -- what of the source's schema is not migrated: lines, in JSON
+  CREATE TABLE IF NOT EXISTS _opendts.not_migrated (task_id text PRIMARY KEY, lines text NOT NULL);
   -- how large tables were cut into chunks, before the first of them was copied
   CREATE TABLE IF NOT EXISTS _opendts.copy_cut (
     task_id text NOT NULL, table_id text NOT NULL, cut text NOT NULL,
@@ -84,13 +87,32 @@ const TABLES = `
     task_id text NOT NULL, table_oid bigint NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, identity text NOT NULL,
     PRIMARY KEY (task_id, table_oid))`;
 
+/** What the first books did not have. */
+const STEP_COLUMNS = `
+  ALTER TABLE _opendts.object ADD COLUMN state text NOT NULL DEFAULT 'created', ADD COLUMN phase text, ADD COLUMN statements text,
+    ADD COLUMN problem text, ADD COLUMN edited text`;
+
 /** Creates what is missing; may be repeated, and by two at the same time. */
 export async function ensureBookkeeping(session: Session): Promise<void> {
   await session.transaction(async () => {
     // IF NOT EXISTS alone is not safe against a second creator.
     await session.query("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('_opendts'))");
     await session.query(TABLES);
+    // Not asked for in vain: it would wait for everybody who writes there.
+    const { old } = await session.one(
+      `SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = '_opendts.object'::pg_catalog.regclass AND a.attname = 'state') AS old`,
+    );
+    if (old === 't') await session.query(STEP_COLUMNS);
   });
+}
+
+/** Books of an older version lack something that ensureBookkeeping() adds. */
+export async function areBooksCurrent(session: Session): Promise<boolean> {
+  const { yes } = await session.one(
+    "SELECT pg_catalog.to_regclass('_opendts.not_migrated') IS NOT NULL AS yes",
+  );
+  return yes === 't';
 }
 
 export async function hasBookkeeping(session: Session): Promise<boolean> {

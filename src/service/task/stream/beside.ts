@@ -22,7 +22,8 @@ import { tablesFailed } from '../copy/copy-stage.ts';
 import { endForSource } from '../copy/guard-source.ts';
 import { areLargeObjectsCopied, LARGE_OBJECTS } from '../copy/large-objects.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
-import { analyze, runPhases } from '../schema-stage.ts';
+import { analyze } from '../schema-stage.ts';
+import { retryPreData, runPhases } from '../schema/run-phases.ts';
 import { followSource } from '../source-history.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import type { Turns } from './turns.ts';
@@ -66,6 +67,7 @@ export async function copyBeside(
   together: Together,
 ): Promise<AppError | null> {
   const hasCopied = run.request.types.has('full') && (await copyRest(run, together));
+  await retryPreData(run, plan);
   await runPhases(run, plan, ['index'], { besideStream: true });
   if (hasCopied) await analyze(run);
   const { leftBehind } = together.copies;

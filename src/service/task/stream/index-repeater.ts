@@ -9,12 +9,12 @@ import { displayName, nameKey, type QualifiedName } from '../../../engine/change
 import { ident, qname } from '../../../engine/pg/ident.ts';
 import { PgError } from '../../../engine/pg/pg-error.ts';
 import type { Session } from '../../../engine/pg/session.ts';
-import { announcedOf, buildBeside } from '../../../engine/schema/build-beside.ts';
+import { announcedOf, buildBeside } from '../../../engine/schema/run/build-beside.ts';
 import type { SchemaStep } from '../../../engine/schema/plan.ts';
 import { objectId } from '../../../engine/schema/object-id.ts';
 import { parseName } from '../../../engine/selection/selection.ts';
 import type { DdlEvent } from '../../../engine/source/helpers/ddl-event.ts';
-import { forgetSteps, readDoneSteps, recordSteps } from '../../../engine/target/books/done-steps.ts';
+import { forgetSteps, readDoneSteps, recordSteps } from '../../../engine/target/books/schema-steps.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
 interface Waiting {
@@ -140,13 +140,8 @@ export class IndexRepeater implements AsyncDisposable {
     if (await stands(target, creates, on)) return null;
     const statement = `CREATE ${index.isUnique ? 'UNIQUE ' : ''}INDEX ${ident(index.name)} ON ${qname(on)} USING ${index.method}`;
     const announced = announcedOf(done);
-    const record = (session: Session, steps: readonly { readonly id: string }[]) =>
-      recordSteps(
-        session,
-        run,
-        steps.map((step) => step.id),
-      );
-    const what = { phase: 'index', relkind: 'i', owner: null, dependsOn: [], weight: 0n } as const;
+    const record = (session: Session, steps: readonly SchemaStep[]) => recordSteps(session, run, steps);
+    const what = { phase: 'index', relkind: 'i', owner: null, dependsOn: [], needs: [], weight: 0n } as const;
     const step: SchemaStep = { ...what, id, creates, statements: [statement] };
     if (!(await buildBeside(target, step, { announced, record })))
       throw new Error('the target cannot build an index beside others');

@@ -10,12 +10,15 @@ import type { Followed } from '../../../engine/source/filtered-reader.ts';
 import { nextXid } from '../../../engine/source/snapshot-holder.ts';
 import { membership, selectTables } from '../../../engine/selection/selection.ts';
 import { sharedTargets } from '../../../engine/selection/target-names.ts';
+import { forgetSteps } from '../../../engine/target/books/schema-steps.ts';
 import { addTaskTables } from '../../../engine/target/books/task-row.ts';
 import { newTaskTables } from '../known-columns.ts';
 import { readBooks } from '../copy/copy-books.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
 import { readFollowed } from '../followed.ts';
-import { keysOnly, planFor, runPhases } from '../schema-stage.ts';
+import { failedFor } from '../schema/notes.ts';
+import { runPhases } from '../schema/run-phases.ts';
+import { keysOnly, planFor } from '../schema-stage.ts';
 import { publishTables } from '../source-objects.ts';
 import { mappingOf, warn, type TaskRun } from '../task-run.ts';
 import type { Together } from './beside.ts';
@@ -129,12 +132,12 @@ export class NewTables implements AsyncDisposable {
   /** What cannot be created on the target is not published either. */
   private async createAll(fresh: readonly TableInfo[]): Promise<void> {
     const { run } = this;
-    try {
-      await runPhases(run, keysOnly(await planFor(run, fresh)), ['pre-data', 'index']);
-    } catch (thrown) {
-      if (!(thrown instanceof AppError) || thrown.code !== 'SCHEMA_FAILED') throw thrown;
-      leaveOut(run, fresh, `they are not picked up: ${thrown.message} ${thrown.remedy}`);
-    }
+    const open = await runPhases(run, keysOnly(await planFor(run, fresh)), ['pre-data', 'index']);
+    if (open.length === 0) return;
+    const target = await run.ends.target();
+    const ids = open.map(({ id }) => id);
+    await target.transaction(() => forgetSteps(target, run, ids));
+    leaveOut(run, fresh, `they are not picked up: ${failedFor(open).message} The next run tries again.`);
   }
 
   /** A table that somebody holds a lock on keeps nobody waiting but itself. */

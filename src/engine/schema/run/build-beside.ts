@@ -2,10 +2,11 @@
  * Builds an index while others write to its table (CREATE INDEX CONCURRENTLY). That cannot run in a transaction, so what is to be built is
  * written down first: what an earlier run has left of an index of ours is then known from one of the user's.
  */
-import { qname } from '../pg/ident.ts';
-import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
-import type { Session } from '../pg/session.ts';
-import type { SchemaStep } from './plan.ts';
+import type { QualifiedName } from '../../change/relation.ts';
+import { qname } from '../../pg/ident.ts';
+import { PgError, SQLSTATE, sqlstateOf } from '../../pg/pg-error.ts';
+import type { Session } from '../../pg/session.ts';
+import type { SchemaStep } from '../plan.ts';
 
 const CREATE = /^CREATE (UNIQUE )?INDEX (?!CONCURRENTLY )/;
 
@@ -27,9 +28,14 @@ export function isBuiltBeside(
 
 const ANNOUNCED = 'building ';
 
+/** Whether a recorded id is no step's, but says that one was begun. */
+export function isAnnouncement(id: string): boolean {
+  return id.startsWith(ANNOUNCED);
+}
+
 /** The steps that earlier runs have announced, from the ids that they recorded. */
 export function announcedOf(done: ReadonlySet<string>): Set<string> {
-  return new Set([...done].filter((id) => id.startsWith(ANNOUNCED)).map((id) => id.slice(ANNOUNCED.length)));
+  return new Set([...done].filter(isAnnouncement).map((id) => id.slice(ANNOUNCED.length)));
 }
 
 export interface BesideRun {
@@ -54,15 +60,25 @@ export async function buildBeside(session: Session, step: SchemaStep, run: Besid
     return true;
   } catch (thrown) {
     if (sqlstateOf(thrown) === SQLSTATE.featureNotSupported) return false;
+    // Half an index would go on to refuse rows. One that was there before is not ours.
+    if (thrown instanceof PgError && thrown.sqlstate !== SQLSTATE.duplicateTable)
+      await dropHalf(session, creates);
     throw thrown;
   }
 }
 
+/** What cannot be dropped now is dropped by the next run. */
+async function dropHalf(session: Session, index: QualifiedName): Promise<void> {
+  try {
+    if ((await isValid(session, index)) === false)
+      await session.query(`DROP INDEX CONCURRENTLY ${qname(index)}`);
+  } catch {
+    // What the build was refused for is what counts.
+  }
+}
+
 /** Null when there is no such index. */
-async function isValid(
-  session: Session,
-  { schema, name }: { schema: string; name: string },
-): Promise<boolean | null> {
+async function isValid(session: Session, { schema, name }: QualifiedName): Promise<boolean | null> {
   const [row] = await session.query(
     `SELECT i.indisvalid AS valid FROM pg_catalog.pg_index i
        JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

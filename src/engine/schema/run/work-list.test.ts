@@ -1,7 +1,7 @@
 /** In which order steps that run side by side are taken. */
 import { describe, expect, it } from 'vitest';
-import type { SchemaStep } from './plan.ts';
-import { ALONE } from './draft.ts';
+import type { SchemaStep } from '../plan.ts';
+import { ALONE } from '../draft.ts';
 import { batchesInOrder, WorkList } from './work-list.ts';
 
 const MB = 1024n * 1024n;
@@ -15,6 +15,7 @@ function step(id: string, megabytes: bigint, given: Partial<SchemaStep> = {}): S
     relkind: 'i',
     owner: `table of ${id}`,
     dependsOn: [],
+    needs: [],
     weight: megabytes * MB,
     ...given,
   };

@@ -1,7 +1,7 @@
 /** How far the target is with the indexes that it builds for us, as it tells from PostgreSQL 12 on. */
-import type { IndexBuild } from '../../contract/progress.ts';
-import { displayName } from '../change/relation.ts';
-import type { Row, Session } from '../pg/session.ts';
+import type { IndexBuild } from '../../../contract/progress.ts';
+import { displayName } from '../../change/relation.ts';
+import type { Row, Session } from '../../pg/session.ts';
 
 /** `server_version_num` of the first that tells. */
 const TELLS_INDEX_BUILDS = 120_000;

@@ -1,8 +1,8 @@
 /** Indexes that are built while others write to their table. */
 import { describe, expect, it } from 'vitest';
-import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
-import { sleep } from '../../base/runtime/sleep.ts';
-import type { SchemaStep } from './plan.ts';
+import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
+import { sleep } from '../../../base/runtime/sleep.ts';
+import type { SchemaStep } from '../plan.ts';
 import { runSteps, type StepRunner } from './run-steps.ts';
 
 const index: SchemaStep = {
@@ -13,6 +13,7 @@ const index: SchemaStep = {
   relkind: 'i',
   owner: 't',
   dependsOn: [],
+  needs: [],
   weight: 100n,
 };
 const constraint: SchemaStep = {
@@ -22,6 +23,7 @@ const constraint: SchemaStep = {
   creates: null,
   relkind: null,
   dependsOn: [index.id],
+  needs: [index.id],
   weight: 0n,
 };
 
@@ -37,7 +39,7 @@ function run(
   target: TestDatabase,
   recorded: string[],
   { steps = [index, constraint], ...given }: Partial<StepRunner> & { steps?: SchemaStep[] } = {},
-): Promise<void> {
+): Promise<unknown> {
   return runSteps(steps, {
     open: () => target.open({ role: 'index' }),
     jobs: 2,
@@ -110,12 +112,24 @@ describe('an index of a table that is written to', () => {
     expect((await target.session.one("SELECT pg_relation_filenode('t_v')::text AS node")).node).toBe(node);
   });
 
+  it('that cannot be built leaves nothing behind that would go on to refuse rows', async () => {
+    await using target = await withTable();
+    await target.session.query('INSERT INTO t VALUES (101, 1)');
+    const found: string[] = [];
+    await run(target, [], {
+      onProblems: (_, problems) =>
+        Promise.resolve(void found.push(...problems.map(({ kind, step }) => `${kind} ${step.id}`))),
+    });
+    expect(found).toEqual([`failed ${index.id}`, `waiting ${constraint.id}`]);
+    expect(await indexes(target)).toEqual([]);
+  });
+
   it('that the user has made under its name is left alone', async () => {
     await using target = await withTable();
     await target.session.query('CREATE INDEX t_v ON t (id)');
     await expect(run(target, [])).rejects.toMatchObject({
       code: 'SCHEMA_FAILED',
-      facts: { object: index.id },
+      facts: { problems: expect.stringContaining(index.id), rest: ' For them 1 more wait.' },
     });
     expect(await indexes(target)).toEqual(['t_v']);
   });

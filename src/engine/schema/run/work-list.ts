@@ -2,7 +2,7 @@
  * Steps waiting to be run side by side. A large table's steps go one at a time, so that its indexes are built in parallel; the steps of
  * a small table go together, and those of many small tables in one transaction, because there the round trips are the work.
  */
-import type { SchemaStep } from './plan.ts';
+import type { SchemaStep } from '../plan.ts';
 
 /** Steps that are only taken together. */
 interface Work {
