@@ -9,7 +9,7 @@ import {
 } from '../src/contract/task-spec.ts';
 import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { nameKey } from '../src/engine/change/relation.ts';
-import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../src/engine/pg/catalog/tables.ts';
 import { tableWishes } from '../src/engine/selection/table-wishes.ts';
 import { targetNames } from '../src/engine/selection/target-names.ts';
 import { usableFilters } from '../src/engine/source/row-filter.ts';
@@ -26,6 +26,7 @@ export interface RunOptions {
   readonly jobs?: number;
   readonly lanes?: number;
   readonly rename?: MigrationRequest['rename'];
+  readonly partitions?: NonNullable<MigrationRequest['partitions']>;
   readonly operations?: MigrationRequest['operations'];
   readonly rules?: MigrationRequest['rules'];
   readonly conflict?: MigrationRequest['conflict'];
@@ -62,6 +63,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     tables: options.tables ?? [],
     excludeTables: options.excludeTables ?? [],
     rename: options.rename ?? {},
+    ...(options.partitions ? { partitions: options.partitions } : {}),
     operations: options.operations ?? OPERATIONS,
     rules: options.rules ?? [],
     conflict: options.conflict ?? 'report',
@@ -103,18 +105,41 @@ export function migrate(
   return start(source, target, options).finished;
 }
 
+interface Compared {
+  readonly verdicts: TableVerdict[];
+  readonly differing: TableVerdict[];
+}
+
 /** The verdict on every table of the source, as far as its rows pass the filters; `differing` lists what is not identical. */
-export async function compare(
+export function compare(
   source: TestDatabase,
   target: TestDatabase,
   rules: readonly TableRule[] = [],
   rename: MigrationRequest['rename'] = {},
-): Promise<{ verdicts: TableVerdict[]; differing: TableVerdict[] }> {
+): Promise<Compared> {
+  return compareNamed(source, target, rules, (here) => targetNames(here, rename));
+}
+
+/** The same where partitioned tables are plain ones on the target. */
+export function comparePlain(
+  source: TestDatabase,
+  target: TestDatabase,
+  rules: readonly TableRule[] = [],
+): Promise<Compared> {
+  return compareNamed(source, target, rules, (here) => targetNames(here, {}, 'plain'));
+}
+
+async function compareNamed(
+  source: TestDatabase,
+  target: TestDatabase,
+  rules: readonly TableRule[],
+  namesOf: (here: readonly TableInfo[]) => ReturnType<typeof targetNames>,
+): Promise<Compared> {
   const there = new Map((await readTables(target.session)).map((table) => [nameKey(table), table]));
   const here = await readTables(source.session);
   await using session = await source.open();
   const filters = await usableFilters(session, here, tableWishes(here, { operations: OPERATIONS, rules }));
-  const targetOf = targetNames(here, rename);
+  const targetOf = namesOf(here);
   const pairs = here.map((table) => ({
     source: table,
     target: there.get(nameKey(targetOf(table))) ?? null,

@@ -86,6 +86,10 @@ const tableRule = z
   );
 export type TableRule = z.infer<typeof tableRule>;
 
+export const PARTITION_MODES = ['keep', 'plain'] as const;
+const partitionMode = z.enum(PARTITION_MODES);
+export type PartitionMode = z.infer<typeof partitionMode>;
+
 export const DECODERS = ['auto', 'pgoutput', 'test_decoding'] as const;
 
 export const taskSpec = z.strictObject({
@@ -103,6 +107,11 @@ export const taskSpec = z.strictObject({
     .default({})
     .describe(
       'Target names of tables that do not keep theirs: `schema.table: schema.table`; without schema migration',
+    ),
+  partitions: partitionMode
+    .default('keep')
+    .describe(
+      'Partitioned tables: `keep` makes them with their partitions, `plain` makes one plain table of each, with all its rows',
     ),
   operations: operations.default([...OPERATIONS]).describe('Changes that are followed'),
   rules: z.array(tableRule).default([]).describe('What holds for some tables: operations, filter'),

@@ -3,6 +3,7 @@ import type {
   ConflictMode,
   DdlCapture,
   MigrationType,
+  PartitionMode,
   ReplicaIdentityPolicy,
 } from '../../contract/task-spec.ts';
 import type { QualifiedName } from '../change/relation.ts';
@@ -42,6 +43,7 @@ export interface CheckContext {
   /** What is followed of a source table, and which of its rows are migrated. */
   readonly wishOf: WishOf;
   readonly conflict: ConflictMode;
+  readonly partitions: PartitionMode;
   /** Not only the tables that were named. */
   readonly wholeDatabase: boolean;
   /** What the migration may have in the source while it lives. */

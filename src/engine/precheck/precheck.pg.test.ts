@@ -9,6 +9,7 @@ import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.t
 import {
   OPERATIONS,
   type MigrationType,
+  type PartitionMode,
   type ReplicaIdentityPolicy,
   type TableRule,
 } from '../../contract/task-spec.ts';
@@ -42,6 +43,7 @@ async function check(
     replicaIdentity = 'needed',
     rules = [],
     rename = {},
+    partitions = 'keep',
   }: {
     types?: readonly MigrationType[];
     checks?: readonly Check[];
@@ -49,6 +51,7 @@ async function check(
     replicaIdentity?: ReplicaIdentityPolicy;
     rules?: readonly TableRule[];
     rename?: Readonly<Record<string, string>>;
+    partitions?: PartitionMode;
   } = {},
 ): Promise<Finding[]> {
   await using source = await connect(ends.source, { side: 'source', applicationName: 'opendts:test:check' });
@@ -62,7 +65,8 @@ async function check(
     types: new Set(types),
     tables,
     targetTables: await readTables(target),
-    targetOf: targetNames(tables, rename),
+    targetOf: targetNames(tables, rename, partitions),
+    partitions,
     wishOf: tableWishes(tables, { operations: OPERATIONS, rules }),
     conflict: 'report' as const,
     wholeDatabase: true,
@@ -760,6 +764,7 @@ describe('the run of checks', () => {
       targetOf: (table: QualifiedName) => table,
       wishOf: tableWishes([], { operations: OPERATIONS, rules: [] }),
       conflict: 'report' as const,
+      partitions: 'keep' as const,
       wholeDatabase: true,
       heartbeat: true,
       captureDdl: 'auto' as const,

@@ -30,6 +30,15 @@ describe('the names of tables on the target', () => {
     expect(() => targets({ p: 's.a' })).toThrow(/s\.a and s\.p and s\.p_1/);
   });
 
+  it('are that of their table for the partitions of one that becomes plain, until they are no longer apart', () => {
+    const plain = (rename: Readonly<Record<string, string>>, apart: readonly number[] = []) =>
+      tables.map(targetNames(tables, rename, 'plain', new Set(apart))).map(displayName).join(' ');
+    expect(plain({})).toBe('s.a s.b s.p s.p s.p');
+    expect(plain({}, [5])).toBe('s.a s.b s.p s.p s.p_2');
+    expect(plain({ p: 's.flat', p_2: 's.other' })).toBe('s.a s.b s.flat s.flat s.other');
+    expect(() => plain({ a: 's.p' })).toThrow(/s\.a and s\.p and s\.p_1/);
+  });
+
   it.each([
     [{ gone: 's.x' }, /gone/],
     [{ a: 'x' }, /which schema/],

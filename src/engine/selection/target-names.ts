@@ -1,17 +1,20 @@
 /** The one place that turns a source name into a destination name. Pure. */
 import { AppError } from '../../base/errors/app-error.ts';
+import type { PartitionMode } from '../../contract/task-spec.ts';
 import { displayName, nameKey, type QualifiedName } from '../change/relation.ts';
 import { parseName, type Selectable } from './selection.ts';
 
 /**
  * `rename`: `schema.table` (or `table`, where one schema only has it) of the source → `schema.table` of the target; names as in a table
- * pattern, without wildcards. The partitions of a partitioned table that is renamed go there with it, but for those named themselves.
- * Several tables may go into one where each of them is named. Throws NOTHING_SELECTED for a name that is not selected, USAGE for two
- * tables with one target otherwise.
+ * pattern, without wildcards. The partitions of a partitioned table that is renamed, or becomes a plain one, go there with it, but for
+ * those named themselves and for those that stand `apart` (by oid). Several tables may go into one where each of them is named. Throws
+ * NOTHING_SELECTED for a name that is not selected, USAGE for two tables with one target otherwise.
  */
 export function targetNames<T extends Selectable>(
   selected: readonly T[],
   rename: Readonly<Record<string, string>>,
+  partitions: PartitionMode = 'keep',
+  apart: ReadonlySet<number> = new Set(),
 ): (table: QualifiedName) => QualifiedName {
   const renamed = new Map<string, QualifiedName>();
   for (const [from, to] of Object.entries(rename)) {
@@ -29,16 +32,23 @@ export function targetNames<T extends Selectable>(
       });
     renamed.set(nameKey(table), { schema: target.schema, name: target.name });
   }
+  const named = new Set(renamed.keys());
   const byOid = new Map(selected.map((table) => [table.oid, table]));
+  const rootOf = (table: T) => (apart.has(table.oid) ? undefined : byOid.get(table.rootOid ?? -1));
   for (const table of selected) {
-    const root = byOid.get(table.rootOid ?? -1);
-    const target = root && renamed.get(nameKey(root));
-    if (target && !renamed.has(nameKey(table))) renamed.set(nameKey(table), target);
+    const root = rootOf(table);
+    const target = root && (renamed.get(nameKey(root)) ?? (partitions === 'plain' ? root : undefined));
+    if (target && !renamed.has(nameKey(table)))
+      renamed.set(nameKey(table), { schema: target.schema, name: target.name });
   }
   const targetOf = (table: QualifiedName) => renamed.get(nameKey(table)) ?? table;
-  for (const [first, ...others] of byTarget(selected, targetOf).values()) {
-    const unnamed = [first, ...others].find((table) => table && !renamed.has(nameKey(table)));
-    if (first && others.length > 0 && unnamed) throw unnamedMerge([first, ...others], targetOf(first));
+  // A partition goes where its table goes: what is asked of the one holds for the other.
+  const ownerOf = (table: T) => (named.has(nameKey(table)) ? table : (rootOf(table) ?? table));
+  for (const group of byTarget(selected, targetOf).values()) {
+    const owners = new Set(group.map((table) => nameKey(ownerOf(table))));
+    const [first] = group;
+    if (first && owners.size > 1 && [...owners].some((owner) => !named.has(owner)))
+      throw unnamedMerge(group, targetOf(first));
   }
   return targetOf;
 }

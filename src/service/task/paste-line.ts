@@ -14,6 +14,7 @@ export type Asked = Pick<
   | 'tables'
   | 'excludeTables'
   | 'rename'
+  | 'partitions'
   | 'operations'
   | 'rules'
   | 'conflict'
@@ -36,6 +37,7 @@ export function pasteLine(verb: Verb, task: Asked): string {
   const excluded = task.excludeTables.length > 0 ? ['--exclude-table', ...task.excludeTables] : [];
   const pairs = Object.entries(task.rename).map(([from, to]) => `${from}=${to}`);
   const renamed = pairs.length > 0 ? ['--rename', ...pairs] : [];
+  const partitions = task.partitions === 'plain' ? ['--partitions', task.partitions] : [];
   const rules = ruleWords(task.rules);
   const filtered = rules.filter.length > 0 ? ['--filter', ...rules.filter] : [];
   const operations = OPERATIONS.filter((operation) => task.operations.includes(operation));
@@ -63,7 +65,7 @@ export function pasteLine(verb: Verb, task: Asked): string {
       ])
     : [];
   const read = [...publication, ...decoder, ...start];
-  const chosen = [...tables, ...excluded, ...renamed, ...filtered];
+  const chosen = [...tables, ...excluded, ...renamed, ...partitions, ...filtered];
   const what = {
     check: [...kinds, ...chosen, ...followed, ...conflict, ...inSource, ...read],
     migrate: [...kinds, ...chosen, ...followed, ...conflict, ...inSource, ...read],

@@ -23,6 +23,7 @@ import { readTaskTables, type TaskTable } from '../../engine/target/books/task-t
 import type { Ends } from './ends.ts';
 import { readFollowed } from './followed.ts';
 import { newTaskTables } from './known-columns.ts';
+import { boundsOf } from './stream/parts.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
@@ -39,6 +40,7 @@ export function canonicalOptions(
     | 'tables'
     | 'excludeTables'
     | 'rename'
+    | 'partitions'
     | 'operations'
     | 'rules'
     | 'conflict'
@@ -56,6 +58,7 @@ export function canonicalOptions(
     tables: request.tables.toSorted(),
     excludeTables: request.excludeTables.toSorted(),
     ...(rename.length > 0 ? { rename } : {}),
+    ...(request.partitions === 'plain' ? { partitions: request.partitions } : {}),
     ...(operations.length < OPERATIONS.length ? { operations } : {}),
     ...(tableOperations.length > 0 ? { tableOperations } : {}),
     ...(filter.length > 0 ? { filter } : {}),
@@ -98,18 +101,26 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     await registerTask(
       target,
       { taskId, ...found.source, options: found.options, phase: 'schema' },
-      newTaskTables(found.selected, byName, targetNames(found.selected, request.rename)),
+      newTaskTables(
+        found.selected,
+        byName,
+        targetNames(found.selected, request.rename, request.partitions),
+        { apart: new Set(), bounds: await boundsOf(await ends.source(), request, found.selected) },
+      ),
     );
   }
   // What a former owner began on the source under his fence must be over before anybody can see that it was raised (ownership.ts, O2).
   const task = await takeOver(target, taskId, async () => {
     await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
   });
-  const selected = asRecorded(found.all, await readTaskTables(target, taskId));
+  const theirTables = await readTaskTables(target, taskId);
+  const selected = asRecorded(found.all, theirTables, request.partitions === 'plain');
   const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');
   const { followedOf } = await readFollowed(await ends.source(), request, selected, task.phase === 'stream');
-  const targetOf = targetNames(selected, request.rename);
+  const standApart = new Set(theirTables.filter(({ isApart }) => isApart).map(({ oid }) => oid));
+  const apart = new Set(selected.map(({ oid }) => oid).filter((oid) => standApart.has(oid)));
+  const targetOf = targetNames(selected, request.rename, request.partitions, apart);
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
     ...parts,
@@ -124,6 +135,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     saidRenamed: new Set(),
     targetOf,
     shared: sharedTargets(tables, targetOf),
+    apart,
     followedOf,
     wholeDatabase: request.tables.length === 0,
     warnings: [],
@@ -149,12 +161,19 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   return run;
 }
 
-/** The task's tables as far as they still exist, under the names that the task knows them by. */
-function asRecorded(all: readonly TableInfo[], recorded: readonly TaskTable[]): TableInfo[] {
+/**
+ * The task's tables as far as they still exist, under the names that the task knows them by. Where partitions stand in plain tables on the
+ * target, the task says which: what the source attaches and detaches meanwhile moves no row there.
+ */
+function asRecorded(
+  all: readonly TableInfo[],
+  recorded: readonly TaskTable[],
+  isPlain: boolean,
+): TableInfo[] {
   const byOid = new Map(all.map((table) => [table.oid, table]));
-  return recorded.flatMap(({ schema, name, oid }) => {
+  return recorded.flatMap(({ schema, name, oid, rootOid }) => {
     const table = byOid.get(oid);
-    return table ? [{ ...table, schema, name }] : [];
+    return table ? [{ ...table, schema, name, ...(isPlain ? { rootOid } : {}) }] : [];
   });
 }
 
@@ -227,7 +246,8 @@ async function check(
     types: request.types,
     tables: ends.selected,
     targetTables: await readTables(ends.target),
-    targetOf: targetNames(ends.selected, request.rename),
+    targetOf: targetNames(ends.selected, request.rename, request.partitions),
+    partitions: request.partitions ?? 'keep',
     wishOf: tableWishes(ends.selected, request),
     conflict: request.conflict,
     wholeDatabase: request.tables.length === 0,

@@ -4,7 +4,9 @@ import type { Session } from '../../engine/pg/session.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import type { SchemaModel } from '../../engine/schema/model.ts';
 import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
+import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { ATTACHING } from '../../engine/schema/ddl/table-ddl.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
@@ -20,7 +22,7 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
   const [source, target] = [await run.ends.source(), await run.ends.target()];
   const own = await readSourceIdentities(target, run.taskId);
-  const model = withOwnIdentities(await run.firstModel.take(source), own);
+  const model = withTaskPartitions(run, withOwnIdentities(await run.firstModel.take(source), own), only);
   const scope = only
     ? { includesTable: membership(only), wholeDatabase: false }
     : { includesTable: membership(run.selected), wholeDatabase: run.wholeDatabase };
@@ -29,6 +31,20 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
   for (const object of [...(await missingExtensions(model, target)), ...plan.notMigrated])
     if (!run.notMigrated.includes(object)) run.notMigrated.push(object);
   return plan;
+}
+
+/** What stands with which table is what the task knows; a partition that stands apart is made for itself where it alone is asked for. */
+function withTaskPartitions(
+  run: TaskRun,
+  model: SchemaModel,
+  only: readonly TableInfo[] | undefined,
+): SchemaModel {
+  if (run.request.partitions !== 'plain') return model;
+  const known = new Map(run.selected.map(({ oid, rootOid }) => [oid, rootOid]));
+  return withPlainPartitions(model, ({ oid, rootOid }) => {
+    if (only && run.apart.has(oid)) return null;
+    return known.has(oid) ? (known.get(oid) ?? null) : rootOid;
+  });
 }
 
 /**
@@ -117,7 +133,9 @@ const ANALYZE_BATCH = 50;
 
 /** Statistics, so that the first queries (ours too) are planned well. The largest tables first, many small ones in one statement. */
 export async function analyze(run: TaskRun): Promise<void> {
-  const waiting = run.tables.toSorted((a, b) => (a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0));
+  const largestFirst = run.tables.toSorted((a, b) => (a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0));
+  // Of those that go into one, one stands for all.
+  const waiting = [...new Set(largestFirst.map((table) => qname(run.targetOf(table))))];
   let workers = Math.min(run.request.jobs, waiting.length);
   const worker = async () => {
     await using session = await run.ends.openTarget('analyze').catch((thrown: unknown) => {
@@ -129,7 +147,7 @@ export async function analyze(run: TaskRun): Promise<void> {
     if (session === null) return;
     while (waiting.length > 0 && !run.hooks.signal.aborted) {
       const size = Math.max(1, Math.min(ANALYZE_BATCH, Math.floor(waiting.length / run.request.jobs / 2)));
-      const names = waiting.splice(0, size).map((table) => qname(run.targetOf(table)));
+      const names = waiting.splice(0, size);
       await session.query(`ANALYZE ${names.join(', ')}`);
     }
   };

@@ -5,6 +5,7 @@ import type {
   DdlMode,
   MigrationType,
   Operation,
+  PartitionMode,
   ReplicaIdentityPolicy,
   TableRule,
 } from '../../contract/task-spec.ts';
@@ -12,6 +13,7 @@ import type { MigrationEvent, Phase } from '../../contract/progress.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
 import { nameKey, type QualifiedName } from '../../engine/change/relation.ts';
+import { sharedTargets, targetNames } from '../../engine/selection/target-names.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
@@ -38,6 +40,8 @@ export interface MigrationRequest {
   readonly excludeTables: readonly string[];
   /** Where tables go that do not keep their name: source pattern → target name. Only into tables the user made. */
   readonly rename: Readonly<Record<string, string>>;
+  /** What becomes of partitioned tables; none: they are kept. */
+  readonly partitions?: PartitionMode;
   /** Changes that are followed, where no rule says otherwise. */
   readonly operations: readonly Operation[];
   /** What holds for some tables; a later one wins. */
@@ -113,6 +117,8 @@ export interface TaskRun {
   followedOf: FollowedOf;
   /** Target tables, by nameKey, that several tables with rows go into. */
   shared: ReadonlySet<string>;
+  /** Partitions, by oid, whose rows do not stand with those of their table yet, although that is a plain one on the target. */
+  readonly apart: Set<number>;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
   /** What of the source was warned of, and when it was last so. */
@@ -121,6 +127,13 @@ export interface TaskRun {
   readonly firstModel: FirstModel;
   /** Whether the target account keeps foreign keys and triggers silent while we apply (I8). */
   readonly firesNothing: boolean;
+}
+
+/** The names are made anew from what is selected, and from which partitions stand apart. */
+export function nameTargets(run: TaskRun): void {
+  const { selected, tables, apart, request } = run;
+  run.targetOf = targetNames(selected, request.rename, request.partitions, apart);
+  run.shared = sharedTargets(tables, run.targetOf);
 }
 
 /** Other tables go into the same target table. */

@@ -7,6 +7,7 @@ import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { estimate } from '../../engine/precheck/estimate.ts';
+import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
@@ -20,6 +21,7 @@ import { document } from './view/json.ts';
 import { pasteLine } from '../../service/task/paste-line.ts';
 import { databaseSize, openSide, serverVersion } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
+import { withPartitions } from './options/partition-options.ts';
 import { withSourceObjects } from './options/source-options.ts';
 import { withStart } from './options/start-options.ts';
 import {
@@ -44,7 +46,7 @@ export const checkCommand: CliCommand = {
       withStart(
         withSourceObjects(
           withJson(
-            withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
+            withFilter(withOperations(withConflict(withRename(withPartitions(withTables(withTypes(withEnds(command)))))))),
           ),
         ),
       ),
@@ -85,7 +87,8 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       types: task.types,
       tables,
       targetTables: await readTables(target),
-      targetOf: targetNames(tables, task.rename),
+      targetOf: targetNames(tables, task.rename, task.partitions),
+      partitions: task.partitions,
       wishOf,
       conflict: task.conflict,
       wholeDatabase: task.tables.length === 0,
@@ -131,7 +134,8 @@ async function notMigrated(
 ): Promise<readonly string[]> {
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
   const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
-  const model = await firstModel.take(source);
+  const read = await firstModel.take(source);
+  const model = task.partitions === 'plain' ? withPlainPartitions(read) : read;
   return planSchema(model, scope, await readTargetFacts(target, model)).notMigrated;
 }
 

@@ -18,6 +18,7 @@ import { openProgressReport } from './view/progress-report.ts';
 import { stopExit } from './stop.ts';
 import { endName } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
+import { withPartitions } from './options/partition-options.ts';
 import { withDdl, withSourceObjects } from './options/source-options.ts';
 import { withStart } from './options/start-options.ts';
 import {
@@ -60,7 +61,7 @@ export const migrateCommand: CliCommand = {
     );
     withStart(
       withSourceObjects(
-        withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(command))))))),
+        withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(withPartitions(command)))))))),
       ),
     );
     return withSlotWait(withWalBudget(withDdl(command)))
@@ -87,6 +88,7 @@ export const migrateCommand: CliCommand = {
       operations: OPERATIONS.filter((operation) => task.operations.includes(operation)),
       ...ruleWords(task.rules),
       conflict: task.conflict,
+      partitions: task.partitions,
       start: task.start
         ? Object.entries(startText(task.start)).map(([name, value]) => `${name}=${value}`)
         : [],

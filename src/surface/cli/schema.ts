@@ -7,6 +7,7 @@ import type { Session } from '../../engine/pg/session.ts';
 import { diffPlans, type SchemaDifference } from '../../engine/schema/diff.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import type { SchemaModel } from '../../engine/schema/model.ts';
+import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
 import { planSchema, type SchemaPlan } from '../../engine/schema/plan.ts';
 import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import type { TargetFacts } from '../../engine/schema/target-facts.ts';
@@ -25,6 +26,7 @@ import {
   type Task,
   type TaskFlags,
 } from './options/task-options.ts';
+import { withPartitions } from './options/partition-options.ts';
 import { painter } from './view/text.ts';
 
 const ACTIONS = ['plan', 'diff'] as const;
@@ -38,7 +40,7 @@ export const schemaCommand: CliCommand = {
         'plan: the statements that would create the schema on the target, in order; diff: how the definitions of both databases differ',
       )
       .addArgument(new Argument('<action>', ACTIONS.join(', ')).choices(ACTIONS));
-    return withJson(withTables(withEnds(command)));
+    return withJson(withPartitions(withTables(withEnds(command))));
   },
 
   async run(command, context) {
@@ -60,13 +62,14 @@ interface Asked {
   readonly json: boolean;
 }
 
-/** The plan for a database as it is, on a server of which these things are known. */
+/** The plan for a database as it is, or with plain tables for partitioned ones, on a server of which these things are known. */
 async function planOf(
   session: Session,
-  model: SchemaModel,
+  read: SchemaModel,
   { task, facts }: { task: Task; facts: TargetFacts },
 ) {
   const selected = selectTables(await readTables(session), task.tables, task.excludeTables);
+  const model = task.partitions === 'plain' ? withPlainPartitions(read) : read;
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
   const scope = { includesTable: membership(selected), wholeDatabase, done: new Set<string>() };
   return planSchema(model, scope, facts);

@@ -15,6 +15,7 @@ import type { CliCommand, CliContext } from './context.ts';
 import { document } from './view/json.ts';
 import { count, many } from './view/quantities.ts';
 import { openSide } from './sides.ts';
+import { withPartitions } from './options/partition-options.ts';
 import { withFilter } from './options/rule-options.ts';
 import {
   resolveTask,
@@ -34,7 +35,7 @@ export const verifyCommand: CliCommand = {
       .command('verify')
       .description('compare the content of the tables of both databases');
     return withJson(
-      withJobs(withFilter(withRename(withTables(withEnds(command)))), 'tables compared at the same time'),
+      withJobs(withFilter(withRename(withPartitions(withTables(withEnds(command))))), 'tables compared at the same time'),
     );
   },
 
@@ -73,7 +74,7 @@ async function readPairs(task: Task, { signal }: CliContext): Promise<TablePair[
   await using target = await openSide(task, 'target', 'verify', signal);
   const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
   const targets = await tablesByName(target);
-  const targetOf = targetNames(selected, task.rename);
+  const targetOf = targetNames(selected, task.rename, task.partitions);
   const filters = await usableFilters(source, selected, tableWishes(selected, task));
   return selected.map((info) => ({
     source: info,

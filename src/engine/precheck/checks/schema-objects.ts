@@ -3,6 +3,7 @@ import { displayName } from '../../change/relation.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { FirstModel } from '../../schema/first-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
+import { withPlainPartitions } from '../../schema/plain-partitions.ts';
 import { planSchema, type SchemaPlan } from '../../schema/plan.ts';
 import { readTargetFacts } from '../../schema/read-target-facts.ts';
 import type { TargetFacts } from '../../schema/target-facts.ts';
@@ -17,7 +18,8 @@ export const schemaObjects: Check = {
   async run(context) {
     const { source, target, tables, types, wholeDatabase, firstModel = new FirstModel() } = context;
     if (!types.has('schema')) return [];
-    const model = await firstModel.read(source);
+    const read = await firstModel.read(source);
+    const model = context.partitions === 'plain' ? withPlainPartitions(read) : read;
     const facts = await readTargetFacts(target, model);
     const scope = { includesTable: membership(tables), wholeDatabase, done: new Set<string>() };
     const findings = [

@@ -56,8 +56,11 @@ interface Pair {
   readonly target: TableInfo;
 }
 
-function toBeCreated({ tables, targetOf }: CheckContext, pairs: readonly Pair[]): Finding[] {
-  const renamed = tables.filter((table) => targetOf(table) !== table);
+function toBeCreated({ tables, targetOf, partitions }: CheckContext, all: readonly Pair[]): Finding[] {
+  // In plain tables partitions have none of their own.
+  const isMade = ({ rootOid }: TableInfo) => partitions === 'keep' || rootOid === null;
+  const pairs = all.filter(({ source }) => isMade(source));
+  const renamed = tables.filter((table) => isMade(table) && nameKey(targetOf(table)) !== nameKey(table));
   return [
     ...(pairs.length === 0
       ? []
@@ -81,9 +84,13 @@ function toBeCreated({ tables, targetOf }: CheckContext, pairs: readonly Pair[])
 }
 
 /** Several tables in one: what may then go wrong is said before it does. */
-function together({ tables, targetOf }: CheckContext): Finding[] {
+function together({ tables, targetOf, partitions }: CheckContext): Finding[] {
   const plain = tables.filter(({ kind }) => kind === 'r');
-  const groups = [...byTarget(plain, targetOf).values()].filter(({ length }) => length > 1);
+  const isOne = (group: readonly TableInfo[]) =>
+    partitions === 'plain' && new Set(group.map(({ rootOid, oid }) => rootOid ?? oid)).size === 1;
+  const groups = [...byTarget(plain, targetOf).values()].filter(
+    (group) => group.length > 1 && !isOne(group),
+  );
   return groups.map((group) =>
     finding(targetTables.name, 'alert', {
       what: `${counted(group.length, 'table')} go into one, ${listedTables(group.slice(0, 1).map(targetOf))}: rows of two with the same key, or a TRUNCATE of only some of them, would stop the migration`,

@@ -132,6 +132,8 @@ export class IndexRepeater implements AsyncDisposable {
       throw new Error('those of partitioned tables are made when the migration is run again');
     if (!index.isValid) throw new Error('it is not valid on the source');
     const on = run.targetOf(table);
+    if (run.request.partitions === 'plain' && table.rootOid !== null && nameKey(on) !== nameKey(table))
+      throw new Error(`it is of a partition, whose rows stand in ${displayName(on)}`);
     const creates = { schema: on.schema, name: index.name };
     const id = stepOf(index);
     const done = await readDoneSteps(target, run.taskId);

@@ -8,6 +8,7 @@ import {
   type ConflictMode,
   type MigrationType,
   type Operation,
+  type PartitionMode,
   type TableRule,
 } from '../../../contract/task-spec.ts';
 import type { ConnInfo, Side } from '../../../engine/pg/conninfo/conninfo.ts';
@@ -19,13 +20,14 @@ import type { CliContext } from '../context.ts';
 import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from '../view/numbers.ts';
+import { resolvePartitions, type PartitionFlags } from './partition-options.ts';
 import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
 import { resolveSource, type SourceChoice, type SourceFlags } from './source-options.ts';
 import { resolveStart, type StartChoice, type StartFlags } from './start-options.ts';
 import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
-export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags {
+export interface TaskFlags extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags, PartitionFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -62,6 +64,7 @@ export interface Task extends Ends, StartChoice, SourceChoice {
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
   readonly rename: Readonly<Record<string, string>>;
+  readonly partitions: PartitionMode;
   readonly operations: readonly Operation[];
   readonly rules: readonly TableRule[];
   readonly conflict: ConflictMode;
@@ -220,6 +223,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     rename: flags.rename
       ? Object.fromEntries(flags.rename.map(parseRename))
       : (file.rename ?? defaults.rename),
+    partitions: resolvePartitions(flags, file),
     operations: flags.operations ?? file.operations ?? defaults.operations,
     // Later rules win, so that no filter of the file is lost where an option speaks of another table.
     rules: [...(file.rules ?? defaults.rules), ...(flags.tableOperations ?? []), ...(flags.filter ?? [])],
