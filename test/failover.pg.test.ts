@@ -174,6 +174,7 @@ it('a source with a standby is told before what a failover would do to the migra
       targetOf: (table) => table,
       wishOf: tableWishes([], { operations: OPERATIONS, rules: [] }),
       conflict: 'report',
+      partitions: 'keep',
       wholeDatabase: true,
       heartbeat: true,
       captureDdl: 'auto',

@@ -24,8 +24,8 @@ const schemaOf = (major: Major) => `
   CREATE INDEX "by v ON ONLY me" ON shop.orders (lower(v)) WHERE v <> 'ON ONLY x';
   CREATE UNIQUE INDEX orders_at_id ON shop.orders (at, id) INCLUDE (v);
   CREATE TABLE shop.orders_0 PARTITION OF shop.orders FOR VALUES FROM (0) TO (10);
-  CREATE TABLE shop.orders_1 PARTITION OF shop.orders FOR VALUES FROM (10) TO (20) PARTITION BY LIST (region);
-  CREATE TABLE shop.orders_1a PARTITION OF shop.orders_1 FOR VALUES IN (1);
+  CREATE TABLE shop.orders_1 PARTITION OF shop.orders FOR VALUES FROM (10) TO (20) PARTITION BY LIST (at);
+  CREATE TABLE shop.orders_1a PARTITION OF shop.orders_1 FOR VALUES IN (10, 11, 12);
   CREATE TABLE shop.orders_1b (gone int, up text GENERATED ALWAYS AS (upper(v)) STORED, v text CHECK (v <> ''), region int, at int NOT NULL, id bigint NOT NULL);
   ALTER TABLE shop.orders_1b DROP gone; ALTER TABLE shop.orders_1b RENAME CONSTRAINT orders_1b_v_check TO orders_v_check;
   ALTER TABLE shop.orders_1 ATTACH PARTITION shop.orders_1b DEFAULT;
@@ -125,9 +125,17 @@ describe.each<[Major, Major]>([
         `SELECT relkind, relname FROM pg_class WHERE relnamespace = 'shop'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1, 2`,
       ),
     ).toEqual(
-      ['empty', 'hashed', 'keyless', 'lines', ...(from >= 17 ? ['numbered'] : []), 'orders', 'other', 'region', 'to_leaf'].map(
-        (name) => `r ${name}`,
-      ),
+      [
+        'empty',
+        'hashed',
+        'keyless',
+        'lines',
+        ...(from >= 17 ? ['numbered'] : []),
+        'orders',
+        'other',
+        'region',
+        'to_leaf',
+      ].map((name) => `r ${name}`),
     );
     expect(
       await lines(
@@ -149,7 +157,9 @@ describe.each<[Major, Major]>([
       expect(await lines(target, sql), sql).toEqual(await lines(source, sql));
     // Foreign keys hold in both directions, and numbers go on.
     await expect(target.session.query('INSERT INTO shop.lines VALUES (-1, -1, 1)')).rejects.toThrow(/lines/);
-    await target.session.query('INSERT INTO shop.orders (at, region) VALUES (99, 3); DELETE FROM shop.orders WHERE at = 5');
+    await target.session.query(
+      'INSERT INTO shop.orders (at, region) VALUES (99, 3); DELETE FROM shop.orders WHERE at = 5',
+    );
     expect(await lines(target, 'SELECT count(*) FROM shop.lines WHERE at = 5')).toEqual(['0']);
     if (from >= 17) {
       await target.session.query('INSERT INTO shop.numbered (k) VALUES (1)');
@@ -159,7 +169,7 @@ describe.each<[Major, Major]>([
 });
 
 describe.each<[Major, Major]>([
-  [12, 15],
+  [12, 12],
   [18, 18],
 ])('every kind of object, from %i to %i', (from, to) => {
   it('stands as it was where partitioned tables are plain', async () => {
@@ -167,7 +177,10 @@ describe.each<[Major, Major]>([
     for (const { session } of [pair.source, pair.target]) await session.query(ROLES);
     await pair.source.session.query(richSchema(from < to ? from : to));
     await pair.source.session.query(kindsSchema(from < to ? from : to));
-    const { notMigrated } = await migrate(pair.source, pair.target, { types: ['schema'], partitions: 'plain' });
+    const { notMigrated } = await migrate(pair.source, pair.target, {
+      types: ['schema'],
+      partitions: 'plain',
+    });
     // Only what belongs to partitions.
     expect(notMigrated.filter((line) => !/partition/.test(line))).toEqual([]);
     expect(await differences(pair)).toEqual([]);
@@ -186,7 +199,9 @@ describe('partitions: plain, at the command line', () => {
     const ends = ['--source', pair.source.uri, '--target', pair.target.uri, '--partitions', 'plain'];
     const check = await home.run(['check', ...ends]);
     expect(check.code).toBe(EXIT.ok);
-    expect(check.stdout).toContain('1 partitioned table becomes a plain table, with the rows of 2 partitions');
+    expect(check.stdout).toContain(
+      '1 partitioned table becomes a plain table, with the rows of 2 partitions',
+    );
     expect(check.stdout).toContain('index s.own: only partition s.p_0 has it');
     expect(check.stdout).toMatch(/opendts migrate .*--partitions plain/);
     const plan = await home.run(['schema', 'plan', ...ends]);
@@ -204,12 +219,17 @@ describe('partitions: plain, at the command line', () => {
 
   it.each([
     ['plain', 'CREATE TABLE s.p (v text, id int PRIMARY KEY)'],
-    ['partitioned', `CREATE TABLE s.p (id int PRIMARY KEY, v text) PARTITION BY HASH (id); CREATE TABLE s.h PARTITION OF s.p FOR VALUES WITH (MODULUS 1, REMAINDER 0)`],
+    [
+      'partitioned',
+      `CREATE TABLE s.p (id int PRIMARY KEY, v text) PARTITION BY HASH (id); CREATE TABLE s.h PARTITION OF s.p FOR VALUES WITH (MODULUS 1, REMAINDER 0)`,
+    ],
   ])('fills a table of the user that is %s', async (_, sql) => {
     await using pair = await freshPair(17, 12, SMALL);
     await pair.target.session.query(`CREATE SCHEMA s; ${sql}`);
     await migrate(pair.source, pair.target, { types: ['full', 'incremental'], partitions: 'plain' });
-    await pair.source.session.query(`DELETE FROM s.p WHERE id BETWEEN 160 AND 190; UPDATE s.p SET id = 250 - id WHERE id BETWEEN 60 AND 90; UPDATE s.p SET v = 'y' WHERE id % 7 = 0; DELETE FROM s.p WHERE id % 5 = 0`);
+    await pair.source.session.query(
+      `DELETE FROM s.p WHERE id BETWEEN 160 AND 190; UPDATE s.p SET id = 250 - id WHERE id BETWEEN 60 AND 90; UPDATE s.p SET v = 'y' WHERE id % 7 = 0; DELETE FROM s.p WHERE id % 5 = 0`,
+    );
     await migrate(pair.source, pair.target, { types: ['full', 'incremental'], partitions: 'plain' });
     expect((await comparePlain(pair.source, pair.target)).differing).toEqual([]);
   });
@@ -218,7 +238,7 @@ describe('partitions: plain, at the command line', () => {
 describe('what cannot stand in a plain table', () => {
   const failing = async (sql: string) => {
     await using pair = await freshPair(15, 15, sql);
-    return migrate(pair.source, pair.target, { partitions: 'plain' }).then(
+    return await migrate(pair.source, pair.target, { partitions: 'plain' }).then(
       () => expect.unreachable('the checks should have failed'),
       (thrown: Error) => thrown.message,
     );
@@ -237,7 +257,9 @@ describe('what cannot stand in a plain table', () => {
       ),
     ).toMatch(/1 unlogged partition beside logged ones.*public\.p_2/);
     await using pair = await freshPair(15, 15, SMALL);
-    await pair.target.session.query('CREATE SCHEMA s; CREATE TABLE s.p (id int); CREATE TABLE s.p_0 (id int)');
+    await pair.target.session.query(
+      'CREATE SCHEMA s; CREATE TABLE s.p (id int); CREATE TABLE s.p_0 (id int)',
+    );
     await expect(migrate(pair.source, pair.target, { partitions: 'plain' })).rejects.toThrow(
       /already has 1 table that would be created \(s\.p\)/,
     );

@@ -105,7 +105,9 @@ describe.each<[Major, Major]>([
     expect(messages(following)).toContainEqual(
       'partition public.log_1 of the source stands in public.log on the target now',
     );
-    await source.session.query(`UPDATE log SET at = (at + 11) % 30 WHERE id % 2 = 0; TRUNCATE log; ${'INSERT INTO log (at) VALUES (3), (13), (24), (25), (99)'}`);
+    await source.session.query(
+      `UPDATE log SET at = (at + 11) % 30 WHERE id % 2 = 0; TRUNCATE log; ${'INSERT INTO log (at) VALUES (3), (13), (24), (25), (99)'}`,
+    );
     await migrate(source, target, PLAIN);
     await expectSame(pair);
   });
@@ -153,7 +155,9 @@ describe.each<[Major, Major]>([
         /public\.log_5 is no partition of public\.log any more on the source; on the target, where that is a plain table, its rows stay in it/,
       );
     await again.catchUp();
-    const { n } = await source.session.one('SELECT (SELECT count(*) FROM log) + (SELECT count(*) FROM log_5) AS n');
+    const { n } = await source.session.one(
+      'SELECT (SELECT count(*) FROM log) + (SELECT count(*) FROM log_5) AS n',
+    );
     expect(await count(target, 'log')).toBe(n);
     expect(await count(target, 'log_5')).toBe(null);
   });
@@ -162,7 +166,9 @@ describe.each<[Major, Major]>([
     await using pair = await freshPair(from, to, `${LOG}; ${MORE}`);
     const { source, target } = pair;
     const following = await follow(source, target, PLAIN);
-    await source.session.query(`UPDATE log SET at = 8 WHERE id IN (SELECT id FROM log WHERE at = 14 LIMIT 3)`);
+    await source.session.query(
+      `UPDATE log SET at = 8 WHERE id IN (SELECT id FROM log WHERE at = 14 LIMIT 3)`,
+    );
     await source.session.query(
       `BEGIN; INSERT INTO log (at) VALUES (1), (12), (20); UPDATE log SET at = 15 WHERE at = 9; TRUNCATE log_0, log_2_even; INSERT INTO log (at) VALUES (2), (22), (30); COMMIT`,
     );

@@ -381,6 +381,7 @@ describe('the choice of the decoder', () => {
         targetTables: [],
         targetOf: (table) => table,
         conflict: 'report',
+        partitions: 'keep',
         wholeDatabase: true,
         jobs: 2,
         heartbeat: true,

@@ -29,5 +29,7 @@ export async function truncate(
 /** Those whose target table keeps rows of others. */
 function partly(emptied: readonly TargetTable[]): TargetTable[] {
   const names = new Set(emptied.map(({ source }) => nameKey(source)));
-  return emptied.filter(({ sources }) => sources.length > 1 && !sources.every((one) => names.has(nameKey(one))));
+  return emptied.filter(
+    ({ sources }) => sources.length > 1 && !sources.every((one) => names.has(nameKey(one))),
+  );
 }

@@ -38,8 +38,10 @@ export function ownOfPartitions(
     const part = parts.get(table);
     return part ? [ownOf(part, key, kind, name(part.table.info))] : [];
   };
-  const inTable = (one: { readonly key: ObjectKey; readonly table: ObjectKey; readonly name: string }, kind: string) =>
-    own(one.table, one.key, kind, ({ schema, name }) => objectName(schema, name, one.name));
+  const inTable = (
+    one: { readonly key: ObjectKey; readonly table: ObjectKey; readonly name: string },
+    kind: string,
+  ) => own(one.table, one.key, kind, ({ schema, name }) => objectName(schema, name, one.name));
   const ofConstraints = new Set(model.constraints.map(({ index }) => index));
   const checks = checkNames(model);
   return [
@@ -139,14 +141,24 @@ function firingOtherwise({ triggers }: SchemaModel, parts: Parts): OwnOfPart[] {
       const part = parts.get(table);
       if (!part || part.root.key !== trigger.table) return [];
       const { schema, name } = part.table.info;
-      return [ownOf(part, `firing:${trigger.key}:${table}`, 'state of trigger', objectName(schema, name, trigger.name))];
+      return [
+        ownOf(
+          part,
+          `firing:${trigger.key}:${table}`,
+          'state of trigger',
+          objectName(schema, name, trigger.name),
+        ),
+      ];
     }),
   );
 }
 
 /** Behind one of these words a body speaks of a table. */
-const TABLE_NAMED =
-  /\b(?:from|join|into|update|table|truncate)\s+(?:(?:only|table)\s+)*(?:("(?:[^"]|"")+"|[\w$]+)\s*\.\s*)?("(?:[^"]|"")+"|[\w$]+)/gi;
+const NAME = String.raw`("(?:[^"]|"")+"|[\p{L}\p{N}_]+)`;
+const TABLE_NAMED = new RegExp(
+  String.raw`\b(?:from|join|into|update|table|truncate)\s+(?:(?:only|table)\s+)*(?:${NAME}\s*\.\s*)?${NAME}`,
+  'giu',
+);
 
 /** Bodies that are only text to the server: they are created as they are, and would not find the partition. */
 function namedInBodies({ routines }: SchemaModel, parts: Parts): OwnOfPart[] {

@@ -27,6 +27,7 @@ export function withPlainPartitions(
   const broken = brokenIndexes(model, parts);
   const { used, unused } = sequencesOf(model, parts);
   const own = [...ownOfPartitions(model, parts, unused), ...broken.own];
+  const copies = new Set(model.constraints.filter((one) => isCopy(one, parts)).map(({ key }) => key));
   const isOwn = new Set(own.map(({ key }) => key));
   const isUnused = new Set(unused.map(({ key }) => key));
   const ofKept = <T extends { readonly table: ObjectKey }>(objects: readonly T[]) =>
@@ -42,7 +43,7 @@ export function withPlainPartitions(
       return one.info.kind === 'p' ? plainTable(one, leaves.get(one.key) ?? []) : one;
     }),
     constraints: ofKept(model.constraints)
-      .filter((one) => !broken.keys.has(one.index ?? '') && !isCopy(one, parts))
+      .filter(({ key, index }) => !broken.keys.has(index ?? '') && !copies.has(key))
       .map((one) => (alone.has(one.table) ? { ...one, parent: null, isLocal: true } : one)),
     indexes: ofKept(model.indexes)
       .filter(({ key }) => !broken.keys.has(key))
@@ -56,7 +57,7 @@ export function withPlainPartitions(
     statistics: ofKept(model.statistics),
     dependencies: [
       ...model.dependencies.filter(
-        ({ object, on }) => !isOwn.has(object) && !(used.has(object) && parts.has(on)),
+        ({ object, on }) => !isOwn.has(object) && !copies.has(object) && !(used.has(object) && parts.has(on)),
       ),
       ...own.map(({ key, root }) => ({ object: key, on: root, isPart: false })),
     ],

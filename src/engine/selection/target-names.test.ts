@@ -32,7 +32,10 @@ describe('the names of tables on the target', () => {
 
   it('are that of their table for the partitions of one that becomes plain, until they are no longer apart', () => {
     const plain = (rename: Readonly<Record<string, string>>, apart: readonly number[] = []) =>
-      tables.map(targetNames(tables, rename, 'plain', new Set(apart))).map(displayName).join(' ');
+      tables
+        .map(targetNames(tables, rename, 'plain', new Set(apart)))
+        .map(displayName)
+        .join(' ');
     expect(plain({})).toBe('s.a s.b s.p s.p s.p');
     expect(plain({}, [5])).toBe('s.a s.b s.p s.p s.p_2');
     expect(plain({ p: 's.flat', p_2: 's.other' })).toBe('s.a s.b s.flat s.flat s.other');

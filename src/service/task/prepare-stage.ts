@@ -101,12 +101,10 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     await registerTask(
       target,
       { taskId, ...found.source, options: found.options, phase: 'schema' },
-      newTaskTables(
-        found.selected,
-        byName,
-        targetNames(found.selected, request.rename, request.partitions),
-        { apart: new Set(), bounds: await boundsOf(await ends.source(), request, found.selected) },
-      ),
+      newTaskTables(found.selected, byName, targetNames(found.selected, request.rename, request.partitions), {
+        apart: new Set(),
+        bounds: await boundsOf(await ends.source(), request, found.selected),
+      }),
     );
   }
   // What a former owner began on the source under his fence must be over before anybody can see that it was raised (ownership.ts, O2).

@@ -46,7 +46,11 @@ export const checkCommand: CliCommand = {
       withStart(
         withSourceObjects(
           withJson(
-            withFilter(withOperations(withConflict(withRename(withPartitions(withTables(withTypes(withEnds(command)))))))),
+            withFilter(
+              withOperations(
+                withConflict(withRename(withPartitions(withTables(withTypes(withEnds(command)))))),
+              ),
+            ),
           ),
         ),
       ),

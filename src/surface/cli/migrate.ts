@@ -61,7 +61,11 @@ export const migrateCommand: CliCommand = {
     );
     withStart(
       withSourceObjects(
-        withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(withPartitions(command)))))))),
+        withChunks(
+          withProtection(
+            withLimits(withConflict(withFilter(withOperations(withRename(withPartitions(command)))))),
+          ),
+        ),
       ),
     );
     return withSlotWait(withWalBudget(withDdl(command)))

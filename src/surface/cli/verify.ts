@@ -35,7 +35,10 @@ export const verifyCommand: CliCommand = {
       .command('verify')
       .description('compare the content of the tables of both databases');
     return withJson(
-      withJobs(withFilter(withRename(withPartitions(withTables(withEnds(command))))), 'tables compared at the same time'),
+      withJobs(
+        withFilter(withRename(withPartitions(withTables(withEnds(command))))),
+        'tables compared at the same time',
+      ),
     );
   },
 

@@ -5,9 +5,10 @@ import type { TableInfo } from './tables.ts';
 import { readUniqueKeys } from './unique-keys.ts';
 
 /** Those with a replica identity of their own columns that holds no key of their table. */
-export async function partitionsWithoutKey<
-  T extends Pick<TableInfo, 'kind' | 'rootOid' | 'identityColumns'>,
->(session: Session, tables: readonly T[]): Promise<T[]> {
+export async function partitionsWithoutKey<T extends Pick<TableInfo, 'kind' | 'rootOid' | 'identityColumns'>>(
+  session: Session,
+  tables: readonly T[],
+): Promise<T[]> {
   const asked = tables.filter(({ kind, rootOid }) => kind === 'r' && rootOid !== null);
   if (asked.length === 0) return [];
   const rows = await session.query(

@@ -29,7 +29,7 @@ export const partitionedTables: Check = {
         ? `1 partitioned table becomes a plain table, with the rows of ${parts}`
         : `${partitioned.length} partitioned tables become plain tables, with the rows of ${parts}`;
     return [
-      finding(NAME, 'passed', { what, evidence }),
+      finding(NAME, 'alert', { what, evidence }),
       ...generatedApart(context),
       ...(await followedApart(context, partitions)),
     ];

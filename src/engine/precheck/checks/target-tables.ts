@@ -88,9 +88,7 @@ function together({ tables, targetOf, partitions }: CheckContext): Finding[] {
   const plain = tables.filter(({ kind }) => kind === 'r');
   const isOne = (group: readonly TableInfo[]) =>
     partitions === 'plain' && new Set(group.map(({ rootOid, oid }) => rootOid ?? oid)).size === 1;
-  const groups = [...byTarget(plain, targetOf).values()].filter(
-    (group) => group.length > 1 && !isOne(group),
-  );
+  const groups = [...byTarget(plain, targetOf).values()].filter((group) => group.length > 1 && !isOne(group));
   return groups.map((group) =>
     finding(targetTables.name, 'alert', {
       what: `${counted(group.length, 'table')} go into one, ${listedTables(group.slice(0, 1).map(targetOf))}: rows of two with the same key, or a TRUNCATE of only some of them, would stop the migration`,
@@ -115,10 +113,7 @@ async function filledTables(
   { target, conflict, types }: CheckContext,
   pairs: readonly Pair[],
 ): Promise<Finding[]> {
-  const filled = await withRows(
-    target,
-    pairs.map((pair) => pair.target),
-  );
+  const filled = await withRows(target, [...new Set(pairs.map((pair) => pair.target))]);
   if (filled.length === 0) return [];
   const about = { evidence: listedTables(filled) };
   const what = `${counted(filled.length, 'table')} of the target already hold rows`;
