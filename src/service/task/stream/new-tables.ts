@@ -67,7 +67,8 @@ export class NewTables implements AsyncDisposable {
 
   /** Between two runs of the stream. True when something is to be copied now. */
   async takeIn({ intake, copies }: Together): Promise<boolean> {
-    const fresh = this.ready;
+    // A look that goes on meanwhile may find more: those come next.
+    const fresh = [...this.ready];
     if (fresh.length === 0) return false;
     const { run } = this;
     const target = await run.ends.target();
@@ -79,7 +80,7 @@ export class NewTables implements AsyncDisposable {
     const books = await readBooks(target, run.taskId, fresh.filter(hasRows));
     const keys = await readKeysOfBothEnds(run);
     // At once: a copy that begins a pass meanwhile knows all of them or none.
-    this.ready = [];
+    this.ready = this.ready.filter((table) => !fresh.includes(table));
     take(run, fresh);
     copies.load(books, keys);
     warn(run, `new on the source, and part of the migration from now on: ${names(fresh)}`);
