@@ -174,6 +174,7 @@ it('a source with a standby is told before what a failover would do to the migra
       mapping: SAME_NAMES,
       wishOf: tableWishes([], { operations: OPERATIONS, rules: [] }),
       conflict: 'report',
+      partitions: 'keep',
       wholeDatabase: true,
       heartbeat: true,
       captureDdl: 'auto',

@@ -9,9 +9,9 @@ import {
 } from '../src/contract/task-spec.ts';
 import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { nameKey } from '../src/engine/change/relation.ts';
-import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../src/engine/pg/catalog/tables.ts';
 import { tableWishes } from '../src/engine/selection/table-wishes.ts';
-import { targetNames } from '../src/engine/selection/target-names.ts';
+import { targetNames, type PartitionPlaces } from '../src/engine/selection/target-names.ts';
 import { usableFilters } from '../src/engine/source/row-filter.ts';
 import { verifyTables, type TableVerdict } from '../src/engine/verify/verify.ts';
 import { startMigration, type Migration } from '../src/service/task/migrate.ts';
@@ -28,6 +28,7 @@ export interface RunOptions {
   readonly rename?: MigrationRequest['rename'];
   readonly capitalization?: MigrationRequest['capitalization'];
   readonly excludeColumns?: readonly string[];
+  readonly partitions?: NonNullable<MigrationRequest['partitions']>;
   readonly operations?: MigrationRequest['operations'];
   readonly rules?: MigrationRequest['rules'];
   readonly conflict?: MigrationRequest['conflict'];
@@ -63,7 +64,7 @@ export interface RunOptions {
 export const SAME_NAMES = targetNames(
   [],
   { rename: {}, capitalization: 'source', excludeColumns: [] },
-  { keepsPartitions: true },
+  { partitions: 'keep' },
 );
 
 export function start(source: TestDatabase, target: TestDatabase, options: RunOptions = {}): Migration {
@@ -76,6 +77,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     rename: options.rename ?? {},
     capitalization: options.capitalization ?? 'source',
     excludeColumns: options.excludeColumns ?? [],
+    ...(options.partitions ? { partitions: options.partitions } : {}),
     operations: options.operations ?? OPERATIONS,
     rules: options.rules ?? [],
     conflict: options.conflict ?? 'report',
@@ -120,22 +122,46 @@ export function migrate(
   return start(source, target, options).finished;
 }
 
+interface Compared {
+  readonly verdicts: TableVerdict[];
+  readonly differing: TableVerdict[];
+}
+
 /** The verdict on every table of the source, as far as its rows pass the filters; `differing` lists what is not identical. */
-export async function compare(
+export function compare(
   source: TestDatabase,
   target: TestDatabase,
   rules: readonly TableRule[] = [],
+  names: Pick<RunOptions, 'rename' | 'capitalization' | 'excludeColumns'> = {},
+): Promise<Compared> {
+  return compareNamed(source, target, rules, { ...names, partitions: 'together' });
+}
+
+/** The same where partitioned tables are plain ones on the target. */
+export function comparePlain(
+  source: TestDatabase,
+  target: TestDatabase,
+  rules: readonly TableRule[] = [],
+): Promise<Compared> {
+  return compareNamed(source, target, rules, { partitions: 'plain' });
+}
+
+async function compareNamed(
+  source: TestDatabase,
+  target: TestDatabase,
+  rules: readonly TableRule[],
   {
     rename = {},
     capitalization = 'source',
     excludeColumns = [],
-  }: Pick<RunOptions, 'rename' | 'capitalization' | 'excludeColumns'> = {},
-): Promise<{ verdicts: TableVerdict[]; differing: TableVerdict[] }> {
+    partitions,
+  }: Pick<RunOptions, 'rename' | 'capitalization' | 'excludeColumns'> & PartitionPlaces,
+): Promise<Compared> {
   const there = new Map((await readTables(target.session)).map((table) => [nameKey(table), table]));
   const here = await readTables(source.session);
   await using session = await source.open();
   const filters = await usableFilters(session, here, tableWishes(here, { operations: OPERATIONS, rules }));
-  const names = targetNames(here, { rename, capitalization, excludeColumns }, { keepsPartitions: false });
+  const names = targetNames(here, { rename, capitalization, excludeColumns }, { partitions });
   const pairs = here.map((table) => ({
     source: table,
     target: there.get(nameKey(names.table(table))) ?? null,

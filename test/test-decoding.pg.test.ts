@@ -383,6 +383,7 @@ describe('the choice of the decoder', () => {
         targetTables: [],
         mapping: SAME_NAMES,
         conflict: 'report',
+        partitions: 'keep',
         wholeDatabase: true,
         jobs: 2,
         heartbeat: true,

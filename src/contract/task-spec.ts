@@ -98,6 +98,10 @@ const tableRule = z
   );
 export type TableRule = z.infer<typeof tableRule>;
 
+export const PARTITION_MODES = ['keep', 'plain'] as const;
+const partitionMode = z.enum(PARTITION_MODES);
+export type PartitionMode = z.infer<typeof partitionMode>;
+
 export const DECODERS = ['auto', 'pgoutput', 'test_decoding'] as const;
 
 export const taskSpec = z.strictObject({
@@ -128,6 +132,11 @@ export const taskSpec = z.strictObject({
     .default('source')
     .describe(
       'Letters of the names of schemas, tables and columns that are not renamed: as in the `source`, `upper` or `lower`',
+    ),
+  partitions: partitionMode
+    .default('keep')
+    .describe(
+      'Partitioned tables: `keep` makes them with their partitions, `plain` makes one plain table of each, with all its rows',
     ),
   operations: operations.default([...OPERATIONS]).describe('Changes that are followed'),
   rules: z.array(tableRule).default([]).describe('What holds for some tables: operations, filter'),

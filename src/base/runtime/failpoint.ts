@@ -14,6 +14,8 @@ export const FAILPOINTS = [
   'slot.after-create',
   'ddl.before-commit',
   'ddl.after-commit',
+  'join.before-commit',
+  'join.after-commit',
 ] as const;
 export type FailpointName = (typeof FAILPOINTS)[number];
 

@@ -18,6 +18,7 @@ import { Window } from '../target/apply/window.ts';
 import { FollowedTables } from './followed-tables.ts';
 import { HandOver } from './hand-over.ts';
 import type { StreamEnd, StreamRun } from './stream-run.ts';
+import { truncate } from './truncate.ts';
 import { Unit } from './unit.ts';
 import { waitAside } from './wait-aside.ts';
 import { chunksNotInCopy, isRepeated, notInCopy, type TableCopy } from './visibility.ts';
@@ -207,7 +208,7 @@ export class StreamLoop {
         whole.push(this.tables.join(relation));
       else this.window.emptyRanges(this.tables.join(relation), copy.cut, chunks);
     }
-    if (whole[0]) this.tables.failing(whole[0].relation, () => this.window.truncate(whole, change));
+    await truncate(whole, change, { ...this.spec, window: this.window, tables: this.tables });
   }
 
   /** Something beside the stream is to happen first. The open target transaction is kept from looking idle. */

@@ -12,7 +12,7 @@ import type { Account } from '../target/books/account.ts';
 import { ApplyRefused, RowCountDiffers } from '../target/apply/apply-failure.ts';
 import type { Applier } from '../target/apply/applier.ts';
 import { changeText } from '../target/ddl/table-change.ts';
-import type { TargetShape } from '../target/apply/target-table.ts';
+import type { TargetShape, TargetTable } from '../target/apply/target-table.ts';
 import type { Intake } from './intake.ts';
 import type { StreamThrottle } from './stream-throttle.ts';
 import { TableFails } from './followed-tables.ts';
@@ -69,6 +69,8 @@ export interface StreamRun {
   readonly ddl: DdlMode;
   /** A DDL command on a table of ours that stops nothing, in the transaction that commits there. */
   readonly onDdl?: (event: DdlEvent, finalLsn: Lsn) => void;
+  /** Of tables that go into one with others: each holds the rows still that its part says. */
+  readonly areStillParts?: (tables: readonly TargetTable[]) => Promise<boolean>;
   /** Nothing that lies before is missing on the target, although it may not be recorded. */
   readonly onReached?: (lsn: Lsn) => void;
 }

@@ -3,6 +3,7 @@ import type {
   ConflictMode,
   DdlCapture,
   MigrationType,
+  PartitionMode,
   ReplicaIdentityPolicy,
 } from '../../contract/task-spec.ts';
 import type { TableInfo } from '../pg/catalog/tables.ts';
@@ -45,6 +46,7 @@ export interface CheckContext {
   readonly conflict: ConflictMode;
   /** Extensions that the target lacks are created where the account may. */
   readonly createExtensions?: boolean;
+  readonly partitions: PartitionMode;
   /** Not only the tables that were named. */
   readonly wholeDatabase: boolean;
   /** What the migration may have in the source while it lives. */

@@ -8,6 +8,7 @@ import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.t
 import {
   OPERATIONS,
   type MigrationType,
+  type PartitionMode,
   type ReplicaIdentityPolicy,
   type TableRule,
 } from '../../contract/task-spec.ts';
@@ -42,6 +43,7 @@ async function check(
     rules = [],
     rename = {},
     createExtensions = false,
+    partitions = 'keep',
   }: {
     types?: readonly MigrationType[];
     checks?: readonly Check[];
@@ -50,6 +52,7 @@ async function check(
     rules?: readonly TableRule[];
     rename?: Readonly<Record<string, string>>;
     createExtensions?: boolean;
+    partitions?: PartitionMode;
   } = {},
 ): Promise<Finding[]> {
   await using source = await connect(ends.source, { side: 'source', applicationName: 'opendts:test:check' });
@@ -66,8 +69,9 @@ async function check(
     mapping: targetNames(
       tables,
       { rename, capitalization: 'source', excludeColumns: [] },
-      { keepsPartitions: false },
+      { partitions: partitions === 'plain' ? 'plain' : 'together' },
     ),
+    partitions,
     wishOf: tableWishes(tables, { operations: OPERATIONS, rules }),
     conflict: 'report' as const,
     wholeDatabase: true,
@@ -775,10 +779,11 @@ describe('the run of checks', () => {
       mapping: targetNames(
         [],
         { rename: {}, capitalization: 'source', excludeColumns: [] },
-        { keepsPartitions: false },
+        { partitions: 'together' },
       ),
       wishOf: tableWishes([], { operations: OPERATIONS, rules: [] }),
       conflict: 'report' as const,
+      partitions: 'keep' as const,
       wholeDatabase: true,
       heartbeat: true,
       captureDdl: 'auto' as const,

@@ -3,5 +3,10 @@ import { ident } from '../pg/ident.ts';
 
 /** Unique per kind and parts: a part with a dot, a quote or a space is quoted, so that `"a.b".c` and `a."b.c"` differ. */
 export function objectId(kind: string, ...parts: readonly string[]): string {
-  return `${kind} ${parts.map((part) => (/^[^\s."]+$/.test(part) ? part : ident(part))).join('.')}`;
+  return `${kind} ${objectName(...parts)}`;
+}
+
+/** The same without the kind. */
+export function objectName(...parts: readonly string[]): string {
+  return parts.map((part) => (/^[^\s."]+$/.test(part) ? part : ident(part))).join('.');
 }

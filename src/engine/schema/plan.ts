@@ -137,7 +137,9 @@ function otherObjects(
       .map(({ key, info }) => [key, `table ${displayName(info)}, which is not selected`] as const),
     ...model.notMigrated
       .filter(({ key }) => !isAccessMethod(key))
-      .map(({ key, kind, name }) => [key, `${kind} ${name}, which is not migrated`] as const),
+      .map(({ key, kind, name, isQuiet, reason }) => {
+        return [key, `${kind} ${name}, which ${isQuiet ? reason : 'is not migrated'}`] as const;
+      }),
     ...[...missing].map(([key, id]) => [key, `${id}, which is not migrated`] as const),
   ]);
 }
@@ -150,7 +152,8 @@ function unknownKinds(
 ): string[] {
   const tables = new Set(model.tables.map((table) => table.key));
   return model.notMigrated
-    .filter(({ key }) => {
+    .filter(({ key, isQuiet }) => {
+      if (isQuiet) return false;
       const touched = [...graph.needsOf(key)].filter((needed) => tables.has(needed));
       return touched.length > 0 ? touched.some((table) => live.has(table)) : wholeDatabase;
     })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { displayName } from '../change/relation.ts';
-import { byTarget, targetNames } from './target-names.ts';
+import { byTarget, targetNames, type PartitionPlaces } from './target-names.ts';
 
 const table = (oid: number, name: string, rootOid: number | null = null) => ({
   oid,
@@ -10,7 +10,7 @@ const table = (oid: number, name: string, rootOid: number | null = null) => ({
   columns: [{ name: 'id' }, { name: 'total' }],
 });
 const tables = [table(1, 'a'), table(2, 'b'), table(3, 'p'), table(4, 'p_1', 3), table(5, 'p_2', 3)];
-const APART = { keepsPartitions: false };
+const APART: PartitionPlaces = { partitions: 'together' };
 const named = (rename: Readonly<Record<string, string>>, how = APART) =>
   targetNames(tables, { rename, capitalization: 'source', excludeColumns: [] }, how);
 const targets = (rename: Readonly<Record<string, string>>, how = APART) =>
@@ -28,7 +28,7 @@ describe('the names of tables on the target', () => {
   });
 
   it('leave partitions their own where those stay tables', () => {
-    expect(targets({ p: 's.flat' }, { keepsPartitions: true })).toBe('s.a s.b s.flat s.p_1 s.p_2');
+    expect(targets({ p: 's.flat' }, { partitions: 'keep' })).toBe('s.a s.b s.flat s.p_1 s.p_2');
   });
 
   it('change with their schema, but for those said of a table', () => {
@@ -85,6 +85,15 @@ describe('the names of tables on the target', () => {
     expect(targets({ a: 's.b', b: 's.b' })).toBe('s.b s.b s.p s.p_1 s.p_2');
     expect(() => targets({ a: 's.b' })).toThrow(/s\.a and s\.b would go into one table, s\.b/);
     expect(() => targets({ p: 's.a' })).toThrow(/s\.a and s\.p and s\.p_1/);
+  });
+
+  it('are that of their table for the partitions of one that becomes plain, until they are no longer apart', () => {
+    const plain = (rename: Readonly<Record<string, string>>, apart: readonly number[] = []) =>
+      targets(rename, { partitions: 'plain', apart: new Set(apart) });
+    expect(plain({})).toBe('s.a s.b s.p s.p s.p');
+    expect(plain({}, [5])).toBe('s.a s.b s.p s.p s.p_2');
+    expect(plain({ p: 's.flat', p_2: 's.other' })).toBe('s.a s.b s.flat s.flat s.other');
+    expect(() => plain({ a: 's.p' })).toThrow(/s\.a and s\.p and s\.p_1/);
   });
 
   it.each([

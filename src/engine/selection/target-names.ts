@@ -1,5 +1,6 @@
 /** The one place that turns names of the source into names of the destination. Pure. */
 import { AppError } from '../../base/errors/app-error.ts';
+import type { PartitionMode } from '../../contract/task-spec.ts';
 import { displayName, nameKey, type QualifiedName } from '../change/relation.ts';
 import { parseRenaming, type NameWishes, type Renaming, type Wanted } from './renamings.ts';
 import { columnMatcher, parseNames, type Selectable } from './selection.ts';
@@ -13,8 +14,6 @@ export interface TargetNames {
   readonly isType: (source: string, target: string) => boolean;
   /** Some name of the source is another one on the target, or not there. */
   readonly changesNames: boolean;
-  /** Partitions stay tables of their own; false: they go into what their renamed table goes into. */
-  readonly keepsPartitions: boolean;
 }
 
 export interface NamedTable extends Selectable {
@@ -40,27 +39,47 @@ function fitting(name: string): string {
   });
 }
 
+export interface PartitionPlaces {
+  /** Partitions keep names of their own, go where their renamed table goes, or always into what their table goes into. */
+  readonly partitions: 'keep' | 'together' | 'plain';
+  /** Those of a plain table that stand apart from it, by oid. */
+  readonly apart?: ReadonlySet<number>;
+}
+
+/** `isMade`: by the migration, and not by the user. */
+export function placesOf(
+  partitions: PartitionMode,
+  { isMade, apart }: { readonly isMade: boolean; readonly apart?: ReadonlySet<number> },
+): PartitionPlaces {
+  return {
+    partitions: partitions === 'plain' ? 'plain' : isMade ? 'keep' : 'together',
+    ...(apart ? { apart } : {}),
+  };
+}
+
 /**
- * `keepsPartitions`: the partitions of a renamed table keep their names; otherwise they go there with it, but for those named themselves.
- * A column renamed in a partitioned table is in its partitions too. Several tables may go into one where each of them is named. Throws
- * NOTHING_SELECTED for a name that is not selected, USAGE for two tables, or columns, with one name otherwise.
+ * A partition that is named itself goes where that says. A column renamed in a partitioned table is in its partitions too. Several tables
+ * may go into one where each of them is named. Throws NOTHING_SELECTED for a name that is not selected, USAGE for two tables, or columns,
+ * with one name otherwise.
  */
 export function targetNames(
   selected: readonly NamedTable[],
   { rename, capitalization, excludeColumns }: NameWishes,
-  { keepsPartitions }: { readonly keepsPartitions: boolean },
+  places: PartitionPlaces,
 ): TargetNames {
   const renamings = Object.entries(rename).map(([from, to]) => parseRenaming(from, to));
   const spell = LETTERS[capitalization];
   const schemas = schemaNames(selected, renamings);
   const schema = (name: string) => schemas.get(name) ?? (isOfServer(name) ? name : spell(name));
-  const tables = tableNames(selected, renamings, keepsPartitions);
+  const named = tableNames(selected, renamings);
+  const followed = followedRoots(selected, named, places);
   const table = (name: QualifiedName) => {
-    const plain = { schema: schema(name.schema), name: spell(name.name) };
+    const own = followed.get(nameKey(name)) ?? name;
+    const plain = { schema: schema(own.schema), name: spell(own.name) };
     const isSame = plain.schema === name.schema && plain.name === name.name;
-    return tables.get(nameKey(name)) ?? (isSame ? name : plain);
+    return named.get(nameKey(own)) ?? (isSame ? name : plain);
   };
-  assertApart(selected, tables, table);
+  assertApart(selected, table, { named, followed });
   const excluded = excludedColumns(selected, excludeColumns);
   const known = new Set(selected.map(nameKey));
   const columns = columnNames(selected, renamings, spell);
@@ -77,7 +96,6 @@ export function targetNames(
         ? null
         : (columns.get(nameKey(of))?.get(column) ?? spell(column)),
     changesNames: renamings.length > 0 || capitalization !== 'source' || excluded.size > 0,
-    keepsPartitions,
   };
 }
 
@@ -118,11 +136,10 @@ function schemaNames(selected: readonly Selectable[], renamings: readonly Renami
   return names;
 }
 
-/** By nameKey: of the tables that were named, and of partitions that go with one. */
+/** By nameKey: of the tables that were named. */
 function tableNames(
   selected: readonly Selectable[],
   renamings: readonly Renaming[],
-  keepsPartitions: boolean,
 ): Map<string, QualifiedName> {
   const renamed = new Map<string, QualifiedName>();
   for (const one of renamings) {
@@ -131,14 +148,23 @@ function tableNames(
     fitting(one.to.name);
     renamed.set(nameKey(findTable(selected, one.from)), one.to);
   }
-  if (keepsPartitions) return renamed;
-  const byOid = new Map(selected.map((table) => [table.oid, table]));
-  for (const table of selected) {
-    const root = byOid.get(table.rootOid ?? -1);
-    const target = root && renamed.get(nameKey(root));
-    if (target && !renamed.has(nameKey(table))) renamed.set(nameKey(table), target);
-  }
   return renamed;
+}
+
+/** By nameKey of a partition: the table at its top, where it goes with that. */
+function followedRoots(
+  selected: readonly Selectable[],
+  named: ReadonlyMap<string, QualifiedName>,
+  { partitions, apart }: PartitionPlaces,
+): Map<string, QualifiedName> {
+  const byOid = new Map(selected.map((table) => [table.oid, table]));
+  return new Map(
+    selected.flatMap((table) => {
+      const root = apart?.has(table.oid) === true ? undefined : byOid.get(table.rootOid ?? -1);
+      if (!root || partitions === 'keep' || named.has(nameKey(table))) return [];
+      return partitions === 'plain' || named.has(nameKey(root)) ? [[nameKey(table), root] as const] : [];
+    }),
+  );
 }
 
 /** By nameKey of the table: the columns that were named. */
@@ -228,15 +254,19 @@ function findTable<T extends Selectable>(selected: readonly T[], { text, schema,
   return table;
 }
 
-/** A misspelt name must not put two tables together in silence. */
+/** A misspelt name must not put two tables together in silence. A partition goes where its table goes: what is asked of the one holds for the other. */
 function assertApart(
   selected: readonly Selectable[],
-  named: ReadonlyMap<string, QualifiedName>,
   targetOf: (table: QualifiedName) => QualifiedName,
+  {
+    named,
+    followed,
+  }: { named: ReadonlyMap<string, QualifiedName>; followed: ReadonlyMap<string, QualifiedName> },
 ): void {
   for (const group of byTarget(selected, targetOf).values()) {
+    const owners = new Set(group.map((table) => nameKey(followed.get(nameKey(table)) ?? table)));
     const [first] = group;
-    if (!first || group.length === 1 || group.every((table) => named.has(nameKey(table)))) continue;
+    if (!first || owners.size === 1 || [...owners].every((owner) => named.has(owner))) continue;
     throw new AppError('USAGE', {
       problem: `${group.map(displayName).join(' and ')} would go into one table, ${displayName(targetOf(first))}.`,
       remedy:

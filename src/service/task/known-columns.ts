@@ -9,11 +9,20 @@ import {
 import type { TargetNames } from '../../engine/selection/target-names.ts';
 import type { TaskRun } from './task-run.ts';
 
+/** What is known of partitions whose rows go into one plain table. */
+export interface KnownParts {
+  /** Those that stand apart, by oid. */
+  readonly apart: ReadonlySet<number>;
+  /** The rows that they hold, by oid. */
+  readonly bounds: ReadonlyMap<number, string>;
+}
+
 /** The tables as the task begins with them. `targets`: those that the user made, by nameKey. */
 export function newTaskTables(
   source: readonly TableInfo[],
   targets: ReadonlyMap<string, TableInfo>,
   mapping: TargetNames,
+  { apart, bounds }: KnownParts,
 ): TaskTable[] {
   return source.map((table) => {
     const there = targets.get(nameKey(mapping.table(table)))?.columns.map(({ name }) => name);
@@ -22,7 +31,8 @@ export function newTaskTables(
       const isThere = into !== null && (there === undefined || there.includes(into));
       return [name, { forms: isThere ? [{ typeOid, typmod, type }] : [], isLater: false, attnum }] as const;
     });
-    return { ...table, columns: new Map(columns) };
+    const part = { isApart: apart.has(table.oid), bound: bounds.get(table.oid) ?? null };
+    return { ...table, ...part, columns: new Map(columns) };
   });
 }
 

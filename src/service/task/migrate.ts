@@ -44,6 +44,7 @@ import { openTogether, streamUntil } from './stream-stage.ts';
 import { hasRest } from './stream/beside.ts';
 import { DdlRepeater } from './stream/ddl.ts';
 import { IndexRepeater } from './stream/index-repeater.ts';
+import { Joining } from './stream/joining.ts';
 import { NewTables } from './stream/new-tables.ts';
 import { Rest } from './stream/rest.ts';
 import {
@@ -208,10 +209,11 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   await using newTables = new NewTables(run);
   await using ddl = new DdlRepeater(run, together);
   await using indexes = new IndexRepeater(run);
+  const joining = new Joining(run, rest);
   using _helpers = keepSource(run);
   const following = withSignal(run, AbortSignal.any([hooks.signal, rest.failed]));
   const stream = async (until: () => Lsn | null) => {
-    const beside = { together, newTables, ddl, indexes, onRest: () => rest.begin() };
+    const beside = { together, newTables, ddl, indexes, joining, onRest: () => rest.begin() };
     const end = await streamUntil(following, { ...beside, until });
     if (rest.failed.aborted) throw toAppError(rest.failed.reason);
     return hooks.signal.aborted ? 'stopped' : end;
@@ -242,7 +244,7 @@ async function completeSchema(run: TaskRun, rest: Rest, plan: SchemaPlan): Promi
   const stopped = await readStoppedTables(target, run.taskId);
   // Rows may be missing that others refer to.
   const letters = await countLetters(target, run.taskId);
-  if (rest.leftBehind !== null || stopped.length > 0) return;
+  if (rest.leftBehind !== null || stopped.length > 0 || run.apart.size > 0) return;
   if (letters.length > 0) return warnOfLetters(run, plan);
   await runPhases(run, run.firesNothing ? plan : firingNothing(plan), ['foreign-key', 'post-data']);
 }

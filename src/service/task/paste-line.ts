@@ -17,6 +17,7 @@ export type Asked = Pick<
   | 'capitalization'
   | 'excludeColumns'
   | 'createExtensions'
+  | 'partitions'
   | 'operations'
   | 'rules'
   | 'conflict'
@@ -54,6 +55,7 @@ export function pasteLine(verb: Verb, task: Asked): string {
     ...(task.excludeColumns.length > 0 ? ['--exclude-column', ...task.excludeColumns] : []),
     ...(task.capitalization === 'source' ? [] : ['--capitalization', task.capitalization]),
   ];
+  const partitions = task.partitions === 'plain' ? ['--partitions', task.partitions] : [];
   const rules = ruleWords(task.rules);
   const filtered = rules.filter.length > 0 ? ['--filter', ...rules.filter] : [];
   const operations = OPERATIONS.filter((operation) => task.operations.includes(operation));
@@ -87,7 +89,7 @@ export function pasteLine(verb: Verb, task: Asked): string {
       ])
     : [];
   const read = [...publication, ...decoder, ...start];
-  const chosen = [...tables, ...excluded, ...renamed, ...filtered];
+  const chosen = [...tables, ...excluded, ...renamed, ...partitions, ...filtered];
   const what = {
     check: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...rights, ...inSource, ...read],
     migrate: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...rights, ...inSource, ...read],

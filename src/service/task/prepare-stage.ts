@@ -24,6 +24,7 @@ import { readTaskTables, type TaskTable } from '../../engine/target/books/task-t
 import type { Ends } from './ends.ts';
 import { readFollowed } from './followed.ts';
 import { newTaskTables } from './known-columns.ts';
+import { boundsOf } from './stream/parts.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
@@ -49,6 +50,7 @@ export function canonicalOptions(
     | 'rename'
     | 'capitalization'
     | 'excludeColumns'
+    | 'partitions'
     | 'operations'
     | 'rules'
     | 'conflict'
@@ -68,6 +70,7 @@ export function canonicalOptions(
     ...(rename.length > 0 ? { rename } : {}),
     ...(request.capitalization === 'source' ? {} : { capitalization: request.capitalization }),
     ...(request.excludeColumns.length > 0 ? { excludeColumns: request.excludeColumns.toSorted() } : {}),
+    ...(request.partitions === 'plain' ? { partitions: request.partitions } : {}),
     ...(operations.length < OPERATIONS.length ? { operations } : {}),
     ...(tableOperations.length > 0 ? { tableOperations } : {}),
     ...(filter.length > 0 ? { filter } : {}),
@@ -110,18 +113,24 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     await registerTask(
       target,
       { taskId, ...found.source, options: found.options, phase: 'schema' },
-      newTaskTables(found.selected, byName, mappingOf(request, found.selected)),
+      newTaskTables(found.selected, byName, mappingOf(request, found.selected), {
+        apart: new Set(),
+        bounds: await boundsOf(await ends.source(), request, found.selected),
+      }),
     );
   }
   // What a former owner began on the source under his fence must be over before anybody can see that it was raised (ownership.ts, O2).
   const task = await takeOver(target, taskId, async () => {
     await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
   });
-  const selected = asRecorded(found.all, await readTaskTables(target, taskId));
+  const theirTables = await readTaskTables(target, taskId);
+  const selected = asRecorded(found.all, theirTables, request.partitions === 'plain');
   const recorded = membership(selected);
   const tables = selected.filter((table) => table.kind === 'r');
   const { followedOf } = await readFollowed(await ends.source(), request, selected, task.phase === 'stream');
-  const mapping = mappingOf(request, selected);
+  const standApart = new Set(theirTables.filter(({ isApart }) => isApart).map(({ oid }) => oid));
+  const apart = new Set(selected.map(({ oid }) => oid).filter((oid) => standApart.has(oid)));
+  const mapping = mappingOf(request, selected, apart);
   const targetOf = mapping.table;
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
@@ -138,6 +147,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     mapping,
     targetOf,
     shared: sharedTargets(tables, targetOf),
+    apart,
     followedOf,
     wholeDatabase: request.tables.length === 0,
     warnings: [],
@@ -163,12 +173,19 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   return run;
 }
 
-/** The task's tables as far as they still exist, under the names that the task knows them by. */
-function asRecorded(all: readonly TableInfo[], recorded: readonly TaskTable[]): TableInfo[] {
+/**
+ * The task's tables as far as they still exist, under the names that the task knows them by. Where partitions stand in plain tables on the
+ * target, the task says which: what the source attaches and detaches meanwhile moves no row there.
+ */
+function asRecorded(
+  all: readonly TableInfo[],
+  recorded: readonly TaskTable[],
+  isPlain: boolean,
+): TableInfo[] {
   const byOid = new Map(all.map((table) => [table.oid, table]));
-  return recorded.flatMap(({ schema, name, oid }) => {
+  return recorded.flatMap(({ schema, name, oid, rootOid }) => {
     const table = byOid.get(oid);
-    return table ? [{ ...table, schema, name }] : [];
+    return table ? [{ ...table, schema, name, ...(isPlain ? { rootOid } : {}) }] : [];
   });
 }
 
@@ -242,6 +259,7 @@ async function check(
     tables: ends.selected,
     targetTables: await readTables(ends.target),
     mapping: mappingOf(request, ends.selected),
+    partitions: request.partitions ?? 'keep',
     wishOf: tableWishes(ends.selected, request),
     conflict: request.conflict,
     createExtensions: request.createExtensions ?? false,

@@ -4,32 +4,43 @@ import { membership } from '../../engine/selection/selection.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import type { SchemaModel } from '../../engine/schema/model.ts';
 import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
 import { nameKey } from '../../engine/change/relation.ts';
 import { absentTables } from '../../engine/pg/catalog/absent-tables.ts';
-import type { SchemaModel } from '../../engine/schema/model.ts';
+import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
 import { planSchema, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { ATTACHING } from '../../engine/schema/ddl/table-ddl.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
+import type { TargetNames } from '../../engine/selection/target-names.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { qname } from '../../engine/pg/ident.ts';
 import { readDoneSteps, readSteps } from '../../engine/target/books/schema-steps.ts';
 import { readSourceIdentities } from '../../engine/target/books/task-row.ts';
-import type { TaskRun } from './task-run.ts';
+import { mappingOf, type TaskRun } from './task-run.ts';
 
-/** As the source would be without us, under the names of the target. */
-export async function readSourceModel(run: TaskRun): Promise<SchemaModel> {
+/** As the source would be without us, as it is to be on the target; `only`: for these tables. */
+export async function readSourceModel(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaModel> {
   const source = await run.ends.source();
   const own = await readSourceIdentities(await run.ends.target(), run.taskId);
-  return mapModel(withOwnIdentities(await run.firstModel.take(source), own), run.mapping, source);
+  const model = withOwnIdentities(await run.firstModel.take(source), own);
+  return mapModel(withTaskPartitions(run, model, only), namesWith(run, only), source);
+}
+
+/** Tables that are only coming in have their names too. */
+function namesWith(run: TaskRun, only: readonly TableInfo[] | undefined): TargetNames {
+  const known = new Set(run.selected.map(({ oid }) => oid));
+  const fresh = only?.filter(({ oid }) => !known.has(oid)) ?? [];
+  return fresh.length === 0 ? run.mapping : mappingOf(run.request, [...run.selected, ...fresh], run.apart);
 }
 
 /** Of the whole selection, or of a few tables with what belongs to them and what they need. */
 export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaPlan> {
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
   const target = await run.ends.target();
-  const model = await readSourceModel(run);
-  const tables = (only ?? run.selected).map((table) => run.targetOf(table));
+  const model = await readSourceModel(run, only);
+  const names = namesWith(run, only);
+  const tables = (only ?? run.selected).map((table) => names.table(table));
   const scope = { includesTable: membership(tables), wholeDatabase: only ? false : run.wholeDatabase };
   // A partition that was refused keeps its id, by which somebody may have chosen for it.
   const touched = await readSteps(target, run.taskId, { which: 'touched' });
@@ -39,6 +50,20 @@ export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promis
   for (const object of [...missingExtensions(model, facts), ...plan.notMigrated])
     if (!run.notMigrated.includes(object)) run.notMigrated.push(object);
   return plan;
+}
+
+/** What stands with which table is what the task knows; a partition that stands apart is made for itself where it alone is asked for. */
+function withTaskPartitions(
+  run: TaskRun,
+  model: SchemaModel,
+  only: readonly TableInfo[] | undefined,
+): SchemaModel {
+  if (run.request.partitions !== 'plain') return model;
+  const known = new Map(run.selected.map(({ oid, rootOid }) => [oid, rootOid]));
+  return withPlainPartitions(model, ({ oid, rootOid }) => {
+    if (only && run.apart.has(oid)) return null;
+    return known.has(oid) ? (known.get(oid) ?? null) : rootOid;
+  });
 }
 
 /**
@@ -72,9 +97,11 @@ const ANALYZE_BATCH = 50;
 
 /** Statistics, so that the first queries (ours too) are planned well. The largest tables first, many small ones in one statement. */
 export async function analyze(run: TaskRun): Promise<void> {
-  const waiting = (await standing(run)).toSorted((a, b) =>
+  const bySize = (await standing(run)).toSorted((a, b) =>
     a.bytes < b.bytes ? 1 : a.bytes > b.bytes ? -1 : 0,
   );
+  // Of those that go into one, one stands for all.
+  const waiting = [...new Set(bySize.map((table) => qname(run.targetOf(table))))];
   let workers = Math.min(run.request.jobs, waiting.length);
   const worker = async () => {
     await using session = await run.ends.openTarget('analyze').catch((thrown: unknown) => {
@@ -86,7 +113,7 @@ export async function analyze(run: TaskRun): Promise<void> {
     if (session === null) return;
     while (waiting.length > 0 && !run.hooks.signal.aborted) {
       const size = Math.max(1, Math.min(ANALYZE_BATCH, Math.floor(waiting.length / run.request.jobs / 2)));
-      const names = waiting.splice(0, size).map((table) => qname(run.targetOf(table)));
+      const names = waiting.splice(0, size);
       await session.query(`ANALYZE ${names.join(', ')}`);
     }
   };

@@ -9,7 +9,9 @@ import type { Decoder } from '../../engine/pg/slot/decoder.ts';
 import { prepareSource, publishMore, type Publishing, type Through } from '../../engine/source/prepare.ts';
 import type { IdentityWishes, SetFull, WhyFull } from '../../engine/source/replica-identity.ts';
 import { needsWholeRow } from '../../engine/source/row-filter.ts';
+import { partitionsWithoutKey } from '../../engine/pg/catalog/partition-keys.ts';
 import { rememberSourceIdentity } from '../../engine/target/books/task-row.ts';
+import { partLine } from './stream/parts.ts';
 import { warn, type MigrationRequest, type TaskRun } from './task-run.ts';
 
 type Asked = Pick<MigrationRequest, 'heartbeat' | 'captureDdl' | 'replicaIdentity'>;
@@ -25,17 +27,30 @@ export function sourceOptions(request: Asked): Required<Asked> {
 }
 
 /** Which tables must get FULL. */
-function identityWishes(run: TaskRun): IdentityWishes {
+async function identityWishes(run: TaskRun, tables: readonly TableInfo[]): Promise<IdentityWishes> {
   // A row that the target lacks is put in whole (conflict mode ignore).
   const keeps = (table: TableInfo) =>
     run.request.conflict === 'ignore' &&
     table.replicaIdentity !== 'full' &&
     table.columns.some(mayBeOutOfLine);
+  const isUnkeyed = await unkeyedParts(run, tables);
   const reads = (table: TableInfo) => {
     const { filter, operations } = run.followedOf(table);
-    return keeps(table) || needsWholeRow(table, filter, operations);
+    return keeps(table) || isUnkeyed(table) || needsWholeRow(table, filter, operations);
   };
   return { policy: sourceOptions(run.request).replicaIdentity, needsWholeRow: reads };
+}
+
+/** Partitions whose own key does not tell their rows from those of the others, in the one table that holds them all. */
+async function unkeyedParts(
+  run: TaskRun,
+  tables: readonly TableInfo[],
+): Promise<(table: TableInfo) => boolean> {
+  if (run.request.partitions !== 'plain') return () => false;
+  const lacking = new Set(
+    (await partitionsWithoutKey(await run.ends.source(), tables)).map(({ oid }) => oid),
+  );
+  return ({ oid }) => lacking.has(oid);
 }
 
 /** By type: those of fixed length never are. */
@@ -49,7 +64,7 @@ const FIXED = new Set([16, 18, 19, 20, 21, 23, 26, 700, 701, 790, 1082, 1083, 11
 const WHY: Readonly<Record<WhyFull, string>> = {
   'no-key': 'tables without a key',
   'whole-row':
-    'tables of which more than the key is read (by their filter, or to put in rows that the target lacks)',
+    'tables of which more than the key is read (by their filter, to put in rows that the target lacks, or where partitions go into one table that lacks their key)',
   all: 'all other tables (--replica-identity all)',
 };
 
@@ -85,7 +100,7 @@ async function publishing(run: TaskRun, tables: readonly TableInfo[], decoder: D
     names: run.names,
     through: throughOf(run, decoder),
     tables,
-    identities: identityWishes(run),
+    identities: await identityWishes(run, tables),
     remember: (former) => rememberSourceIdentity(target, run.taskId, former),
     signal: run.hooks.signal,
   };
@@ -116,7 +131,7 @@ export function keepSource(run: TaskRun): Disposable {
       );
       for (const event of events) {
         const isOurs = ours.has(String(event.table.oid)) || ours.has(nameKey(event.table));
-        const line = isOurs ? catalogLine(event) : null;
+        const line = isOurs ? (partLine(run, event) ?? catalogLine(event)) : null;
         if (line !== null) warn(run, line);
       }
     },

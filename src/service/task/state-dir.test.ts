@@ -28,6 +28,7 @@ const options: TaskOptions = {
   tableOperations: [],
   filter: [],
   conflict: 'report',
+  partitions: 'keep',
   start: [],
   publication: '',
   decoder: 'auto',

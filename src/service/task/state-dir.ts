@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { MigrationSummary, Phase } from '../../contract/progress.ts';
-import { conflictMode, OPERATIONS } from '../../contract/task-spec.ts';
+import { conflictMode, OPERATIONS, taskSpec } from '../../contract/task-spec.ts';
 import { takeLock } from './state-lock.ts';
 
 /** The options that make a migration what it is: `jobs` and `until` may change from run to run. */
@@ -30,6 +30,7 @@ const taskOptions = z.strictObject({
   tableOperations: z.array(z.string()).default([]),
   filter: z.array(z.string()).default([]),
   conflict: conflictMode.default('report'),
+  partitions: taskSpec.shape.partitions,
   /** `slot=…`, and `lsn=…` or `time=…`. */
   start: z.array(z.string()).default([]),
   publication: z.string().default(''),

@@ -29,7 +29,9 @@ import { startMonitor } from './stream/monitor.ts';
 import type { DdlRepeater } from './stream/ddl.ts';
 import { beginColumnsAnew } from './stream/ddl-change.ts';
 import { isIndexCommand, type IndexRepeater } from './stream/index-repeater.ts';
+import type { Joining } from './stream/joining.ts';
 import { NewTables } from './stream/new-tables.ts';
+import { areAsTaken } from './stream/parts.ts';
 import { readShapes } from './stream/shapes.ts';
 import { Turns } from './stream/turns.ts';
 import { watchSlot } from './slot-watch.ts';
@@ -41,7 +43,7 @@ const PATIENCE_MS = 10 * 60_000;
 /** What the stream and the copy beside it share, as the books have it. */
 export async function openTogether(run: TaskRun): Promise<Together> {
   const [source, target] = [await run.ends.source(), await run.ends.target()];
-  const copies = new Copies(run.targetOf);
+  const copies = new Copies((table) => run.targetOf(table));
   if (run.request.types.has('full')) {
     const books = await readBooks(target, run.taskId, run.followed);
     copies.load(books, await readKeysOfBothEnds(run));
@@ -57,6 +59,7 @@ export interface Streaming {
   readonly newTables: NewTables;
   readonly ddl: DdlRepeater;
   readonly indexes: IndexRepeater;
+  readonly joining: Joining;
   /** The position to end at, once it is known. */
   readonly until: () => Lsn | null;
   /** Tables wait for their copy: somebody must see to it. */
@@ -66,7 +69,7 @@ export interface Streaming {
 /** Streams until `until` is known and applied, or the signal. Throws AppError when a person must act. */
 export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'reached' | 'stopped'> {
   const { ends, book, hooks } = run;
-  const { together, newTables, ddl, indexes, until, onRest } = streaming;
+  const { together, newTables, ddl, indexes, joining, until, onRest } = streaming;
   const started = performance.now();
   const news = new LetterNews(run);
   let positions: Positions | null = null;
@@ -93,7 +96,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         strict: run.request.strict,
         ddl: mode,
         // Not in step before what is being changed goes on.
-        until: () => (ddl.isBusy || indexes.isBusy ? null : until()),
+        until: () => (ddl.isBusy || indexes.isBusy || joining.isBusy ? null : until()),
         signal: hooks.signal,
         patienceMs: PATIENCE_MS,
         wantsRefresh: () =>
@@ -101,6 +104,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
           newTables.areReady ||
           ddl.isReady ||
           indexes.isReady ||
+          joining.isReady(recorded) ||
           (waitsForTurn && together.turns.ask()),
         openApplier: async () => {
           const applier = await openApplier(run);
@@ -117,6 +121,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
           const again = await copyAgain(run, together, applier);
           waitsForTurn = again === 'later';
           if ((await newTables.takeIn(together)) || again === 'begun') onRest();
+          await joining.settle(applier.positions);
           return {
             copies: together.copies.tables,
             shapes: await readShapes(run),
@@ -145,6 +150,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
           news.durable(durable);
         },
         onReached: (lsn) => book.reached(lsn),
+        areStillParts: (tables) => areAsTaken(run, tables),
         onDdl: (event, finalLsn) => {
           if (mode === 'apply' && isIndexCommand(event)) indexes.add(event, finalLsn);
           else if (!ddl.hasRepeated(event)) warn(run, ddlLine(event));

@@ -8,6 +8,7 @@ import type {
   MigrationType,
   Operation,
   OwnerMode,
+  PartitionMode,
   ReplicaIdentityPolicy,
   TableRule,
 } from '../../contract/task-spec.ts';
@@ -19,7 +20,7 @@ import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import type { FirstModel } from '../../engine/schema/first-model.ts';
-import { targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
+import { placesOf, sharedTargets, targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
 import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
 import type { DecoderWish } from '../../engine/source/decoder-choice.ts';
 import type { StartPosition } from '../../engine/source/start-position.ts';
@@ -47,6 +48,8 @@ export interface MigrationRequest {
   readonly excludeColumns: readonly string[];
   /** Extensions that the target lacks are created where the account may; false by default. */
   readonly createExtensions?: boolean;
+  /** What becomes of partitioned tables; none: they are kept. */
+  readonly partitions?: PartitionMode;
   /** Changes that are followed, where no rule says otherwise. */
   readonly operations: readonly Operation[];
   /** What holds for some tables; a later one wins. */
@@ -128,6 +131,8 @@ export interface TaskRun {
   followedOf: FollowedOf;
   /** Target tables, by nameKey, that several tables with rows go into. */
   shared: ReadonlySet<string>;
+  /** Partitions, by oid, whose rows do not stand with those of their table yet, although that is a plain one on the target. */
+  readonly apart: Set<number>;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
   /** What of the source was warned of, and when it was last so. */
@@ -138,9 +143,22 @@ export interface TaskRun {
   readonly firesNothing: boolean;
 }
 
-/** The names of these tables on the target, as the request has it. */
-export function mappingOf(request: MigrationRequest, selected: readonly TableInfo[]): TargetNames {
-  return targetNames(selected, request, { keepsPartitions: request.types.has('schema') });
+/** The names of these tables on the target, as the request has it. `apart`: partitions that stand apart from their plain table. */
+export function mappingOf(
+  request: MigrationRequest,
+  selected: readonly TableInfo[],
+  apart: ReadonlySet<number> = new Set(),
+): TargetNames {
+  const isMade = request.types.has('schema');
+  return targetNames(selected, request, placesOf(request.partitions ?? 'keep', { isMade, apart }));
+}
+
+/** The names are made anew from what is selected, and from which partitions stand apart. */
+export function nameTargets(run: TaskRun): void {
+  const { selected, tables, apart, request } = run;
+  run.mapping = mappingOf(request, selected, apart);
+  run.targetOf = run.mapping.table;
+  run.shared = sharedTargets(tables, run.targetOf);
 }
 
 /** Other tables go into the same target table. */

@@ -7,6 +7,7 @@ import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { estimate } from '../../engine/precheck/estimate.ts';
+import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
 import { planSchema } from '../../engine/schema/plan.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
@@ -14,7 +15,7 @@ import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
-import { targetNames } from '../../engine/selection/target-names.ts';
+import { placesOf, targetNames } from '../../engine/selection/target-names.ts';
 import { readFilters } from '../../engine/source/row-filter.ts';
 import { checkReport, type CheckedEnd, type CheckOutcome } from './view/check-report.ts';
 import type { CliCommand, CliContext } from './context.ts';
@@ -24,6 +25,7 @@ import { databaseSize, openSide, serverVersion } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
 import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
+import { withPartitions } from './options/partition-options.ts';
 import { withSourceObjects } from './options/source-options.ts';
 import { withStart } from './options/start-options.ts';
 import {
@@ -48,9 +50,15 @@ export const checkCommand: CliCommand = {
       withStart(
         withSourceObjects(
           withJson(
-            withRights(withSchemaChoices(
-              withFilter(withOperations(withConflict(withRename(withTables(withTypes(withEnds(command))))))),
-            )),
+            withRights(
+              withSchemaChoices(
+                withFilter(
+                  withOperations(
+                    withConflict(withRename(withPartitions(withTables(withTypes(withEnds(command)))))),
+                  ),
+                ),
+              ),
+            ),
           ),
         ),
       ),
@@ -91,7 +99,8 @@ async function checkBoth(task: Task, context: CliContext): Promise<CheckOutcome>
       types: task.types,
       tables,
       targetTables: await readTables(target),
-      mapping: targetNames(tables, task, { keepsPartitions: task.types.has('schema') }),
+      mapping: targetNames(tables, task, placesOf(task.partitions, { isMade: task.types.has('schema') })),
+      partitions: task.partitions,
       wishOf,
       conflict: task.conflict,
       createExtensions: task.createExtensions,
@@ -138,14 +147,16 @@ async function notMigrated(
   { task, tables, firstModel }: Selected,
 ): Promise<readonly string[]> {
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
-  const mapping = targetNames(tables, task, { keepsPartitions: true });
+  const mapping = targetNames(tables, task, placesOf(task.partitions, { isMade: true }));
   const scope = {
     includesTable: membership(tables.map((table) => mapping.table(table))),
     wholeDatabase,
     done: new Set<string>(),
     rights: rightsChoice(task),
   };
-  const model = await mapModel(await firstModel.take(source), mapping, source);
+  const read = await firstModel.take(source);
+  const made = task.partitions === 'plain' ? withPlainPartitions(read) : read;
+  const model = await mapModel(made, mapping, source);
   return planSchema(model, scope, await readTargetFacts(target, model, task)).notMigrated;
 }
 

@@ -20,6 +20,7 @@ import { endName } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
 import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
+import { withPartitions } from './options/partition-options.ts';
 import { withDdl, withSourceObjects } from './options/source-options.ts';
 import { withStart } from './options/start-options.ts';
 import {
@@ -62,7 +63,11 @@ export const migrateCommand: CliCommand = {
     );
     withStart(
       withSourceObjects(
-        withChunks(withProtection(withLimits(withConflict(withFilter(withOperations(withRename(command))))))),
+        withChunks(
+          withProtection(
+            withLimits(withConflict(withFilter(withOperations(withRename(withPartitions(command)))))),
+          ),
+        ),
       ),
     );
     return withSlotWait(withWalBudget(withDdl(withRights(withSchemaChoices(command)))))

@@ -8,13 +8,15 @@ import type { Session } from '../../engine/pg/session.ts';
 import { diffPlans, type SchemaDifference } from '../../engine/schema/diff.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
+import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
+import type { SchemaModel } from '../../engine/schema/model.ts';
 import { planSchema, type SchemaPlan, type SchemaScope } from '../../engine/schema/plan.ts';
 import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
-import { targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
+import { placesOf, targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { runMigration, type MigrateFlags } from './migrate.ts';
 import { withJobs } from './options/parallel-options.ts';
@@ -22,6 +24,7 @@ import { editObject, reportObjects, skipObjects, type ObjectFlags } from './sche
 import { document } from './view/json.ts';
 import { many } from './view/quantities.ts';
 import { openSide } from './sides.ts';
+import { withPartitions } from './options/partition-options.ts';
 import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
 import { resolveTask, withEnds, withJson, withRename, withTables, type Task } from './options/task-options.ts';
@@ -43,7 +46,7 @@ export const schemaCommand: CliCommand = {
         '[object...]',
         "report, skip, edit: ids as report lists them, such as 'view shop.orders_by_day'",
       );
-    const named = withRights(withSchemaChoices(withRename(withTables(withEnds(command)))));
+    const named = withRights(withSchemaChoices(withRename(withPartitions(withTables(withEnds(command))))));
     return withJson(withJobs(named, 'apply: indexes built at the same time'))
       .option('--all', 'report: also the objects that are as they should be')
       .option('--show-sql', 'report: with the statements')
@@ -92,15 +95,21 @@ interface Chosen {
 
 async function choose(source: Session, task: Task): Promise<Chosen> {
   const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
-  const names = targetNames(selected, task, { keepsPartitions: true });
+  const names = targetNames(selected, task, placesOf(task.partitions, { isMade: true }));
   const includesTable = membership(selected.map((table) => names.table(table)));
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
   return { names, scope: { includesTable, wholeDatabase, done: new Set(), rights: rightsChoice(task) } };
 }
 
+/** The source as it is to be on the target. */
+async function readWanted(source: Session, task: Task, names: TargetNames): Promise<SchemaModel> {
+  const read = await readModel(source);
+  return mapModel(task.partitions === 'plain' ? withPlainPartitions(read) : read, names, source);
+}
+
 async function showPlan({ task, source, target, context, json }: Asked): Promise<ExitCode> {
   const { names, scope } = await choose(source, task);
-  const model = await mapModel(await readModel(source), names, source);
+  const model = await readWanted(source, task, names);
   const facts = await readTargetFacts(target, model, task);
   const plan = planSchema(model, scope, facts);
   const notMigrated = [
@@ -140,7 +149,7 @@ function planLines({ steps }: SchemaPlan, notMigrated: readonly string[]): strin
 
 async function showDifferences({ task, source, target, context, json }: Asked): Promise<ExitCode> {
   const { names, scope } = await choose(source, task);
-  const [here, there] = [await mapModel(await readModel(source), names, source), await readModel(target)];
+  const [here, there] = [await readWanted(source, task, names), await readModel(target)];
   const facts = await readCommonFacts({ session: source, model: here }, { session: target, model: there });
   const includesTable = scope.wholeDatabase ? () => true : (name: QualifiedName) => scope.includesTable(name);
   const [wanted, found] = [

@@ -6,7 +6,7 @@ import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
-import { targetNames } from '../../engine/selection/target-names.ts';
+import { placesOf, targetNames } from '../../engine/selection/target-names.ts';
 import { usableFilters } from '../../engine/source/row-filter.ts';
 import { verifyLargeObjects, type LargeObjectVerdict } from '../../engine/verify/large-objects.ts';
 import { verifyTables, type TablePair, type TableVerdict } from '../../engine/verify/verify.ts';
@@ -15,6 +15,7 @@ import type { CliCommand, CliContext } from './context.ts';
 import { document } from './view/json.ts';
 import { count, many } from './view/quantities.ts';
 import { openSide } from './sides.ts';
+import { withPartitions } from './options/partition-options.ts';
 import { withFilter } from './options/rule-options.ts';
 import {
   resolveTask,
@@ -34,7 +35,10 @@ export const verifyCommand: CliCommand = {
       .command('verify')
       .description('compare the content of the tables of both databases');
     return withJson(
-      withJobs(withFilter(withRename(withTables(withEnds(command)))), 'tables compared at the same time'),
+      withJobs(
+        withFilter(withRename(withPartitions(withTables(withEnds(command))))),
+        'tables compared at the same time',
+      ),
     );
   },
 
@@ -74,7 +78,7 @@ async function readPairs(task: Task, { signal }: CliContext): Promise<TablePair[
   const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
   const targets = await tablesByName(target);
   // Partitions that keep their names, and such as go into their table's, are both found: by their own names, or as the table.
-  const names = targetNames(selected, task, { keepsPartitions: false });
+  const names = targetNames(selected, task, placesOf(task.partitions, { isMade: false }));
   const filters = await usableFilters(source, selected, tableWishes(selected, task));
   return selected.map((info) => ({
     source: info,

@@ -10,6 +10,8 @@ export interface NotMigratedInfo {
   /** Qualified and quoted, with arguments where they tell apart. */
   readonly name: string;
   readonly reason: string;
+  /** Only what needs it is worth a line in reports, with `reason` behind its name. */
+  readonly isQuiet?: true;
 }
 
 interface Kind {

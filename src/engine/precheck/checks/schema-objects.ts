@@ -4,6 +4,7 @@ import { ident, qname } from '../../pg/ident.ts';
 import { FirstModel } from '../../schema/first-model.ts';
 import { mapModel } from '../../schema/map/map-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
+import { withPlainPartitions } from '../../schema/plain-partitions.ts';
 import { planSchema, type SchemaPlan, type SchemaScope } from '../../schema/plan.ts';
 import { readTargetFacts } from '../../schema/read-target-facts.ts';
 import type { TargetFacts } from '../../schema/target-facts.ts';
@@ -18,7 +19,8 @@ export const schemaObjects: Check = {
   async run(context) {
     const { source, target, types, mapping, firstModel = new FirstModel() } = context;
     if (!types.has('schema')) return [];
-    const model = await firstModel.read(source);
+    const read = await firstModel.read(source);
+    const model = context.partitions === 'plain' ? withPlainPartitions(read) : read;
     const facts = await readTargetFacts(target, model, context);
     const findings = [
       ...blockedTables(planSchema(await mapModel(model, mapping, source), scopeOf(context), facts), context),

@@ -37,8 +37,17 @@ interface Pair {
   readonly target: TableInfo;
 }
 
-function toBeCreated({ tables, mapping }: CheckContext, pairs: readonly Pair[]): Finding[] {
-  const together = [...byTarget(tables, mapping.table).values()].filter(({ length }) => length > 1);
+/** Partitions that go into the one plain table of theirs. */
+function areOne(group: readonly TableInfo[], { partitions }: CheckContext): boolean {
+  return partitions === 'plain' && new Set(group.map(({ rootOid, oid }) => rootOid ?? oid)).size === 1;
+}
+
+function toBeCreated(context: CheckContext, all: readonly Pair[]): Finding[] {
+  const { tables, mapping, partitions } = context;
+  // In plain tables partitions have none of their own.
+  const pairs = all.filter(({ source }) => partitions === 'keep' || source.rootOid === null);
+  const groups = [...byTarget(tables, mapping.table).values()];
+  const together = groups.filter((group) => group.length > 1 && !areOne(group, context));
   return [
     ...(pairs.length === 0
       ? []
@@ -62,9 +71,11 @@ function toBeCreated({ tables, mapping }: CheckContext, pairs: readonly Pair[]):
 }
 
 /** Several tables in one: what may then go wrong is said before it does. */
-function together({ tables, mapping }: CheckContext): Finding[] {
+function together(context: CheckContext): Finding[] {
+  const { tables, mapping } = context;
   const plain = tables.filter(({ kind }) => kind === 'r');
-  const groups = [...byTarget(plain, mapping.table).values()].filter(({ length }) => length > 1);
+  const all = [...byTarget(plain, mapping.table).values()];
+  const groups = all.filter((group) => group.length > 1 && !areOne(group, context));
   return groups.map((group) =>
     finding(targetTables.name, 'alert', {
       what: `${counted(group.length, 'table')} go into one, ${listedTables(group.slice(0, 1).map(mapping.table))}: rows of two with the same key, or a TRUNCATE of only some of them, would stop the migration`,
@@ -89,10 +100,8 @@ async function filledTables(
   { target, conflict, types }: CheckContext,
   pairs: readonly Pair[],
 ): Promise<Finding[]> {
-  const filled = await withRows(
-    target,
-    pairs.map((pair) => pair.target).filter(({ kind }) => kind === 'r'),
-  );
+  const plain = pairs.map((pair) => pair.target).filter(({ kind }) => kind === 'r');
+  const filled = await withRows(target, [...new Set(plain)]);
   if (filled.length === 0) return [];
   const about = { evidence: listedTables(filled) };
   const what = `${counted(filled.length, 'table')} of the target already hold rows`;

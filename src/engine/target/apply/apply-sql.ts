@@ -232,6 +232,18 @@ export function truncateAll(tables: readonly TargetTable[], restartIdentity: boo
   };
 }
 
+/** Takes out the rows of one of the tables that go into this one together. */
+export function deletePart(table: TargetTable): Planned {
+  return {
+    sql: `DELETE FROM ${rowsOf(table)} WHERE ${table.part ?? 'false'}`,
+    values: [],
+    expect: null,
+    table,
+    operation: 'truncate',
+    key: null,
+  };
+}
+
 /** Empties some ranges of a table's key. */
 export function deleteRanges(table: TargetTable, cut: KeyCut, chunks: readonly number[]): Planned {
   const key = table.columns[table.relation.columns.findIndex(({ name }) => name === cut.column)];

@@ -36,6 +36,8 @@ export interface TargetTable {
   readonly source: QualifiedName;
   /** All source tables whose rows stand in this target table: more than one where the user put them together. */
   readonly sources: readonly QualifiedName[];
+  /** A condition that the rows of the source table, and no others, meet in this target table; null where that cannot be told. */
+  readonly part: string | null;
   /** User triggers or foreign keys fire while we apply: the order between tables matters too. */
   readonly fires: boolean;
   /** Where nothing folds: new rows that follow one another may at least go together. */
@@ -90,6 +92,8 @@ export interface TargetShape {
   readonly lenient?: boolean;
   /** Rows of the target give way to those of the source (C7). */
   readonly overwrites?: boolean;
+  /** A condition that tells its rows from those of the others. */
+  readonly part?: string | null;
 }
 
 /**
@@ -151,6 +155,7 @@ export function joinTable(sent: Relation, shape: TargetShape): TargetTable {
     folds,
     source: shape.source,
     sources: shape.sources,
+    part: shape.part ?? null,
     fires: shape.fires,
     gathers: !shape.fires && !lenient,
     lenient,

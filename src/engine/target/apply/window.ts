@@ -21,6 +21,7 @@ import { LSN_ZERO, type Lsn } from '../../change/lsn.ts';
 import { displayName, nameKey } from '../../change/relation.ts';
 import {
   changeOne,
+  deletePart,
   deleteRanges,
   insertOne,
   settable,
@@ -116,6 +117,14 @@ export class Window {
     this.count += tables.length;
     for (const table of tables) this.tally(table, 1, 0);
     this.planned.push(truncateAll(tables, change.restartIdentity));
+  }
+
+  /** A TRUNCATE of one of the tables that go into the same. */
+  emptyPart(table: TargetTable): void {
+    this.closeAll();
+    this.count++;
+    this.tally(table, 1, 0);
+    this.planned.push(deletePart(table));
   }
 
   /** A TRUNCATE that only these chunks of the table have not seen yet. */

@@ -28,6 +28,10 @@ const TABLES = `
     as_is boolean NOT NULL DEFAULT false,
     -- what the target refuses of it becomes a dead letter
     dead_letters boolean NOT NULL DEFAULT false,
+    -- the partitioned table at the top of a partition; apart: its rows are not with those of that table, which is a plain one on the target
+    root_oid bigint, apart boolean NOT NULL DEFAULT false,
+    -- the rows of a partition, as a condition, when it was taken in
+    bound text,
     PRIMARY KEY (task_id, schema_name, table_name));
   -- schema steps, those that are created in the transaction of the step; edited: the SQL that a person wants instead
   CREATE TABLE IF NOT EXISTS _opendts.object (

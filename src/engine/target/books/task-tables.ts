@@ -22,6 +22,12 @@ export type KnownColumns = ReadonlyMap<string, KnownColumn>;
 /** As it was called when the task took it in, and its oid on the source, by which it is known if it is renamed. */
 export interface TaskTable extends QualifiedName {
   readonly oid: number;
+  /** The partitioned table at the top of a partition. */
+  readonly rootOid: number | null;
+  /** Its rows do not stand with those of that table, although it is a plain one on the target. */
+  readonly isApart: boolean;
+  /** The rows that it holds as a partition, as a condition on its columns, when the task took it in; null where that cannot be told. */
+  readonly bound: string | null;
   readonly columns: KnownColumns;
 }
 
@@ -44,7 +50,17 @@ function fromText(text: string): KnownColumns {
 }
 
 function rowsOf(tables: readonly TaskTable[]): string {
-  return JSON.stringify(tables.map(({ schema, name, oid, columns }) => [schema, name, oid, toText(columns)]));
+  return JSON.stringify(
+    tables.map(({ schema, name, oid, rootOid, isApart, bound, columns }) => [
+      schema,
+      name,
+      oid,
+      toText(columns),
+      rootOid,
+      isApart,
+      bound,
+    ]),
+  );
 }
 
 /** Those that are there already stay as they are. */
@@ -54,8 +70,8 @@ export async function insertTaskTables(
   tables: readonly TaskTable[],
 ): Promise<void> {
   await session.query(
-    `INSERT INTO _opendts.task_table (task_id, schema_name, table_name, table_oid, columns)
-     SELECT $1, t.value ->> 0, t.value ->> 1, (t.value ->> 2)::bigint, t.value ->> 3
+    `INSERT INTO _opendts.task_table (task_id, schema_name, table_name, table_oid, columns, root_oid, apart, bound)
+     SELECT $1, t.value ->> 0, t.value ->> 1, (t.value ->> 2)::bigint, t.value ->> 3, (t.value ->> 4)::bigint, (t.value ->> 5)::boolean, t.value ->> 6
        FROM pg_catalog.json_array_elements($2::json) t ON CONFLICT DO NOTHING`,
     [taskId, rowsOf(tables)],
   );
@@ -66,16 +82,31 @@ export async function readTaskTables(
   taskId: string,
 ): Promise<(TaskTable & { readonly asIs: boolean })[]> {
   const rows = await session.query(
-    'SELECT schema_name, table_name, table_oid, as_is::text AS as_is, columns FROM _opendts.task_table WHERE task_id = $1',
+    'SELECT schema_name, table_name, table_oid, root_oid, apart::text AS apart, bound, as_is::text AS as_is, columns FROM _opendts.task_table WHERE task_id = $1',
     [taskId],
   );
   return rows.map((row) => ({
     schema: row.schema_name ?? '',
     name: row.table_name ?? '',
     oid: Number(row.table_oid),
+    rootOid: row.root_oid == null ? null : Number(row.root_oid),
+    isApart: row.apart === 'true',
+    bound: row.bound ?? null,
     asIs: row.as_is === 'true',
     columns: fromText(row.columns ?? '[]'),
   }));
+}
+
+/** Where a table belongs now: with the rows of `rootOid`, apart from them, or to none. */
+export async function placeTaskTable(
+  session: Session,
+  taskId: string,
+  { oid, rootOid, isApart, bound }: Pick<TaskTable, 'oid' | 'rootOid' | 'isApart' | 'bound'>,
+): Promise<void> {
+  await session.query(
+    'UPDATE _opendts.task_table SET root_oid = $3::bigint, apart = $4::boolean, bound = $5 WHERE task_id = $1 AND table_oid = $2::bigint',
+    [taskId, String(oid), rootOid === null ? null : String(rootOid), String(isApart), bound],
+  );
 }
 
 export async function writeKnownColumns(

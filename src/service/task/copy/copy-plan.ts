@@ -8,7 +8,7 @@ import type { CopyChunk } from '../../../engine/pipeline/copy-hand.ts';
 import { planLoad, type LoadMode } from '../../../engine/target/copy/load-plan.ts';
 import { isBegun, readBooks, type CopiedTable } from './copy-books.ts';
 import { cutTables } from './cut-tables.ts';
-import { warn, type TaskRun } from '../task-run.ts';
+import { isTogether, warn, type TaskRun } from '../task-run.ts';
 import type { ChunkLabel } from './table-line.ts';
 
 export interface CopyPlan {
@@ -103,10 +103,10 @@ function chunksLeft(run: TaskRun, one: CopiedTable, { into, referenced }: Target
   }));
 }
 
-/** Only a table that we have made, and while no foreign key refers to it, is ours to empty in passing. */
-function modeOf({ request }: TaskRun, { table, cut }: CopiedTable, isReferenced: boolean): LoadMode {
+/** Only a table that we have made, for one table's rows, and while no foreign key refers to it, is ours to empty in passing. */
+function modeOf(run: TaskRun, { table, cut }: CopiedTable, isReferenced: boolean): LoadMode {
+  const { request } = run;
   if (request.conflict === 'ignore') return 'keep';
-  return cut.kind === 'whole' && request.types.has('schema') && table.bytes >= FREEZE_FROM && !isReferenced
-    ? 'freeze'
-    : 'fill';
+  const isOurs = request.types.has('schema') && !isTogether(run, table) && !isReferenced;
+  return cut.kind === 'whole' && isOurs && table.bytes >= FREEZE_FROM ? 'freeze' : 'fill';
 }

@@ -116,7 +116,7 @@ async function booksOf(run: TaskRun): Promise<CopiedTable[]> {
 
 /** All units, bound to this snapshot; null is the slot's own. */
 async function loadCopies(run: TaskRun, held: HeldSnapshot | null): Promise<Copies> {
-  const copies = new Copies(run.targetOf);
+  const copies = new Copies((table) => run.targetOf(table));
   copies.load(await cutAll(run), await readKeysOfBothEnds(run));
   copies.bindAll(held);
   return copies;

@@ -134,6 +134,8 @@ export class IndexRepeater implements AsyncDisposable {
     if (table.columns.some(({ name }) => run.mapping.column(table, name) !== name))
       throw new Error('columns of its table have other names on the target');
     const on = run.targetOf(table);
+    if (run.request.partitions === 'plain' && table.rootOid !== null && nameKey(on) !== nameKey(table))
+      throw new Error(`it is of a partition, whose rows stand in ${displayName(on)}`);
     const creates = { schema: on.schema, name: index.name };
     const id = stepOf(index);
     const done = await readDoneSteps(target, run.taskId);

@@ -9,7 +9,6 @@ import type { Session } from '../../../engine/pg/session.ts';
 import type { Followed } from '../../../engine/source/filtered-reader.ts';
 import { nextXid } from '../../../engine/source/snapshot-holder.ts';
 import { membership, selectTables } from '../../../engine/selection/selection.ts';
-import { sharedTargets } from '../../../engine/selection/target-names.ts';
 import { forgetSteps } from '../../../engine/target/books/schema-steps.ts';
 import { addTaskTables } from '../../../engine/target/books/task-row.ts';
 import { newTaskTables } from '../known-columns.ts';
@@ -20,13 +19,15 @@ import { failedFor } from '../schema/notes.ts';
 import { runPhases } from '../schema/run-phases.ts';
 import { keysOnly, planFor } from '../schema-stage.ts';
 import { publishTables } from '../source-objects.ts';
-import { mappingOf, warn, type TaskRun } from '../task-run.ts';
+import { nameTargets, warn, type TaskRun } from '../task-run.ts';
 import type { Together } from './beside.ts';
+import { boundsOf, placeKnown, setApart } from './parts.ts';
 
 /** One text for the tables of a database: another text, other tables. Cheap enough to be asked every few seconds. */
 export async function fingerprintTables(source: Session): Promise<string> {
+  const isPartition = source.version >= 100_000 ? 'c.relispartition::text' : "''";
   const { print } = await source.one(
-    `SELECT count(*)::text || ' ' || COALESCE(sum(pg_catalog.hashtext(c.oid::text || ' ' || n.nspname || '.' || c.relname)::bigint), 0)::text AS print
+    `SELECT count(*)::text || ' ' || COALESCE(sum(pg_catalog.hashtext(c.oid::text || ' ' || n.nspname || '.' || c.relname || ' ' || ${isPartition})::bigint), 0)::text AS print
        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`,
   );
@@ -69,17 +70,20 @@ export class NewTables implements AsyncDisposable {
 
   /** Between two runs of the stream. True when something is to be copied now. */
   async takeIn({ intake, copies }: Together): Promise<boolean> {
-    const fresh = this.ready;
+    // A look that goes on meanwhile may find more: those come next.
+    const fresh = [...this.ready];
     if (fresh.length === 0) return false;
     const { run } = this;
     const target = await run.ends.target();
     // Changes from before the publication had them are in no stream: the copy has to see them all.
     intake.settleFrom(await nextXid(await run.ends.source()));
-    await addTaskTables(target, run, newTaskTables(fresh, new Map(), run.mapping));
+    const bounds = await boundsOf(await run.ends.source(), run.request, fresh);
+    const taken = newTaskTables(fresh, new Map(), run.mapping, { apart: run.apart, bounds });
+    await addTaskTables(target, run, taken);
     const books = await readBooks(target, run.taskId, fresh.filter(hasRows));
     const keys = await readKeysOfBothEnds(run);
     // At once: a copy that begins a pass meanwhile knows all of them or none.
-    this.ready = [];
+    this.ready = this.ready.filter((table) => !fresh.includes(table));
     take(run, fresh);
     copies.load(books, keys);
     warn(run, `new on the source, and part of the migration from now on: ${names(fresh)}`);
@@ -98,6 +102,7 @@ export class NewTables implements AsyncDisposable {
     await using source = await this.openSource();
     const all = await readTables(source);
     sayRenamed(run, all);
+    await placeKnown(run, all);
     const known = new Set([...run.selected, ...this.ready].map(({ oid }) => oid));
     const fresh = select(run, all).filter(({ oid }) => !known.has(oid) && !run.notPickedUp.has(oid));
     const isTaken = membership(run.selected);
@@ -109,7 +114,11 @@ export class NewTables implements AsyncDisposable {
       leaveOut(run, fresh, 'they are not picked up, because this task does not create and copy tables');
       return;
     }
-    const wanted = fresh.filter((table) => !isTaken(table));
+    const wanted = setApart(
+      run,
+      fresh.filter((table) => !isTaken(table)),
+      (unfit) => leaveOut(run, unfit, 'in a plain table an unlogged partition cannot stand beside others'),
+    );
     await this.readRules(source, wanted);
     await this.createAll(wanted.filter((table) => !run.notPickedUp.has(table.oid)));
     for (const table of wanted) if (!run.notPickedUp.has(table.oid)) await this.publish(source, table);
@@ -201,7 +210,10 @@ function select(run: TaskRun, tables: readonly TableInfo[]): TableInfo[] {
 }
 
 function leaveOut(run: TaskRun, tables: readonly TableInfo[], reason: string): void {
-  for (const { oid } of tables) run.notPickedUp.add(oid);
+  for (const { oid } of tables) {
+    run.notPickedUp.add(oid);
+    run.apart.delete(oid);
+  }
   warn(run, `new on the source: ${names(tables)}; ${reason}`);
 }
 
@@ -209,9 +221,7 @@ function take(run: TaskRun, fresh: readonly TableInfo[]): void {
   run.selected = [...run.selected, ...fresh];
   run.tables = [...run.tables, ...fresh.filter(hasRows)];
   run.followed = [...run.followed, ...fresh.filter(isFollowed)];
-  run.mapping = mappingOf(run.request, run.selected);
-  run.targetOf = run.mapping.table;
-  run.shared = sharedTargets(run.tables, run.targetOf);
+  nameTargets(run);
   run.book.register(fresh.filter(hasRows));
 }
 

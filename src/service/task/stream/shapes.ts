@@ -23,6 +23,9 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
   );
   const recorded = await readTaskTables(target, run.taskId);
   const known = await learnColumns(run, recorded, pairs);
+  const parts = new Map(
+    recorded.flatMap((table) => (table.isApart || table.bound === null ? [] : [[table.oid, table.bound]])),
+  );
   const asIs = new Set(recorded.filter((table) => table.asIs).map(nameKey));
   // Where anything fires, the order between tables counts too: then nothing is folded.
   const fires = tables.filter((table) => firing.has(nameKey(table)));
@@ -52,6 +55,7 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         fires: fires.length > 0,
         lenient: !followsAll(run.followedOf(source).operations),
         overwrites: run.request.conflict === 'ignore',
+        part: parts.get(source.oid) ?? null,
         source,
         sources: sources.get(nameKey(table)) ?? [],
       };

@@ -10,6 +10,7 @@ import {
   type ConflictMode,
   type MigrationType,
   type Operation,
+  type PartitionMode,
   type TableRule,
 } from '../../../contract/task-spec.ts';
 import type { ConnInfo, Side } from '../../../engine/pg/conninfo/conninfo.ts';
@@ -23,6 +24,7 @@ import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from '../view/numbers.ts';
 import { resolveSchema, type SchemaChoice, type SchemaFlags } from './schema-options.ts';
 import { resolveRights, type AskedRights, type RightsFlags } from './rights-options.ts';
+import { resolvePartitions, type PartitionFlags } from './partition-options.ts';
 import { resolveSlotWait, type SlotWaitFlags } from './slot-wait-option.ts';
 import { resolveSource, type SourceChoice, type SourceFlags } from './source-options.ts';
 import { resolveStart, type StartChoice, type StartFlags } from './start-options.ts';
@@ -30,7 +32,14 @@ import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
 export interface TaskFlags
-  extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags, SchemaFlags, RightsFlags {
+  extends
+    WalBudgetFlags,
+    SlotWaitFlags,
+    StartFlags,
+    SourceFlags,
+    SchemaFlags,
+    RightsFlags,
+    PartitionFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -71,6 +80,7 @@ export interface Task extends Ends, StartChoice, SourceChoice, SchemaChoice, Ask
   readonly rename: Readonly<Record<string, string>>;
   readonly capitalization: Capitalization;
   readonly excludeColumns: readonly string[];
+  readonly partitions: PartitionMode;
   readonly operations: readonly Operation[];
   readonly rules: readonly TableRule[];
   readonly conflict: ConflictMode;
@@ -244,6 +254,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       : (file.rename ?? defaults.rename),
     excludeColumns: flags.excludeColumn ?? file.excludeColumns ?? defaults.excludeColumns,
     capitalization: flags.capitalization ?? file.capitalization ?? defaults.capitalization,
+    partitions: resolvePartitions(flags, file),
     operations: flags.operations ?? file.operations ?? defaults.operations,
     // Later rules win, so that no filter of the file is lost where an option speaks of another table.
     rules: [...(file.rules ?? defaults.rules), ...(flags.tableOperations ?? []), ...(flags.filter ?? [])],

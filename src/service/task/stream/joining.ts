@@ -1,0 +1,124 @@
+/**
+ * Partitions that stand apart join the plain table of the others: once all tables are of one moment, and between two transactions of the
+ * source, where no key can be in both. A row that moves from one partition to another would meet itself there else.
+ */
+import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
+import type { Lsn } from '../../../engine/change/lsn.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { isConnectionLoss, PgError } from '../../../engine/pg/pg-error.ts';
+import { objectId, objectName } from '../../../engine/schema/object-id.ts';
+import type { Positions } from '../../../engine/target/apply/positions.ts';
+import { holdFence } from '../../../engine/target/books/task-row.ts';
+import { forgetSteps, readDoneSteps } from '../../../engine/target/books/done-steps.ts';
+import { placeTaskTable, readTaskTables } from '../../../engine/target/books/task-tables.ts';
+import { openChunkWriter } from '../../../engine/target/copy/chunk-writer.ts';
+import { moveOver, NotAlike } from '../../../engine/target/copy/move-over.ts';
+import { readPartitionRoots } from '../../../engine/verify/partitions.ts';
+import { warn, type TaskRun } from '../task-run.ts';
+import { take } from './parts.ts';
+import type { Rest } from './rest.ts';
+
+const RETRY_MS = 5_000;
+
+export class Joining {
+  private readonly run: TaskRun;
+  private readonly rest: Pick<Rest, 'reconciled' | 'leftBehind'>;
+  private retryAt = 0;
+  private readonly told = new Set<number>();
+
+  constructor(run: TaskRun, rest: Pick<Rest, 'reconciled' | 'leftBehind'>) {
+    this.run = run;
+    this.rest = rest;
+  }
+
+  /** Not in step before all have joined, but for what is to be seen to first. */
+  get isBusy(): boolean {
+    return this.hasWork && this.run.book.stopped.length === 0;
+  }
+
+  private get hasWork(): boolean {
+    return this.run.apart.size > 0 && this.rest.leftBehind === null;
+  }
+
+  /** The stream is to begin again. */
+  isReady(recorded: Lsn): boolean {
+    if (!this.hasWork || performance.now() < this.retryAt) return false;
+    const from = this.rest.reconciled;
+    return from !== null && recorded >= from;
+  }
+
+  /** Between two runs of the stream. What cannot join now is tried again. */
+  async settle(positions: Positions): Promise<void> {
+    if (!this.isReady(positions.recorded)) return;
+    this.retryAt = performance.now() + RETRY_MS;
+    if (!positions.areEven) return;
+    const { run } = this;
+    const roots = await readPartitionRoots(await run.ends.source());
+    for (const table of run.followed.filter(({ oid }) => run.apart.has(oid))) {
+      const root = run.selected.find(({ oid }) => oid === table.rootOid);
+      // One that is no partition any more is found by who looks for new tables.
+      if (!root || roots.get(table.oid) !== root.oid) continue;
+      const names = [run.targetOf(table), run.targetOf(root)].map(nameKey);
+      const stopped = positions.stopped.some((one) => names.includes(nameKey(run.targetOf(one.table))));
+      if (!stopped) await this.join(table, run.targetOf(root));
+    }
+  }
+
+  private async join(table: TableInfo, into: QualifiedName): Promise<void> {
+    const { run } = this;
+    try {
+      await this.move(table, into);
+    } catch (thrown) {
+      const isRefused = thrown instanceof PgError && !isConnectionLoss(thrown);
+      if (!isRefused && !(thrown instanceof NotAlike)) throw thrown;
+      if (!this.told.has(table.oid))
+        warn(
+          run,
+          `The rows of partition ${displayName(table)} cannot be put into ${displayName(into)} yet, which is tried again: ${thrown instanceof PgError ? thrown.shown : thrown.message}`,
+        );
+      this.told.add(table.oid);
+      return;
+    }
+    take(run, { oid: table.oid, rootOid: table.rootOid, isApart: false });
+    run.hooks.failpoints.pass('join.after-commit');
+    run.hooks.onEvent({
+      level: 'info',
+      phase: run.book.phase,
+      message: `partition ${displayName(table)} of the source stands in ${displayName(into)} on the target now`,
+    });
+  }
+
+  private async move(table: TableInfo, into: QualifiedName): Promise<void> {
+    const { run } = this;
+    const { oid, rootOid } = table;
+    await using writer = await openChunkWriter(() => run.ends.openTarget('join'));
+    const { session } = writer;
+    await session.transaction(async () => {
+      await session.query("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'");
+      await holdFence(session, run.taskId, run.fence);
+      // A commit of ours whose answer was lost counts.
+      const recorded = (await readTaskTables(session, run.taskId)).find((one) => one.oid === oid);
+      if (!recorded) throw new NotAlike('the task does not know it');
+      if (!recorded.isApart) return;
+      const from = run.targetOf(table);
+      const indexes = await moveOver(session, run.taskId, { table, from, into });
+      const done = await readDoneSteps(session, run.taskId);
+      await forgetSteps(session, run, stepsOf(from, indexes, done));
+      await placeTaskTable(session, run.taskId, { ...recorded, rootOid, isApart: false });
+      run.hooks.failpoints.pass('join.before-commit');
+    });
+  }
+}
+
+/** What was made of a table that is gone: should another one of its name come, it is made again. */
+function stepsOf(
+  { schema, name }: QualifiedName,
+  indexes: readonly string[],
+  done: ReadonlySet<string>,
+): string[] {
+  const own = new Set([
+    objectId('table', schema, name),
+    ...indexes.map((index) => objectId('index', schema, index)),
+  ]);
+  return [...done].filter((step) => own.has(step) || step.includes(` ${objectName(schema, name)}.`));
+}
