@@ -7,6 +7,7 @@ import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import { withOwnIdentities } from '../../engine/schema/own-identities.ts';
 import { planSchema, type SchemaPhase, type SchemaPlan, type SchemaStep } from '../../engine/schema/plan.ts';
 import { withoutOrphans } from '../../engine/schema/ddl/rights-ddl.ts';
+import { createdBy } from '../../engine/schema/ddl/role-ddl.ts';
 import { ATTACHING } from '../../engine/schema/ddl/table-ddl.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { runSteps } from '../../engine/schema/run-steps.ts';
@@ -15,7 +16,7 @@ import { qname } from '../../engine/pg/ident.ts';
 import { readDoneSteps, recordSteps } from '../../engine/target/books/done-steps.ts';
 import { readSourceIdentities } from '../../engine/target/books/task-row.ts';
 import { watchIndexBuilds } from './index-watch.ts';
-import type { TaskRun } from './task-run.ts';
+import { warn, type TaskRun } from './task-run.ts';
 
 /** Of the whole selection, or of a few tables with what belongs to them and what they need. */
 export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaPlan> {
@@ -99,8 +100,14 @@ export async function runPhases(
       duringIndex: () => run.hooks.failpoints.pass('schema.during-index-build'),
       signal: run.hooks.signal,
     });
+    sayRoles(run, steps, done);
     run.hooks.signal.throwIfAborted();
   }
+}
+
+function sayRoles(run: TaskRun, steps: readonly SchemaStep[], done: ReadonlySet<string>): void {
+  const roles = steps.flatMap(({ id }) => (done.has(id) ? [] : (createdBy(id) ?? [])));
+  if (roles.length > 0) warn(run, `created on the target, without a password: role ${roles.join(', ')}`);
 }
 
 /**
