@@ -1,6 +1,8 @@
 /** Owners, rights, default privileges and settings on the target: what they were, or said by name. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { OPERATIONS } from '../src/contract/task-spec.ts';
 import { readTables } from '../src/engine/pg/catalog/tables.ts';
@@ -30,6 +32,7 @@ import {
   S,
   type Roles,
 } from './rights-schema.ts';
+import { cliHome } from './spawn-cli.ts';
 
 const KEEP = rightsChoice({});
 
@@ -485,6 +488,55 @@ describe('what the user wants', () => {
     expect(await findings(source, bare, { rights: none })).toEqual([]);
   });
 
+  it('is said by options or in the task file, and is no other task', async () => {
+    await using source = await freshDatabase(15);
+    await using target = await freshDatabase(18);
+    await using roles = await freshRoles([source], [target]);
+    using home = cliHome();
+    const reader = ident(roles.reader);
+    await source.session
+      .query(`CREATE TABLE public.t (id integer PRIMARY KEY); ALTER TABLE public.t OWNER TO ${reader};
+      GRANT SELECT ON public.t TO PUBLIC`);
+    const ends = ['--source', source.uri, '--target', target.uri];
+    const file = join(home.folder, 'task.yaml');
+    writeFileSync(file, 'apiVersion: opendts/v1\nkind: Task\nspec: { grants: none, createRoles: true }\n');
+    const plan = async (...options: string[]) =>
+      (await home.run(['schema', 'plan', ...ends, ...options])).stdout;
+    const [create, give, grant] = [
+      `CREATE ROLE ${reader};`,
+      `ALTER TABLE "public"."t" OWNER TO ${reader};`,
+      'GRANT SELECT ON TABLE "public"."t" TO PUBLIC;',
+    ];
+    const found = (text: string) => [create, give, grant].filter((line) => text.includes(line));
+    expect(found(await plan())).toEqual([grant]);
+    expect(found(await plan('--create-roles'))).toEqual([create, give, grant]);
+    expect(found(await plan('--create-roles', '--owners', 'account', '--grants', 'none'))).toEqual([]);
+    expect(found(await plan('--task', file))).toEqual([create, give]);
+    const checked = await home.run([
+      'check',
+      ...ends,
+      '--types',
+      'schema,full',
+      '--create-roles',
+      '--grants',
+      'none',
+    ]);
+    expect(checked.stdout).toContain('1 role will be created on the target, without a password');
+    expect(checked.stdout).toMatch(/opendts migrate .* --grants none --create-roles/);
+    const first = await migrate(source, target, { types: ['schema'], owners: 'account', grants: 'none' });
+    const second = await migrate(source, target, { types: ['schema'], createRoles: true });
+    expect(second.taskId).toBe(first.taskId);
+    // Nothing is left to do for it; another one creates the role, and says so.
+    expect(second.warnings).toEqual([]);
+    await target.session.query('DROP TABLE public.t');
+    const other = await migrate(source, target, {
+      types: ['schema'],
+      tables: ['public.t'],
+      createRoles: true,
+    });
+    expect(other.warnings).toEqual([`created on the target, without a password: role ${reader}`]);
+  });
+
   it('is said by name where the sessions of the migration themselves would suffer from it, or the target would not take it', async () => {
     await using source = await freshDatabase(12);
     await using target = await freshDatabase(18);
@@ -501,5 +553,58 @@ describe('what the user wants', () => {
       'setting password_encryption of the database: invalid value for parameter',
       `setting role of the database: it would hold for the sessions of the migration; once it is over, run ALTER DATABASE "${target.name}" SET "role" TO '${roles.app}'`,
     ]);
+  });
+});
+
+describe('the schema public', () => {
+  const everybody = (db: TestDatabase) =>
+    db.session.query(
+      `SELECT e.privilege_type AS may FROM pg_namespace n, aclexplode(n.nspacl) e WHERE n.nspname = 'public' AND e.grantee = 0 ORDER BY 1`,
+    );
+  const CREATE = { may: 'CREATE' };
+  const USAGE = { may: 'USAGE' };
+
+  it('lets everybody do on the target what he may on the source, in versions apart and where it was made anew', async () => {
+    await using old = await freshDatabase(12);
+    await using newer = await freshDatabase(18);
+    await using target = await freshDatabase(18);
+    await using back = await freshDatabase(12);
+    await using anew = await freshDatabase(15);
+    const [notice] = await findings(old, target);
+    expect(notice).toMatchObject({
+      result: 'alert',
+      what: 'everybody may create in schema public, as on the source; PostgreSQL 15 and newer do not allow that by themselves',
+    });
+    await migrateSchema(old, target);
+    expect(await everybody(target)).toEqual([CREATE, USAGE]);
+    await migrateSchema(newer, back);
+    expect(await everybody(back)).toEqual([USAGE]);
+    await anew.session.query('DROP SCHEMA public');
+    await migrateSchema(newer, anew);
+    expect(await everybody(anew)).toEqual([USAGE]);
+  });
+
+  it('is left as it is, and the statement said, where it belongs to another role', async () => {
+    await using old = await freshDatabase(12);
+    await using target = await freshDatabase(18);
+    const account = `mover_${randomBytes(4).toString('hex')}`;
+    await target.session.query(
+      `CREATE ROLE ${account} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE ${target.name} TO ${account}`,
+    );
+    try {
+      await using here = await old.open();
+      await using there = await connect(
+        { ...target.info, user: account, password: 'x' },
+        { side: 'target', applicationName: 'test' },
+      );
+      const model = await readModel(here);
+      const { steps, notMigrated } = planSchema(model, scopeOf(KEEP), await readTargetFacts(there, model));
+      expect(steps.map(({ id }) => id)).toEqual(['schema public']);
+      expect(notMigrated).toEqual([
+        'rights of schema public: it belongs to another role on the target; as its owner run GRANT CREATE ON SCHEMA "public" TO PUBLIC',
+      ]);
+    } finally {
+      await target.session.query(`DROP OWNED BY ${account}; DROP ROLE ${account}`);
+    }
   });
 });

@@ -29,8 +29,15 @@ export function withRoles(target: TargetFacts, created: ReadonlySet<string>): Ta
   };
 }
 
+const ROLE = 'role ';
+
 function roleKey(name: string): ObjectKey {
   return `role:${name}`;
+}
+
+/** The role that the step of this id creates; null for other steps. */
+export function createdBy(id: string): string | null {
+  return id.startsWith(ROLE) ? id.slice(ROLE.length) : null;
 }
 
 /** What a draft needs that names these roles. */

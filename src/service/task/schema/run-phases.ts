@@ -1,6 +1,7 @@
 /** Runs phases of the plan with their books: what is done is passed over, what is refused is written down, and looked for on the target. */
 import type { Session } from '../../../engine/pg/session.ts';
 import { withoutOrphans } from '../../../engine/schema/ddl/rights-ddl.ts';
+import { createdBy } from '../../../engine/schema/ddl/role-ddl.ts';
 import type { SchemaPhase, SchemaPlan, SchemaStep } from '../../../engine/schema/plan.ts';
 import type { Missing, StepProblem } from '../../../engine/schema/run/problems.ts';
 import { runSteps, type StepRunner } from '../../../engine/schema/run/run-steps.ts';
@@ -14,7 +15,7 @@ import {
   type StepRow,
 } from '../../../engine/target/books/schema-steps.ts';
 import { watchIndexBuilds } from '../index-watch.ts';
-import type { TaskRun } from '../task-run.ts';
+import { warn, type TaskRun } from '../task-run.ts';
 import { noteOf, sayOpen } from './notes.ts';
 import { whatIsThere } from './what-is-there.ts';
 
@@ -75,8 +76,15 @@ async function runPhase(
   const runner = runnerOf(run, tried, options);
   const open = await passOver(run, { ...tried, runner, problems: await runSteps(steps, runner) });
   run.hooks.signal.throwIfAborted();
+  sayRoles(run, steps, new Set([...done, ...open.map(({ id }) => id)]));
   sayOpen(run, open);
   return open;
+}
+
+/** `others`: steps that were done before, or are not done. */
+function sayRoles(run: TaskRun, steps: readonly SchemaStep[], others: ReadonlySet<string>): void {
+  const roles = steps.flatMap(({ id }) => (others.has(id) ? [] : (createdBy(id) ?? [])));
+  if (roles.length > 0) warn(run, `created on the target, without a password: role ${roles.join(', ')}`);
 }
 
 /** As a person wants it; never built CONCURRENTLY, which only one statement of ours can be. */
