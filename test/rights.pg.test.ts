@@ -18,11 +18,11 @@ import { openCanonical } from '../src/engine/schema/rewrite/canonical.ts';
 import { readModel } from '../src/engine/schema/read-model.ts';
 import { readCommonFacts, readTargetFacts } from '../src/engine/schema/read-target-facts.ts';
 import { rightsChoice, type RightsChoice } from '../src/engine/schema/rights/rights-choice.ts';
-import { runSteps } from '../src/engine/schema/run-steps.ts';
+import { runSteps } from '../src/engine/schema/run/run-steps.ts';
 import { tableWishes } from '../src/engine/selection/table-wishes.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';
-import { compare, migrate } from './migration.ts';
+import { compare, migrate, SAME_NAMES } from './migration.ts';
 import {
   dropRoles,
   freshRoles,
@@ -93,6 +93,8 @@ async function findings(
     targetOf: (table: { schema: string; name: string }) => table,
     wishOf: tableWishes(tables, { operations: OPERATIONS, rules: [] }),
     conflict: 'report' as const,
+    mapping: SAME_NAMES,
+    partitions: 'keep' as const,
     wholeDatabase: true,
     heartbeat: true,
     captureDdl: 'auto' as const,

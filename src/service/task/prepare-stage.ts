@@ -1,10 +1,8 @@
 /** From a request to a task that may run: who are the two databases, what is selected, may it start, and is it ours alone. */
-import { createHash } from 'node:crypto';
 import { AppError } from '../../base/errors/app-error.ts';
-import { OPERATIONS } from '../../contract/task-spec.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
-import { endBackends, identify, isSameDatabase, type DatabaseIdentity } from '../../engine/pg/identity.ts';
+import { endBackends, identify, isSameDatabase } from '../../engine/pg/identity.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
@@ -29,8 +27,8 @@ import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
 import { sourceOptions } from './source-objects.ts';
-import { ruleWords } from './rule-words.ts';
-import { assertStartFits, startText } from './start-position.ts';
+import { assertStartFits } from './start-position.ts';
+import { canonicalOptions, taskIdOf } from './task-id.ts';
 import {
   enter,
   mappingOf,
@@ -39,53 +37,6 @@ import {
   type MigrationRequest,
   type TaskRun,
 } from './task-run.ts';
-
-/** What was asked for, without connections, in one form: equal options give equal text. */
-export function canonicalOptions(
-  request: Pick<
-    MigrationRequest,
-    | 'types'
-    | 'tables'
-    | 'excludeTables'
-    | 'rename'
-    | 'capitalization'
-    | 'excludeColumns'
-    | 'partitions'
-    | 'operations'
-    | 'rules'
-    | 'conflict'
-    | 'publication'
-    | 'decoder'
-    | 'start'
-  >,
-): string {
-  const { start, decoder = 'auto' } = request;
-  const rename = Object.entries(request.rename).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const operations = OPERATIONS.filter((operation) => request.operations.includes(operation));
-  const { tableOperations, filter } = ruleWords(request.rules);
-  return JSON.stringify({
-    types: [...request.types].toSorted(),
-    tables: request.tables.toSorted(),
-    excludeTables: request.excludeTables.toSorted(),
-    ...(rename.length > 0 ? { rename } : {}),
-    ...(request.capitalization === 'source' ? {} : { capitalization: request.capitalization }),
-    ...(request.excludeColumns.length > 0 ? { excludeColumns: request.excludeColumns.toSorted() } : {}),
-    ...(request.partitions === 'plain' ? { partitions: request.partitions } : {}),
-    ...(operations.length < OPERATIONS.length ? { operations } : {}),
-    ...(tableOperations.length > 0 ? { tableOperations } : {}),
-    ...(filter.length > 0 ? { filter } : {}),
-    ...(request.conflict === 'report' ? {} : { conflict: request.conflict }),
-    ...(request.publication === undefined ? {} : { publication: request.publication }),
-    ...(decoder === 'auto' ? {} : { decoder }),
-    ...(start ? { start: startText(start) } : {}),
-  });
-}
-
-/** The same databases and options give the same task, on whichever machine it is run: so running again resumes. */
-export function taskIdOf(source: DatabaseIdentity, target: DatabaseIdentity, options: string): string {
-  const parts = [source.systemIdentifier, source.database, target.systemIdentifier, target.database, options];
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 10);
-}
 
 interface Parts {
   readonly request: MigrationRequest;

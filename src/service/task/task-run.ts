@@ -20,7 +20,12 @@ import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import type { FirstModel } from '../../engine/schema/first-model.ts';
-import { placesOf, sharedTargets, targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
+import {
+  placesOf,
+  sharedTargets,
+  targetNames,
+  type TargetNames,
+} from '../../engine/selection/target-names.ts';
 import type { CopyLimits, CopyThrottle } from '../../engine/source/throttle.ts';
 import type { DecoderWish } from '../../engine/source/decoder-choice.ts';
 import type { StartPosition } from '../../engine/source/start-position.ts';

@@ -101,6 +101,7 @@ export async function runMigration(flags: MigrateFlags, task: Task, context: Cli
     operations: OPERATIONS.filter((operation) => task.operations.includes(operation)),
     ...ruleWords(task.rules),
     conflict: task.conflict,
+    partitions: task.partitions,
     start: task.start ? Object.entries(startText(task.start)).map(([name, value]) => `${name}=${value}`) : [],
     publication: task.publication ?? '',
     decoder: task.decoder ?? 'auto',

@@ -27,7 +27,14 @@ import { openSide } from './sides.ts';
 import { withPartitions } from './options/partition-options.ts';
 import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
-import { resolveTask, withEnds, withJson, withRename, withTables, type Task } from './options/task-options.ts';
+import {
+  resolveTask,
+  withEnds,
+  withJson,
+  withRename,
+  withTables,
+  type Task,
+} from './options/task-options.ts';
 import { painter } from './view/text.ts';
 
 const ACTIONS = ['plan', 'diff', 'apply', 'report', 'skip', 'edit'] as const;

@@ -59,7 +59,8 @@ function editedPath(sql: SqlText, map: NameMap): string {
   for (let at = 0; at < sql.tokens.length; at++) {
     const word = sql.word(at);
     const name = nameOf(word);
-    if (word !== ',' && !name.startsWith('$') && map.schema(name) !== name) sql.replace(at, at, ident(map.schema(name)));
+    if (word !== ',' && !name.startsWith('$') && map.schema(name) !== name)
+      sql.replace(at, at, ident(map.schema(name)));
   }
   return sql.result();
 }

@@ -186,7 +186,9 @@ describe('texts of names', () => {
   const names = nameTexts(parser, MAP);
 
   it('of a search_path', () => {
-    expect(names.searchPath('"$user", shop, "other one", public')).toBe('"$user", "Store 2", "other one", public');
+    expect(names.searchPath('"$user", shop, "other one", public')).toBe(
+      '"$user", "Store 2", "other one", public',
+    );
   });
 
   it.each([

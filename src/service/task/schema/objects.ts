@@ -3,6 +3,7 @@ import { AppError } from '../../../base/errors/app-error.ts';
 import { editDistance } from '../../../base/runtime/edit-distance.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import { PHASES } from '../../../engine/schema/draft.ts';
+import { ofRights } from '../../../engine/schema/ddl/rights-ddl.ts';
 import { loadParser } from '../../../engine/schema/rewrite/parser.ts';
 import { isAnnouncement } from '../../../engine/schema/run/build-beside.ts';
 import {
@@ -94,9 +95,12 @@ export async function chooseForObjects(
   choice: StepChoice,
 ): Promise<ChosenObject[]> {
   if (choice.kind === 'edit') await assertRunnable(choice.sql);
-  const tasks = named(await objectsOn(target), ids);
+  const all = await objectsOn(target);
+  named(all, ids);
+  const wanted = new Set([...ids, ...(choice.kind.endsWith('skip') ? rightsOf(all, ids) : [])]);
+  const tasks = named(all, [...wanted]);
   const chosen: ChosenObject[] = [];
-  for (const id of new Set(ids)) {
+  for (const id of wanted) {
     const found = tasks.flatMap(({ task, objects }) =>
       objects.filter((row) => row.id === id).map(({ state }) => ({ ...task, state })),
     );
@@ -108,6 +112,14 @@ export async function chooseForObjects(
     if (chosen.length === before) throw unwanted(id, open[0]?.state ?? 'created', choice);
   }
   return chosen;
+}
+
+/** What is done without has no rights to be set; of what the target has itself they are its own. */
+function rightsOf(tasks: readonly TaskObjects[], ids: readonly string[]): string[] {
+  const wanted = new Set(ids);
+  return tasks.flatMap(({ objects }) =>
+    objects.flatMap(({ id }) => (wanted.has(ofRights(id) ?? '') ? [id] : [])),
+  );
 }
 
 function over(id: string): AppError {

@@ -9,7 +9,7 @@ import { isConnectionLoss, PgError } from '../../../engine/pg/pg-error.ts';
 import { objectId, objectName } from '../../../engine/schema/object-id.ts';
 import type { Positions } from '../../../engine/target/apply/positions.ts';
 import { holdFence } from '../../../engine/target/books/task-row.ts';
-import { forgetSteps, readDoneSteps } from '../../../engine/target/books/done-steps.ts';
+import { forgetSteps, readDoneSteps } from '../../../engine/target/books/schema-steps.ts';
 import { placeTaskTable, readTaskTables } from '../../../engine/target/books/task-tables.ts';
 import { openChunkWriter } from '../../../engine/target/copy/chunk-writer.ts';
 import { moveOver, NotAlike } from '../../../engine/target/copy/move-over.ts';

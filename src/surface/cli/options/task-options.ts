@@ -32,14 +32,7 @@ import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
 export interface TaskFlags
-  extends
-    WalBudgetFlags,
-    SlotWaitFlags,
-    StartFlags,
-    SourceFlags,
-    SchemaFlags,
-    RightsFlags,
-    PartitionFlags {
+  extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags, SchemaFlags, RightsFlags, PartitionFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
