@@ -14,7 +14,7 @@ export function targetNames<T extends Selectable>(
   selected: readonly T[],
   rename: Readonly<Record<string, string>>,
   partitions: PartitionMode = 'keep',
-  apart: ReadonlySet<number> = new Set(),
+  apart: { has(oid: number): boolean } = new Set(),
 ): (table: QualifiedName) => QualifiedName {
   const renamed = new Map<string, QualifiedName>();
   for (const [from, to] of Object.entries(rename)) {
