@@ -207,7 +207,10 @@ describe('partitions: plain, at the command line', () => {
     const plan = await home.run(['schema', 'plan', ...ends]);
     expect(plan.stdout).toContain('CREATE INDEX p_v ON s.p USING btree (v)');
     expect(plan.stdout).not.toMatch(/PARTITION BY|ATTACH PARTITION|"p_0"/);
-    expect((await home.run(['migrate', ...ends, '--until', 'caught-up'])).code).toBe(EXIT.ok);
+    const migrated = await home.run(['migrate', ...ends, '--until', 'caught-up']);
+    expect(migrated.code).toBe(EXIT.ok);
+    expect(migrated.stderr).toContain('partitioned tables that become plain ones: s.p');
+    expect(migrated.stdout).toContain('index s.own: only partition s.p_0 has it');
     expect((await home.run(['schema', 'diff', ...ends])).stdout).toMatch(/^no difference/m);
     const verified = await home.run(['verify', ...ends]);
     expect(verified.stdout).toMatch(/identical: 1 table, 200 rows/);

@@ -1,5 +1,6 @@
 /** Partitions of tables that are plain ones on the target, while changes are followed: they move rows, come, go, and are emptied. */
 import { describe, expect, it } from 'vitest';
+import { EXIT } from '../src/base/errors/exit.ts';
 import { armFailpoint } from '../src/base/runtime/failpoint.ts';
 import { chooseForTables, stoppedTables } from '../src/service/task/stopped.ts';
 import { doneChunks, stopAfter } from './copy-faults.ts';
@@ -7,6 +8,7 @@ import { freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { follow, pause, type Following } from './follow.ts';
 import type { Major } from './global-setup.ts';
 import { comparePlain, migrate, type RunOptions } from './migration.ts';
+import { cliHome } from './spawn-cli.ts';
 
 const PLAIN: RunOptions = { partitions: 'plain' };
 
@@ -223,6 +225,32 @@ describe('a copy of several partitions into one table that is killed', () => {
     );
     await migrate(source, target, how);
     expect((await comparePlain(source, target)).differing).toEqual([]);
+  });
+
+  it.each([
+    'copy.before-unit-commit:2',
+    'copy.after-unit-commit:1',
+    'join.before-commit:1',
+    'join.after-commit:1',
+  ])('kill -9 at %s costs nothing', async (failpoint) => {
+    await using pair = await freshPair(15, 17, sql);
+    const { source, target } = pair;
+    using home = cliHome();
+    const ends = ['--source', source.uri, '--target', target.uri, '--partitions', 'plain'];
+    const args = ['migrate', ...ends, '--until', 'caught-up'];
+    if (failpoint.startsWith('join.')) expect((await home.run(args)).code).toBe(EXIT.ok);
+    await source.session.query(
+      `CREATE TABLE p_3 PARTITION OF p DEFAULT; UPDATE p SET id = id + 60000, v = 'moved' WHERE id % 1000 = 7`,
+    );
+    const killed = await home.run(args, { env: { OPENDTS_FAILPOINT: failpoint } });
+    expect(killed.signal).toBe('SIGKILL');
+    await source.session.query(
+      `UPDATE p SET id = id - 60000, v = 'back' WHERE id % 2000 = 7; DELETE FROM p WHERE id % 1000 = 8`,
+    );
+    expect((await home.run(args)).code).toBe(EXIT.ok);
+    const verified = await home.run(['verify', ...ends]);
+    expect(verified.stdout).toMatch(/identical: 1 table, 59,940 rows/);
+    expect(await count(target, 'p_3')).toBe(null);
   });
 
   it('empties the table for none of them', async () => {

@@ -43,13 +43,13 @@ export interface PartitionPlaces {
   /** Partitions keep names of their own, go where their renamed table goes, or always into what their table goes into. */
   readonly partitions: 'keep' | 'together' | 'plain';
   /** Those of a plain table that stand apart from it, by oid. */
-  readonly apart?: ReadonlySet<number>;
+  readonly apart?: { has(oid: number): boolean };
 }
 
 /** `isMade`: by the migration, and not by the user. */
 export function placesOf(
   partitions: PartitionMode,
-  { isMade, apart }: { readonly isMade: boolean; readonly apart?: ReadonlySet<number> },
+  { isMade, apart }: { readonly isMade: boolean; readonly apart?: { has(oid: number): boolean } },
 ): PartitionPlaces {
   return {
     partitions: partitions === 'plain' ? 'plain' : isMade ? 'keep' : 'together',

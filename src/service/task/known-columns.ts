@@ -12,7 +12,7 @@ import type { TaskRun } from './task-run.ts';
 /** What is known of partitions whose rows go into one plain table. */
 export interface KnownParts {
   /** Those that stand apart, by oid. */
-  readonly apart: ReadonlySet<number>;
+  readonly apart: { has(oid: number): boolean };
   /** The rows that they hold, by oid. */
   readonly bounds: ReadonlyMap<number, string>;
 }

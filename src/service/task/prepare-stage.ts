@@ -22,7 +22,7 @@ import { readTaskTables, type TaskTable } from '../../engine/target/books/task-t
 import type { Ends } from './ends.ts';
 import { readFollowed } from './followed.ts';
 import { newTaskTables } from './known-columns.ts';
-import { boundsOf } from './stream/parts.ts';
+import { boundsOf, sayPlain } from './stream/parts.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
@@ -80,7 +80,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const tables = selected.filter((table) => table.kind === 'r');
   const { followedOf } = await readFollowed(await ends.source(), request, selected, task.phase === 'stream');
   const standApart = new Set(theirTables.filter(({ isApart }) => isApart).map(({ oid }) => oid));
-  const apart = new Set(selected.map(({ oid }) => oid).filter((oid) => standApart.has(oid)));
+  const apart = new Map(selected.flatMap(({ oid }) => (standApart.has(oid) ? [[oid, null] as const] : [])));
   const mapping = mappingOf(request, selected, apart);
   const targetOf = mapping.table;
   await using probe = await ends.openTarget('probe');
@@ -115,6 +115,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
       ? `task ${taskId} goes on (it was at: ${task.phase})`
       : `task ${taskId}: ${tables.length} tables`,
   );
+  if (!existing) sayPlain(run);
   sayWhatIsLeftOut(
     run,
     found.selected.filter((table) => !recorded(table)),

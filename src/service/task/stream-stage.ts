@@ -39,6 +39,8 @@ import { recordFailover } from './source-history.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
 const PATIENCE_MS = 10 * 60_000;
+/** A goal beyond all others: a source that is idle is asked how far it is. */
+const NOT_YET = (1n << 64n) as Lsn;
 
 /** What the stream and the copy beside it share, as the books have it. */
 export async function openTogether(run: TaskRun): Promise<Together> {
@@ -96,7 +98,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         strict: run.request.strict,
         ddl: mode,
         // Not in step before what is being changed goes on.
-        until: () => (ddl.isBusy || indexes.isBusy || joining.isBusy ? null : until()),
+        until: () => (ddl.isBusy || indexes.isBusy ? null : joining.isBusy ? NOT_YET : until()),
         signal: hooks.signal,
         patienceMs: PATIENCE_MS,
         wantsRefresh: () =>

@@ -136,8 +136,11 @@ export interface TaskRun {
   followedOf: FollowedOf;
   /** Target tables, by nameKey, that several tables with rows go into. */
   shared: ReadonlySet<string>;
-  /** Partitions, by oid, whose rows do not stand with those of their table yet, although that is a plain one on the target. */
-  readonly apart: Set<number>;
+  /**
+   * Partitions, by oid, whose rows do not stand with those of their table yet, although that is a plain one on the target; with a position
+   * of the source from which on they certainly are partitions, null where none is known.
+   */
+  readonly apart: Map<number, Lsn | null>;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
   /** What of the source was warned of, and when it was last so. */
@@ -152,7 +155,7 @@ export interface TaskRun {
 export function mappingOf(
   request: MigrationRequest,
   selected: readonly TableInfo[],
-  apart: ReadonlySet<number> = new Set(),
+  apart: { has(oid: number): boolean } = new Set(),
 ): TargetNames {
   const isMade = request.types.has('schema');
   return targetNames(selected, request, placesOf(request.partitions ?? 'keep', { isMade, apart }));

@@ -12,6 +12,7 @@ import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
 import type { SchemaModel } from '../../engine/schema/model.ts';
 import { planSchema, type SchemaPlan, type SchemaScope } from '../../engine/schema/plan.ts';
 import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import { withKnownOwners } from '../../engine/schema/rights/known-owners.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
@@ -156,7 +157,8 @@ function planLines({ steps }: SchemaPlan, notMigrated: readonly string[]): strin
 
 async function showDifferences({ task, source, target, context, json }: Asked): Promise<ExitCode> {
   const { names, scope } = await choose(source, task);
-  const [here, there] = [await readWanted(source, task, names), await readModel(target)];
+  const here = await readWanted(source, task, names);
+  const there = withKnownOwners(await readModel(target), here);
   const facts = await readCommonFacts({ session: source, model: here }, { session: target, model: there });
   const includesTable = scope.wholeDatabase ? () => true : (name: QualifiedName) => scope.includesTable(name);
   const [wanted, found] = [

@@ -6,6 +6,7 @@ import { displayName, nameKey, type QualifiedName } from '../../../engine/change
 import type { Lsn } from '../../../engine/change/lsn.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import { isConnectionLoss, PgError } from '../../../engine/pg/pg-error.ts';
+import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import { objectId, objectName } from '../../../engine/schema/object-id.ts';
 import type { Positions } from '../../../engine/target/apply/positions.ts';
 import { holdFence } from '../../../engine/target/books/task-row.ts';
@@ -18,7 +19,7 @@ import { warn, type TaskRun } from '../task-run.ts';
 import { take } from './parts.ts';
 import type { Rest } from './rest.ts';
 
-const RETRY_MS = 5_000;
+const RETRY_MS = 2_000;
 
 export class Joining {
   private readonly run: TaskRun;
@@ -44,17 +45,23 @@ export class Joining {
   isReady(recorded: Lsn): boolean {
     if (!this.hasWork || performance.now() < this.retryAt) return false;
     const from = this.rest.reconciled;
-    return from !== null && recorded >= from;
+    if (from === null || recorded < from) return false;
+    return this.run.apart.values().some((mark) => mark === null || mark <= recorded);
   }
 
   /** Between two runs of the stream. What cannot join now is tried again. */
   async settle(positions: Positions): Promise<void> {
-    if (!this.isReady(positions.recorded)) return;
+    const { recorded } = positions;
+    if (!this.isReady(recorded)) return;
+    const { run } = this;
+    const source = await run.ends.source();
+    const roots = await readPartitionRoots(source);
+    for (const [oid, mark] of run.apart) if (mark === null) run.apart.set(oid, await endOfWal(source));
+    if (!this.isReady(recorded)) return;
     this.retryAt = performance.now() + RETRY_MS;
     if (!positions.areEven) return;
-    const { run } = this;
-    const roots = await readPartitionRoots(await run.ends.source());
-    for (const table of run.followed.filter(({ oid }) => run.apart.has(oid))) {
+    const isThere = (mark: Lsn | null | undefined) => mark != null && mark <= recorded;
+    for (const table of run.followed.filter(({ oid }) => isThere(run.apart.get(oid)))) {
       const root = run.selected.find(({ oid }) => oid === table.rootOid);
       // One that is no partition any more is found by who looks for new tables.
       if (!root || roots.get(table.oid) !== root.oid) continue;

@@ -3,10 +3,12 @@
  * rows stand where: a new partition, and a table that becomes one, has a table of its own at first (joining.ts brings them together);
  * what is no partition any more stays where its rows are.
  */
+import { LSN_ZERO } from '../../../engine/change/lsn.ts';
 import { displayName, nameKey } from '../../../engine/change/relation.ts';
 import { readPartitionBounds } from '../../../engine/pg/catalog/partition-bounds.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../../engine/pg/session.ts';
+import { listedTables } from '../../../engine/precheck/finding.ts';
 import type { CatalogEvent } from '../../../engine/source/helpers/catalog-diff.ts';
 import type { TargetTable } from '../../../engine/target/apply/target-table.ts';
 import { holdFence } from '../../../engine/target/books/task-row.ts';
@@ -22,6 +24,14 @@ export async function boundsOf(
   tables: readonly TableInfo[],
 ): Promise<ReadonlyMap<number, string>> {
   return partitions === 'plain' ? readPartitionBounds(source, tables) : new Map();
+}
+
+/** At the beginning of a migration, before anything is made. */
+export function sayPlain({ request, selected, hooks, book }: TaskRun): void {
+  const partitioned = selected.filter(({ kind, rootOid }) => kind === 'p' && rootOid === null);
+  if (request.partitions !== 'plain' || partitioned.length === 0) return;
+  const message = `partitioned tables that become plain ones: ${listedTables(partitioned)}`;
+  hooks.onEvent({ level: 'info', phase: book.phase, message });
 }
 
 /** Each still holds the rows that it held when the task took it in: only then is it known which they were in between. */
@@ -48,7 +58,8 @@ export function setApart(
   const joins = fresh.filter(({ kind, rootOid }) => kind === 'r' && rootOid !== null && filled.has(rootOid));
   const unfit = new Set(joins.filter(({ persistence }) => persistence === 'unlogged'));
   if (unfit.size > 0) leaveOut([...unfit]);
-  for (const table of joins) if (!unfit.has(table)) run.apart.add(table.oid);
+  // Their copy begins when they are partitions already, and ends before they join.
+  for (const table of joins) if (!unfit.has(table)) run.apart.set(table.oid, LSN_ZERO);
   return fresh.filter((table) => !unfit.has(table));
 }
 
@@ -93,7 +104,7 @@ export function take(run: TaskRun, { oid, rootOid, isApart }: Omit<Place, 'bound
   run.selected = run.selected.map(place);
   run.tables = run.tables.map(place);
   run.followed = run.followed.map(place);
-  if (isApart) run.apart.add(oid);
+  if (isApart) run.apart.set(oid, null);
   else run.apart.delete(oid);
   nameTargets(run);
 }
