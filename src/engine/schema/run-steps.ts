@@ -4,6 +4,7 @@ import { isShortOfConnections } from '../pg/connect-failure.ts';
 import { PgError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { announcedOf, buildBeside, isBuiltBeside, type BesideRun } from './build-beside.ts';
+import { withoutSetting } from './ddl/setting-ddl.ts';
 import { PHASES } from './draft.ts';
 import type { SchemaStep } from './plan.ts';
 import { BATCH_STEPS, batchesInOrder, WorkList } from './work-list.ts';
@@ -171,9 +172,11 @@ async function buildApart(session: Session, step: SchemaStep, runner: Running): 
 
 function explain(thrown: unknown, step: SchemaStep, statement: string): unknown {
   if (!(thrown instanceof PgError)) return thrown;
+  const sql = withoutSetting(statement);
+  const problem = sql === statement ? thrown.message : thrown.shown;
   return new AppError(
     'SCHEMA_FAILED',
-    { object: step.id, problem: thrown.message, sqlstate: thrown.sqlstate, sql: statement.slice(0, 500) },
+    { object: step.id, problem, sqlstate: thrown.sqlstate, sql: sql.slice(0, 500) },
     thrown,
   );
 }
