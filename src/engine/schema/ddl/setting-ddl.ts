@@ -91,6 +91,11 @@ function settingSql({ role, inDatabase, name, value }: SettingInfo, database: st
   return `ALTER ${of} SET ${ident(name)} TO ${values.map((one) => literal(one).trimStart()).join(', ')}`;
 }
 
+/** A statement for an error text: the value of a setting may be a secret of the user's. */
+export function withoutSetting(sql: string): string {
+  return sql.replace(/^(ALTER (?:DATABASE|ROLE) .*? SET "(?:[^"]|"")*" TO ).*$/s, '$1…');
+}
+
 /** `"$user", public` → `$user`, `public`; nothing at all is the empty name. */
 function listed(value: string): string[] {
   const names = [...value.matchAll(/"((?:[^"]|"")*)"|([^,\s"]+)/g)].map(

@@ -6,6 +6,7 @@ import type { Session } from '../../pg/session.ts';
 import { PHASES } from '../draft.ts';
 import type { SchemaStep } from '../plan.ts';
 import { announcedOf, buildBeside, isBuiltBeside, type BesideRun } from './build-beside.ts';
+<<<<<<< HEAD:src/engine/schema/run/run-steps.ts
 import {
   Problems,
   refusalText,
@@ -14,6 +15,11 @@ import {
   type StepFailure,
   type StepProblem,
 } from './problems.ts';
+=======
+import { withoutSetting } from './ddl/setting-ddl.ts';
+import { PHASES } from './draft.ts';
+import type { SchemaStep } from './plan.ts';
+>>>>>>> h-rights:src/engine/schema/run-steps.ts
 import { BATCH_STEPS, batchesInOrder, WorkList } from './work-list.ts';
 
 export interface StepRunner {
@@ -217,10 +223,29 @@ async function runOne(session: Session, step: SchemaStep, runner: Running): Prom
   }
 }
 
+<<<<<<< HEAD:src/engine/schema/run/run-steps.ts
 function interrupted({ id }: SchemaStep, cause: PgError): AppError {
   return new AppError(
     'SCHEMA_INTERRUPTED',
     { object: id, problem: cause.shown, sqlstate: cause.sqlstate },
     cause,
+=======
+async function buildApart(session: Session, step: SchemaStep, runner: Running): Promise<boolean> {
+  try {
+    return await buildBeside(session, step, runner);
+  } catch (thrown) {
+    throw explain(thrown, step, step.statements[0] ?? '');
+  }
+}
+
+function explain(thrown: unknown, step: SchemaStep, statement: string): unknown {
+  if (!(thrown instanceof PgError)) return thrown;
+  const sql = withoutSetting(statement);
+  const problem = sql === statement ? thrown.message : thrown.shown;
+  return new AppError(
+    'SCHEMA_FAILED',
+    { object: step.id, problem, sqlstate: thrown.sqlstate, sql: sql.slice(0, 500) },
+    thrown,
+>>>>>>> h-rights:src/engine/schema/run-steps.ts
   );
 }
