@@ -5,8 +5,8 @@ import { isDisturbance, PgError, SQLSTATE, sqlstateOf } from '../../pg/pg-error.
 import type { Session } from '../../pg/session.ts';
 import { PHASES } from '../draft.ts';
 import type { SchemaStep } from '../plan.ts';
+import { withoutSetting } from '../ddl/setting-ddl.ts';
 import { announcedOf, buildBeside, isBuiltBeside, type BesideRun } from './build-beside.ts';
-<<<<<<< HEAD:src/engine/schema/run/run-steps.ts
 import {
   Problems,
   refusalText,
@@ -15,11 +15,6 @@ import {
   type StepFailure,
   type StepProblem,
 } from './problems.ts';
-=======
-import { withoutSetting } from './ddl/setting-ddl.ts';
-import { PHASES } from './draft.ts';
-import type { SchemaStep } from './plan.ts';
->>>>>>> h-rights:src/engine/schema/run-steps.ts
 import { BATCH_STEPS, batchesInOrder, WorkList } from './work-list.ts';
 
 export interface StepRunner {
@@ -214,7 +209,7 @@ async function runOne(session: Session, step: SchemaStep, runner: Running): Prom
       return {
         kind: 'failed',
         step,
-        statement,
+        statement: withoutSetting(statement),
         message: thrown.shown,
         sqlstate: thrown.sqlstate,
         position: thrown.fields.position === undefined ? null : Number(thrown.fields.position),
@@ -223,29 +218,10 @@ async function runOne(session: Session, step: SchemaStep, runner: Running): Prom
   }
 }
 
-<<<<<<< HEAD:src/engine/schema/run/run-steps.ts
 function interrupted({ id }: SchemaStep, cause: PgError): AppError {
   return new AppError(
     'SCHEMA_INTERRUPTED',
     { object: id, problem: cause.shown, sqlstate: cause.sqlstate },
     cause,
-=======
-async function buildApart(session: Session, step: SchemaStep, runner: Running): Promise<boolean> {
-  try {
-    return await buildBeside(session, step, runner);
-  } catch (thrown) {
-    throw explain(thrown, step, step.statements[0] ?? '');
-  }
-}
-
-function explain(thrown: unknown, step: SchemaStep, statement: string): unknown {
-  if (!(thrown instanceof PgError)) return thrown;
-  const sql = withoutSetting(statement);
-  const problem = sql === statement ? thrown.message : thrown.shown;
-  return new AppError(
-    'SCHEMA_FAILED',
-    { object: step.id, problem, sqlstate: thrown.sqlstate, sql: sql.slice(0, 500) },
-    thrown,
->>>>>>> h-rights:src/engine/schema/run-steps.ts
   );
 }
