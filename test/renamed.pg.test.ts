@@ -64,7 +64,6 @@ const RENAMED = {
 describe.each([
   [12, 18],
   [18, 15],
-  [17, 17],
 ] as const)('names that are others on the target, from %i to %i', (from, to) => {
   it.each([
     ['renamed one by one', { rename: RENAMED }],
@@ -130,8 +129,6 @@ describe.each([
 describe('a schema with all kinds of objects', () => {
   it.each([
     [12, 12, richSchema(12)],
-    [18, 18, richSchema(18)],
-    [15, 18, kindsSchema(15)],
     [18, 18, kindsSchema(18)],
   ] as const)('is made in capitals by the script of its plan, %i to %i', async (from, to, schema) => {
     await using pair = await freshPair(from, to);
