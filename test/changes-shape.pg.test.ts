@@ -8,6 +8,7 @@ import { stoppedTables } from '../src/service/task/stopped.ts';
 import { freshPair, type DatabasePair } from './database.ts';
 import { follow as followWith } from './follow.ts';
 import { compare, migrate as migrateWith, type RunOptions } from './migration.ts';
+import { firstOf } from './matrix.ts';
 
 /** Where event triggers note DDL, it is met before the first change that shows it: here the changes alone must do. */
 const follow: typeof followWith = (source, target, options) =>
@@ -125,10 +126,12 @@ async function expectSame({ source, target }: DatabasePair): Promise<void> {
   expect((await compare(source, target)).differing).toEqual([]);
 }
 
-describe.each([
-  [12, 18, 'live'],
-  [18, 15, 'late'],
-] as const)('a shape that changes, from %i to %i, %s', (from, to, way) => {
+describe.each(
+  firstOf(1, [
+    [12, 18, 'live'],
+    [18, 15, 'late'],
+  ] as const),
+)('a shape that changes, from %i to %i, %s', (from, to, way) => {
   it.each(CASES)('$name', async ({ source, after, says, target }) => {
     await using pair = await freshPair(from, to, SETUP);
     const write = async () => {

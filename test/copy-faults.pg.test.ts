@@ -24,11 +24,12 @@ import {
 } from './copy-faults.ts';
 import { migrate, start, type RunOptions } from './migration.ts';
 import { proxyBefore } from './tcp-proxy.ts';
+import { firstOf } from './matrix.ts';
 
-const KINDS = [
-  ['schema,full', FULL],
+const KINDS = firstOf(1, [
   ['schema,full,incremental', ALL],
-] as const;
+  ['schema,full', FULL],
+] as const);
 
 /** Runs a slow copy, lets `disturb` happen midway, and to the end; changes are made all the while where they are followed. */
 async function disturbed(

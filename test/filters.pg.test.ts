@@ -21,6 +21,7 @@ import {
 import { freshDatabase, freshPair, type TestDatabase } from './database.ts';
 import { follow, pause } from './follow.ts';
 import { migrate, start, type RunOptions } from './migration.ts';
+import { firstOf } from './matrix.ts';
 
 const rows = (db: TestDatabase, sql: string) => db.session.query(sql);
 
@@ -74,11 +75,13 @@ async function failure(promise: Promise<unknown>): Promise<AppError> {
   );
 }
 
-describe.each([
-  [12, 15],
-  [15, 18],
-  [18, 12],
-] as const)('a filtered migration from %i to %i', (from, to) => {
+describe.each(
+  firstOf(2, [
+    [12, 15],
+    [18, 12],
+    [15, 18],
+  ] as const),
+)('a filtered migration from %i to %i', (from, to) => {
   it('copies the rows that pass, and follows them as they enter and leave', async () => {
     await using ends = await freshPair(from, to, TABLES);
     const { source, target } = ends;

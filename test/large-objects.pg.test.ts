@@ -13,6 +13,7 @@ import { freshDatabase, freshPair, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';
 import { compare, migrate, start, type RunOptions } from './migration.ts';
 import { cliHome } from './spawn-cli.ts';
+import { firstOf } from './matrix.ts';
 
 const FULL = ['schema', 'full'] as const;
 
@@ -66,12 +67,14 @@ async function dieAfter(
 }
 
 describe('large objects in the full copy', () => {
-  it.each([
-    [12, 18],
-    [15, 15],
-    [17, 12],
-    [18, 17],
-  ] as const)('arrive from %i on %i with their oids and whole, whatever their size', async (from, to) => {
+  it.each(
+    firstOf(2, [
+      [12, 18],
+      [17, 12],
+      [15, 15],
+      [18, 17],
+    ] as const),
+  )('arrive from %i on %i with their oids and whole, whatever their size', async (from, to) => {
     await using ends = await pair(from, to);
     const { source, target } = ends;
     await source.session.query(KINDS);

@@ -9,6 +9,7 @@ import { follow, pause, type Following } from './follow.ts';
 import type { Major } from './global-setup.ts';
 import { comparePlain, migrate, type RunOptions } from './migration.ts';
 import { cliHome } from './spawn-cli.ts';
+import { firstOf } from './matrix.ts';
 
 const PLAIN: RunOptions = { partitions: 'plain' };
 
@@ -63,10 +64,12 @@ async function expectSame({ source, target }: DatabasePair): Promise<void> {
 
 const messages = ({ events }: Pick<Following, 'events'>) => events.map(({ message }) => message);
 
-describe.each<[Major, Major]>([
-  [12, 15],
-  [17, 18],
-])('partitions of %i in plain tables of %i', (from, to) => {
+describe.each<[Major, Major]>(
+  firstOf(1, [
+    [17, 18],
+    [12, 15],
+  ]),
+)('partitions of %i in plain tables of %i', (from, to) => {
   it('move their rows between one another, with and without keys', async () => {
     await using pair = await freshPair(from, to, TABLES);
     const { source, target } = pair;

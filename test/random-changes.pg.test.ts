@@ -5,6 +5,7 @@ import { freshPair } from './database.ts';
 import { expectIdentical } from './copy-faults.ts';
 import { migrate } from './migration.ts';
 import { createRandomTables, seeded, writeRandomly } from './random-changes.ts';
+import { firstOf } from './matrix.ts';
 
 /** Most are small; a large one is several windows. */
 const BATCHES = [4, 30, 150];
@@ -14,7 +15,7 @@ describe.each([
   [15, 12],
   [18, 15],
 ] as const)('random transactions from %i to %i', (from, to) => {
-  it.each([1, 2])('leave both ends the same after every batch (seed %i)', async (seed) => {
+  it.each(firstOf(1, [1, 2]))('leave both ends the same after every batch (seed %i)', async (seed) => {
     await using pair = await freshPair(from, to);
     const { source, target } = pair;
     await createRandomTables(source);

@@ -5,11 +5,14 @@ import { readModel } from '../src/engine/schema/read-model.ts';
 import { readTargetFacts } from '../src/engine/schema/read-target-facts.ts';
 import { runSteps, type StepRunner } from '../src/engine/schema/run/run-steps.ts';
 import { connect } from '../src/engine/pg/connect.ts';
+import { awkwardKinds } from './awkward-kinds.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';
 import { kindsSchema, ODD, READER, ROLES, WRITER } from './kinds-schema.ts';
+import { migrate } from './migration.ts';
 import { rawCatalog } from './raw-catalog.ts';
 import { richSchema } from './rich-schema.ts';
+import { cliHome } from './spawn-cli.ts';
 
 const everything: SchemaScope = { includesTable: () => true, wholeDatabase: true, done: new Set() };
 
@@ -153,6 +156,29 @@ describe.each<Major>([12, 15, 17, 18])('every kind of object of PostgreSQL %i', 
       plan.steps,
       runner(target, { done, open: () => Promise.reject(new Error('nothing to do')) }),
     );
+  });
+});
+
+describe.each<[Major, Major]>([
+  [12, 12],
+  [15, 15],
+  [18, 18],
+  [12, 18],
+  [15, 12],
+])('every kind of object under awkward names, from %i to %i', (from, to) => {
+  it('is what it was, by its definitions and by the catalog', async () => {
+    await using source = await freshDatabase(from);
+    await using target = await freshDatabase(to);
+    await source.session.query(awkwardKinds());
+    const { notMigrated } = await migrate(source, target, { types: ['schema'] });
+    expect(notMigrated).toEqual([]);
+    using home = cliHome();
+    const diff = await home.run(['schema', 'diff', '--source', source.uri, '--target', target.uri]);
+    expect(diff.stdout).toMatch(/^no difference in \d+ steps$/m);
+    if (from !== to) return;
+    await target.session.query('DROP SCHEMA _opendts CASCADE');
+    await expectSameModel(source, target);
+    expectSame(await rawCatalog(source), await rawCatalog(target));
   });
 });
 

@@ -9,17 +9,17 @@ import { runProgram } from './program.ts';
 const PIPE =
   'set -o pipefail; psql -X -v ON_ERROR_STOP=1 -d "$1" -c "$2" | psql -X -v ON_ERROR_STOP=1 -d "$3" -c "$4"';
 
-/** COPY from one psql into another, as many pipes as jobs, the largest table first. */
-export function psqlPipe(format: 'text' | 'binary'): Contender {
+/** COPY from one psql into another, as many pipes as jobs, the largest table first; each table in so many `pieces`, by place. */
+export function psqlPipe(format: 'text' | 'binary', pieces = 1): Contender {
   return {
-    name: `psql pipe, ${format}`,
+    name: `psql pipe, ${format}${pieces > 1 ? `, ${pieces} pieces` : ''}`,
     work: 'data',
     isOurs: false,
     tools: ['bash', 'psql'],
     async run(job) {
       const started = performance.now();
       const { result, cpu } = await withCpu(job.pair, async () => {
-        const rows = await pipeTables(job, format);
+        const rows = await pipeTables(job, { format, pieces });
         return { rows, wallMs: performance.now() - started };
       });
       return { wallMs: result.wallMs, cpu, peakMemory: null, rowsByTag: result.rows };
@@ -27,13 +27,37 @@ export function psqlPipe(format: 'text' | 'binary'): Contender {
   };
 }
 
-async function pipeTables(job: CopyJob, format: string): Promise<bigint> {
+interface Piece {
+  readonly table: string;
+  /** What COPY reads. */
+  readonly from: string;
+}
+
+function piecesOf({ data }: CopyJob, pieces: number): Piece[] {
+  return data.tables.flatMap(({ name, bytes }) => {
+    const table = `public.${ident(name)}`;
+    if (pieces === 1) return [{ table, from: table }];
+    const blocks = Math.ceil(Number(bytes) / BLOCK / pieces);
+    return Array.from({ length: pieces }, (_, at) => {
+      const end = at === pieces - 1 ? '' : ` AND ctid < '(${(at + 1) * blocks},0)'`;
+      return { table, from: `(SELECT * FROM ${table} WHERE ctid >= '(${at * blocks},0)'${end})` };
+    });
+  });
+}
+
+const BLOCK = 8192;
+
+async function pipeTables(
+  job: CopyJob,
+  { format, pieces }: { readonly format: string; readonly pieces: number },
+): Promise<bigint> {
   const { source, target } = ends(job);
-  const queue = job.data.tables.map(({ name }) => `public.${ident(name)}`);
+  const queue = piecesOf(job, pieces);
   let rows = 0n;
   const work = async () => {
-    for (let table = queue.shift(); table !== undefined; table = queue.shift()) {
-      const [out, into] = [`COPY ${table} TO STDOUT`, `COPY ${table} FROM STDIN`].map(
+    for (let piece = queue.shift(); piece !== undefined; piece = queue.shift()) {
+      const { table, from } = piece;
+      const [out, into] = [`COPY ${from} TO STDOUT`, `COPY ${table} FROM STDIN`].map(
         (copy) => `${copy} (FORMAT ${format})`,
       );
       const { stdout } = await runProgram(

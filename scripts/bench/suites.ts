@@ -109,9 +109,15 @@ class Suite implements Record<PartName, () => Promise<Outcome>> {
   }
 
   private async splitOn(bench: Bench): Promise<Outcome> {
+    const one = await loaded(bench, this.sets.one);
+    const four = await loaded(bench, this.sets.four);
+    const psql = { jobs: SPLIT_JOBS, rounds: this.options.size.rounds };
     const results = await copyRounds(bench, {
-      one: this.rowsOnly(await loaded(bench, this.sets.one), SPLIT_JOBS),
-      four: this.rowsOnly(await loaded(bench, this.sets.four), SPLIT_JOBS),
+      one: this.rowsOnly(one, SPLIT_JOBS),
+      four: this.rowsOnly(four, SPLIT_JOBS),
+      // What the server makes of the same with nobody's cleverness.
+      bareOne: { contender: psqlPipe('binary', SPLIT_JOBS), data: one, ...psql },
+      bareFour: { contender: psqlPipe('binary'), data: four, ...psql },
     });
     const { major } = bench.pair.source;
     return {
