@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { EXIT } from '../src/base/errors/exit.ts';
 import { armFailpoint } from '../src/base/runtime/failpoint.ts';
+import { SQLSTATE, sqlstateOf } from '../src/engine/pg/pg-error.ts';
 import { chooseForTables, stoppedTables } from '../src/service/task/stopped.ts';
 import { doneChunks, stopAfter } from './copy-faults.ts';
 import { freshPair, type DatabasePair, type TestDatabase } from './database.ts';
@@ -49,9 +50,15 @@ async function until(what: () => Promise<boolean>): Promise<void> {
   throw new Error('it did not come to that');
 }
 
-async function count(db: TestDatabase, table: string): Promise<string | null> {
-  const { there } = await db.session.one(`SELECT to_regclass('${table}') AS there`);
-  return there === null ? null : ((await db.session.one(`SELECT count(*) AS n FROM ${table}`)).n ?? null);
+/** Null where there is no such table, also since a moment ago. */
+async function count({ session }: TestDatabase, table: string): Promise<string | null> {
+  return session.query(`SELECT count(*) AS n FROM ${table}`).then(
+    ([row]) => row?.n ?? null,
+    (thrown: unknown) => {
+      if (sqlstateOf(thrown) === SQLSTATE.undefinedTable) return null;
+      throw thrown;
+    },
+  );
 }
 
 async function expectSame({ source, target }: DatabasePair): Promise<void> {
