@@ -90,7 +90,7 @@ describe.each(KINDS)('%s: other sessions are killed in the middle of the copy', 
 
 /** A worker in the middle of its copy: no other connection carries so much. */
 const isCopy = ({ sent, received }: { sent: number; received: number }) =>
-  sent > 200_000 || received > 200_000;
+  sent > 200_000 || received > 600_000;
 
 describe.each(KINDS)('%s: connections break in the middle of a chunk', (_, types) => {
   it.each(['source', 'target'] as const)('cut on the %s, those of the workers', async (side) => {
