@@ -114,6 +114,27 @@ describe('schema skip', () => {
     expect(source.major).toBe(15);
   });
 
+  it('does without the rights of such an object too', async () => {
+    await using pair = await shopPair(15, 15);
+    using home = cliHome();
+    await pair.source.session.query('GRANT SELECT ON shop.names TO PUBLIC');
+    const apply = () => home.run(['schema', 'apply', ...ends(pair)]);
+    expect((await apply()).code).toBe(EXIT.data);
+    const { lines } = await reportOf(pair, home);
+    expect(lines).toContain('waiting rights of view shop.names');
+    await home.run([
+      'schema',
+      'skip',
+      'view shop.names',
+      'view shop.more_names',
+      'index shop.item_norm',
+      NORM,
+      ...ends(pair),
+    ]);
+    expect((await apply()).stdout).toContain('Migration completed');
+    expect((await reportOf(pair, home)).objects.get('rights of view shop.names')?.state).toBe('skipped');
+  });
+
   it('says which ids are near to one that is none, and what is not to be chosen', async () => {
     await using pair = await shopPair(15, 15);
     using home = cliHome();
