@@ -11,10 +11,14 @@ import type { SchemaModel } from './model.ts';
 import { everyRight, readRightsFacts } from './rights/rights-facts.ts';
 import type { TargetFacts } from './target-facts.ts';
 
+export interface FactWishes {
+  readonly createExtensions?: boolean;
+}
+
 export async function readTargetFacts(
   target: Session,
   model: SchemaModel,
-  { createExtensions = false }: { readonly createExtensions?: boolean } = {},
+  { createExtensions = false }: FactWishes = {},
 ): Promise<TargetFacts> {
   const creatable = createExtensions ? await readCreatableExtensions(target) : new Set<string>();
   const server = await readServer(target, model);

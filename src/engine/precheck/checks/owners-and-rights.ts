@@ -7,7 +7,6 @@ import { joinSql, membershipSql, rolesToCreate, roleSql } from '../../schema/ddl
 import { FirstModel } from '../../schema/first-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
 import { mapModel } from '../../schema/map/map-model.ts';
-import { readTargetFacts } from '../../schema/read-target-facts.ts';
 import { ACCOUNT_OWNS_ALL, type RightsChoice } from '../../schema/rights/rights-choice.ts';
 import { schemasOf } from '../../schema/rights/schemas-of.ts';
 import type { TargetFacts } from '../../schema/target-facts.ts';
@@ -43,7 +42,7 @@ export const ownersAndRights: Check = {
     const schemas = schemasOf(model, partOf(context));
     const seen: Seen = {
       model,
-      facts: await readTargetFacts(target, model),
+      facts: await firstModel.readFacts(source, target, context),
       choice,
       schemas,
       owners: choice.owners === 'keep' ? model.rights.owners.filter(({ object }) => schemas.has(object)) : [],

@@ -6,7 +6,6 @@ import { mapModel } from '../../schema/map/map-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
 import { withPlainPartitions } from '../../schema/plain-partitions.ts';
 import { planSchema, type SchemaPlan, type SchemaScope } from '../../schema/plan.ts';
-import { readTargetFacts } from '../../schema/read-target-facts.ts';
 import type { TargetFacts } from '../../schema/target-facts.ts';
 import { membership } from '../../selection/selection.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';
@@ -21,7 +20,7 @@ export const schemaObjects: Check = {
     if (!types.has('schema')) return [];
     const read = await firstModel.read(source);
     const model = context.partitions === 'plain' ? withPlainPartitions(read) : read;
-    const facts = await readTargetFacts(target, model, context);
+    const facts = await firstModel.readFacts(source, target, context);
     const findings = [
       ...blockedTables(planSchema(await mapModel(model, mapping, source), scopeOf(context), facts), context),
       ...missingRoles(model, facts, context),
