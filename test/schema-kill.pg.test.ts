@@ -9,7 +9,7 @@ const MANY = `
   CREATE FUNCTION quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
   DO $do$ BEGIN
     FOR i IN 1..150 LOOP EXECUTE format('CREATE TYPE mood_%s AS ENUM (''good'', ''bad'')', i); END LOOP;
-    FOR i IN 1..70 LOOP
+    FOR i IN 1..90 LOOP
       EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, m mood_%1$s, parent int)', i);
       EXECUTE format('CREATE TRIGGER quiet BEFORE INSERT ON t%s FOR EACH ROW EXECUTE FUNCTION quiet()', i);
       IF i > 1 THEN EXECUTE format('ALTER TABLE t%s ADD FOREIGN KEY (parent) REFERENCES t%s', i, i - 1); END IF;
