@@ -196,6 +196,18 @@ describe.each<[Major, Major]>(
     });
   });
 
+  it('are not emptied by a bound that means another column on the target', async () => {
+    await using pair = await freshPair(from, to, LOG);
+    const { source, target } = pair;
+    const rename = { 'public.log.id': 'at', 'public.log.at': 'id' };
+    const how: RunOptions = { ...PLAIN, strict: true, rename };
+    await migrate(source, target, how);
+    const before = await count(target, 'log');
+    await source.session.query('TRUNCATE log_0');
+    await expect(migrate(source, target, how)).rejects.toMatchObject({ code: 'TRUNCATE_SHARED' });
+    expect(await count(target, 'log')).toBe(before);
+  });
+
   it('are given the columns of their table, and only the rows of its filter', async () => {
     await using pair = await freshPair(from, to, LOG);
     const { source, target } = pair;

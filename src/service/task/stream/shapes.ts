@@ -55,13 +55,18 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         fires: fires.length > 0,
         lenient: !followsAll(run.followedOf(source).operations),
         overwrites: run.request.conflict === 'ignore',
-        part: parts.get(source.oid) ?? null,
+        part: isRenamed(run, source) ? null : (parts.get(source.oid) ?? null),
         source,
         sources: sources.get(nameKey(table)) ?? [],
       };
       return [nameKey(source), shape] as const;
     }),
   );
+}
+
+/** Whether the bound of a partition, which has the source's names of columns, may mean others on the target. */
+function isRenamed({ mapping }: TaskRun, source: TablePair['source']): boolean {
+  return source.columns.some(({ name }) => mapping.column(source, name) !== name);
 }
 
 /** What the user's own table was made without; a column that came later is not among them. */
