@@ -55,7 +55,7 @@ function mapSchemas(
   const moved: Dependency[] = [];
   const leaves = new Set<ObjectKey>();
   const move = (key: ObjectKey, schema: string) => {
-    const there = schemas.get(schema) ?? { key: `pg_namespace:${schema}`, name: schema };
+    const there = schemas.get(schema) ?? { key: `pg_namespace:new:${schema}`, name: schema };
     schemas.set(schema, there);
     leaves.add(key);
     moved.push({ object: key, on: there.key, isPart: false });
