@@ -26,8 +26,12 @@ export function changedNames(model: SchemaModel, names: TargetNames): ChangedNam
   const has = (text: string) => {
     for (const [word] of text.matchAll(WORD)) {
       const bare = word.startsWith('"') ? word.slice(1, -1).replaceAll('""', '"') : word;
-      // A quoted word may be a text in which others stand.
-      if (words.has(bare.toLowerCase()) || (word !== bare && /[^\p{L}\p{N}_$]/u.test(bare) && has(bare)))
+      // A quoted word may be a text in which others stand, or stand in a literal with its quotes doubled.
+      if (
+        words.has(bare.toLowerCase()) ||
+        words.has(bare.replaceAll("''", "'").toLowerCase()) ||
+        (word !== bare && /[^\p{L}\p{N}_$]/u.test(bare) && has(bare))
+      )
         return true;
     }
     return false;

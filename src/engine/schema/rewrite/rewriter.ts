@@ -193,9 +193,9 @@ function editIndexColumns(of: Visit, node: Node, table: QualifiedName): void {
   const { sql } = of;
   const open = sql.find(['('], sql.find(['USING']));
   editElements(of, open, { elements: nodes(node.indexParams), kind: 'IndexElem', table });
-  const include = sql.find(['INCLUDE'], sql.closing(open));
-  if (include > 0)
-    editElements(of, include + 1, { elements: nodes(node.indexIncludingParams), kind: 'IndexElem', table });
+  const elements = nodes(node.indexIncludingParams);
+  if (elements.length > 0)
+    editElements(of, sql.find(['INCLUDE'], sql.closing(open)) + 1, { elements, kind: 'IndexElem', table });
 }
 
 /** Elements that are columns; expressions have been seen to. */
@@ -255,7 +255,7 @@ function editColumnLists({ map, sql }: Visit, table: QualifiedName): void {
 
 /** `UPDATE OF a, b` of a trigger. */
 function editUpdateOf({ map, sql }: Visit, columns: readonly string[], table: QualifiedName): void {
-  const from = sql.find(['OF']);
+  const from = sql.find(['OF'], sql.find(['UPDATE']));
   if (columns.length === 0 || from < 0) return;
   for (const [at, column] of columns.entries()) {
     const wanted = map.columns(table)?.renamed.get(column);
