@@ -104,6 +104,14 @@ describe('a statement', () => {
       'CREATE UNIQUE INDEX i ON "Store 2"."purchases" USING btree ("amount" DESC, lower(("amount")::text) COLLATE "C", id "Store 2".my_ops) INCLUDE ("amount") WHERE ("amount" > 1)',
     ],
     [
+      'CREATE TRIGGER of BEFORE UPDATE OF id, total ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.f()',
+      'CREATE TRIGGER of BEFORE UPDATE OF id, "amount" ON "Store 2"."purchases" FOR EACH ROW EXECUTE FUNCTION "Store 2".f()',
+    ],
+    [
+      'CREATE INDEX i ON shop.orders USING btree (id) WHERE (include > 1)',
+      'CREATE INDEX i ON "Store 2"."purchases" USING btree (id) WHERE (include > 1)',
+    ],
+    [
       'CREATE TRIGGER t BEFORE UPDATE OF id, total ON shop.orders FOR EACH ROW WHEN ((new.total > old.total)) EXECUTE FUNCTION shop.f()',
       'CREATE TRIGGER t BEFORE UPDATE OF id, "amount" ON "Store 2"."purchases" FOR EACH ROW WHEN ((new."amount" > old."amount")) EXECUTE FUNCTION "Store 2".f()',
     ],
