@@ -247,7 +247,7 @@ class Relay {
     const rows = messages - rowless;
     this.rows += rows;
     this.statements.onPass(bytes.length, rows);
-    if (!this.to.write(bytes) && !this.draining) {
+    if (!this.to.give(bytes) && !this.draining) {
       this.draining = true;
       this.from.pause();
       this.to.onDrain(() => {

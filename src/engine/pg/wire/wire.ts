@@ -47,6 +47,17 @@ export class Wire {
     return this.socket.write(bytes);
   }
 
+  /**
+   * As `write`, of bytes that nobody looks at afterwards: once they are sent their memory is given back at once. Node reads into a new
+   * buffer of 64 kB each time; waiting for the collector to free them costs a full collection every 30 MB.
+   */
+  give(bytes: Buffer): boolean {
+    const { buffer } = bytes;
+    // Nobody else has a view of it then; small buffers share theirs.
+    const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length;
+    return isWhole ? this.socket.write(bytes, (error) => (error ? null : free(buffer))) : this.write(bytes);
+  }
+
   onDrain(listener: () => void): void {
     this.socket.once('drain', listener);
   }
@@ -83,4 +94,9 @@ export class Wire {
     this.socket.off('close', this.onClose);
     this.giveBack();
   }
+}
+
+/** https://tc39.es/ecma262/#sec-arraybuffer.prototype.transfer */
+function free(buffer: ArrayBuffer): void {
+  if (!buffer.detached) buffer.transfer(0);
 }
