@@ -8,8 +8,7 @@ import type { OidRange } from '../change/oid-range.ts';
 import { ident } from '../pg/ident.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
-import { CopyError } from '../pg/wire/copy-error.ts';
-import { relayCopy, type CopyResult } from '../pg/wire/copy-relay.ts';
+import { CopyError, relayCopy, type CopyResult } from '../pg/wire/copy-relay.ts';
 import type { ReaderOptions } from './chunk-reader.ts';
 import { importSnapshot } from './import-snapshot.ts';
 

@@ -18,11 +18,11 @@ import {
   queryMessage,
   TYPE,
 } from '../wire/messages.ts';
-import { FLOOD_OF_CHANGES, ReadPace } from '../wire/read-pace.ts';
 import type { Wire } from '../wire/wire.ts';
 import { WAL_DATA_HEADER, type MessageDecoder } from './decoder.ts';
 import { judgeLiveness } from './liveness.ts';
 import { MessageQueue } from './message-queue.ts';
+import { ReadPace } from './read-pace.ts';
 
 export interface StreamOptions<Message> {
   readonly slot: string;
@@ -74,7 +74,7 @@ export class SlotStream<Message = StreamMessage> implements AsyncDisposable {
     this.confirmed = options.safe;
     this.reported = options.safe;
     this.received = options.from;
-    this.pace = new ReadPace(wire, FLOOD_OF_CHANGES);
+    this.pace = new ReadPace(wire);
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 

@@ -7,8 +7,7 @@ import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
 import { connect } from '../connect.ts';
 import type { Session } from '../session.ts';
 import type { CopyAmount, CopyPace } from './copy-pace.ts';
-import { CopyError } from './copy-error.ts';
-import { relayCopy, type CopyResult, type CopyStatements } from './copy-relay.ts';
+import { CopyError, relayCopy, type CopyResult, type CopyStatements } from './copy-relay.ts';
 
 const NEVER = new AbortController().signal;
 const TEXT = { out: 'COPY public.t TO STDOUT', in: 'COPY public.t FROM STDIN' };

@@ -6,12 +6,11 @@
  *      memory does not depend on the size of a row;
  *   3. the target's full send buffer pauses the source's socket, and so does the pace; it flows again when neither holds it;
  *   4. where rows must be looked at, whole messages are decoded, transformed and encoded on their way (copy-rows.ts);
- *   5. what arrives in small pieces is let gather for a millisecond or so, and read in large ones (read-pace.ts);
- *   6. both sides end with a command tag whose row counts must be equal (the caller compares, P4).
+ *   5. both sides end with a command tag whose row counts must be equal (the caller compares, P4).
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  */
+import { PgError, sqlstateOf } from '../pg-error.ts';
 import type { Session } from '../session.ts';
-import { CopyError } from './copy-error.ts';
 import { FrameReader } from './frames.ts';
 import {
   copyDoneMessage,
@@ -23,7 +22,6 @@ import {
 } from './messages.ts';
 import { transformMessage, type RowTransform } from './copy-rows.ts';
 import type { CopyAmount, CopyPace, Pause } from './copy-pace.ts';
-import { FLOOD_OF_ROWS, ReadPace } from './read-pace.ts';
 import type { Wire } from './wire.ts';
 
 export interface CopyResult {
@@ -33,6 +31,26 @@ export interface CopyResult {
   readonly leftOut: number;
   /** Payload bytes of the rows. */
   readonly bytes: number;
+}
+
+/** What failed, and on which side; both sessions are unusable afterwards. */
+export class CopyError extends Error {
+  override readonly name = 'CopyError';
+  readonly side: 'source' | 'target';
+  /** Rows that had passed; of a failure on the target, some of them it has not looked at. */
+  readonly rows: number;
+
+  constructor(side: 'source' | 'target', cause: unknown, rows: number) {
+    super(cause instanceof PgError ? cause.shown : cause instanceof Error ? cause.message : String(cause), {
+      cause,
+    });
+    this.side = side;
+    this.rows = rows;
+  }
+
+  get sqlstate(): string {
+    return sqlstateOf(this.cause) ?? '-----';
+  }
 }
 
 export interface CopyStatements {
@@ -104,14 +122,12 @@ class Relay {
   private draining = false;
   private pause: Pause | null = null;
   private readonly control = new FrameReader();
-  private readonly reading: ReadPace;
 
   constructor(from: Wire, to: Wire, statements: CopyStatements, done: Relay['done']) {
     this.from = from;
     this.to = to;
     this.statements = statements;
     this.done = done;
-    this.reading = new ReadPace(from, FLOOD_OF_ROWS);
   }
 
   start(): void {
@@ -121,7 +137,7 @@ class Relay {
       closed: (error) => this.fail('target', error),
     });
     this.from.listen({
-      chunk: (bytes) => this.read(bytes),
+      chunk: (bytes) => this.onSource(bytes),
       closed: (error) => this.fail('source', error),
     });
     this.ask(this.to, queryMessage(this.statements.in));
@@ -136,7 +152,6 @@ class Relay {
   /** No timer outlives the relay. */
   stop(): void {
     this.pause?.cancel();
-    this.reading.go();
   }
 
   private fail(side: 'source' | 'target', error: unknown): void {
@@ -152,11 +167,6 @@ class Relay {
     } else if (type === TYPE.error) this.fail('target', parseErrorResponse(payload));
     else if (type === TYPE.commandComplete) this.rowsIn = rowsOfTag(payload);
     else if (type === TYPE.ready) this.finishOne(this.to);
-  }
-
-  private read(bytes: Buffer): void {
-    this.onSource(bytes);
-    if (!this.draining && this.pause === null) this.reading.read(bytes.length, performance.now());
   }
 
   /** Runs of CopyData bytes are forwarded as one slice; everything else goes through the frame reader. */

@@ -1,7 +1,7 @@
 /**
- * How a socket is read that may bring much. A source sends each change of a stream by itself, and a COPY in pieces of 8 kB; reading each by
- * itself costs more than decoding it: under a backlog the socket is left alone for a few milliseconds after each read, and then read in
- * large pieces. While messages trickle it is read as they come, so that nothing waits.
+ * How the socket of a stream is read. A source sends each change by itself, and reading each by itself costs more than decoding it: under
+ * a backlog the socket is left alone for a few milliseconds after each read, and then read in large pieces. While messages trickle it is
+ * read as they come, so that nothing waits.
  */
 
 /** What can be kept from reading. */
@@ -11,10 +11,8 @@ interface Held {
 }
 
 const LOOK_MS = 10;
-/** So many reads in LOOK_MS only come from a source that has more to send than we take: changes, which may be a few bytes each … */
-export const FLOOD_OF_CHANGES = 150;
-/** … and rows of a COPY, where nobody waits for a single one. A small table never gets there. */
-export const FLOOD_OF_ROWS = 20;
+/** So many reads in LOOK_MS only come from a source that has more to send than we take. */
+const FLOOD_READS = 150;
 const [SHORTEST_REST_MS, LONGEST_REST_MS] = [1, 4];
 /** A read of this size costs little for what it brings. */
 const LARGE_BYTES = 32 * 1024;
@@ -25,7 +23,6 @@ const FULL_BYTES = 64 * 1024;
 
 export class ReadPace {
   private readonly wire: Held;
-  private readonly floodReads: number;
   private since = 0;
   private reads = 0;
   private floods = false;
@@ -34,9 +31,8 @@ export class ReadPace {
   private got = 0;
   private resting: NodeJS.Timeout | null = null;
 
-  constructor(wire: Held, floodReads: number) {
+  constructor(wire: Held) {
     this.wire = wire;
-    this.floodReads = floodReads;
   }
 
   /** Tells of a read, at `now` (milliseconds of a steady clock). */
@@ -52,7 +48,7 @@ export class ReadPace {
       this.reads = 0;
     }
     this.reads++;
-    if (this.reads < this.floodReads) return;
+    if (this.reads < FLOOD_READS) return;
     this.floods = true;
     this.restMs = LONGEST_REST_MS;
     this.rest();

@@ -1,12 +1,12 @@
 /** When a socket is read in large pieces. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
-import { FLOOD_OF_CHANGES, FLOOD_OF_ROWS, ReadPace } from './read-pace.ts';
+import { ReadPace } from './read-pace.ts';
 
-function held(floodReads = FLOOD_OF_CHANGES): { readonly calls: string[]; readonly pace: ReadPace } {
+function held(): { readonly calls: string[]; readonly pace: ReadPace } {
   const calls: string[] = [];
   const wire = { holdReads: () => calls.push('hold'), letRead: () => calls.push('let') };
-  return { calls, pace: new ReadPace(wire, floodReads) };
+  return { calls, pace: new ReadPace(wire) };
 }
 
 /** Small reads, each `apart` milliseconds after the one before. */
@@ -32,15 +32,6 @@ describe('the pace of reading', () => {
     expect(calls).toEqual(['hold', 'let', 'hold']);
     pace.go();
     expect(calls.at(-1)).toBe('let');
-  });
-
-  it('takes far fewer reads for a flood where rows are copied', () => {
-    const { calls, pace } = held(FLOOD_OF_ROWS);
-    for (let read = 1; read < FLOOD_OF_ROWS; read++) pace.read(8_192, 0.1 * read);
-    expect(calls).toEqual([]);
-    pace.read(8_192, 5);
-    expect(calls).toEqual(['hold']);
-    pace.go();
   });
 
   it('waits for nothing where there is more than one read takes', async () => {
