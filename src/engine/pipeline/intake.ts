@@ -7,7 +7,7 @@ import { extendXid, sees, type Snapshot } from '../change/snapshot.ts';
 
 export class Intake {
   /** Received, and not known to be seen by every snapshot from now on. 32-bit xids. */
-  private readonly unseen = new Set<number>();
+  private unseen: number[] = [];
   /** Every transaction with a smaller xid may have been received, by an earlier run. Null: none that is not in `unseen`. */
   private settled: bigint | null;
   private gate: PromiseWithResolvers<void> | null = null;
@@ -19,7 +19,7 @@ export class Intake {
 
   /** By the stream, at each Begin. */
   received(xid: number): void {
-    this.unseen.add(xid);
+    this.unseen.push(xid);
   }
 
   /** The stream takes nothing until `open`. Takes effect at once, whatever the stream is at. */
@@ -56,6 +56,6 @@ export class Intake {
   forget(snapshot: Snapshot): void {
     if (this.gate !== null) return;
     if (this.settled !== null && snapshot.xmin >= this.settled) this.settled = null;
-    for (const xid of this.unseen) if (sees(snapshot, extendXid(xid, snapshot))) this.unseen.delete(xid);
+    this.unseen = this.unseen.filter((xid) => !sees(snapshot, extendXid(xid, snapshot)));
   }
 }

@@ -3,7 +3,7 @@
  *
  *   Begin            told to the intake, for whoever takes a snapshot meanwhile (I2)
  *   change           skip it iff Begin.final_lsn < the position of its table (P10); is its unit's copy past it already (I1)? else into the window
- *   Commit           the window is complete: hand it over when the target is free and nothing more waits, or it is large (P7)
+ *   Commit           the window is complete: hand it over when the target is free and nothing more waits or it is worth it, or it is full (P7)
  *   keepalive        once nothing is in flight: record the position, then report it (P9)
  */
 import { toAppError } from '../../base/errors/app-error.ts';
@@ -21,6 +21,7 @@ import type { StreamEnd, StreamRun } from './stream-run.ts';
 import { truncate } from './truncate.ts';
 import { Unit } from './unit.ts';
 import { waitAside } from './wait-aside.ts';
+import { isEnough, isTooMuch } from './window-size.ts';
 import { chunksNotInCopy, isRepeated, notInCopy, type TableCopy } from './visibility.ts';
 
 const IDLE_RECORD_MS = 2_000;
@@ -33,9 +34,9 @@ interface Open {
 }
 
 export class StreamLoop {
-  private readonly spec: StreamRun;
+  readonly spec: StreamRun;
   readonly target = new HandOver();
-  private window: Window;
+  window: Window;
   private transactions = 0;
   private open: Open | null = null;
   private pendingEnd: Lsn | null = null;
@@ -134,7 +135,7 @@ export class StreamLoop {
         this.pendingEnd = item.endLsn;
         // More transactions join a window while it is small; in order, each is one of its own, and one given in part ends as a whole.
         const isPart = this.handedFinalLsn === this.newestFinalLsn;
-        return this.inOrder || isPart || this.isFull() ? this.finish() : null;
+        return this.inOrder || isPart || isEnough(this, this.target.isBusy) ? this.finish() : null;
       }
       case 'keepalive':
         // A source that keeps up sends one behind each commit: it ends no window, and waits until what came before it is applied.
@@ -152,8 +153,8 @@ export class StreamLoop {
     window.received++;
     const waits = change.kind === 'truncate' ? this.takeTruncate(change, open) : this.takeRow(change, open);
     // A transaction larger than a window goes into the open target transaction in parts.
-    if (waits !== null) return waits.then(() => (this.isFull() ? this.applyPart() : undefined));
-    return this.isFull() ? this.applyPart() : null;
+    if (waits !== null) return waits.then(() => (isTooMuch(this) ? this.applyPart() : undefined));
+    return isTooMuch(this) ? this.applyPart() : null;
   }
 
   private takeRow(change: RowChange, open: Open): Promise<void> | null {
@@ -234,10 +235,6 @@ export class StreamLoop {
     else if (copy) return copy;
     else account.filtered++;
     return null;
-  }
-
-  private isFull(): boolean {
-    return this.window.isFull || this.spec.throttle.isFull(this.window.size, this.window.bytes);
   }
 
   private async collect(): Promise<readonly Planned[]> {

@@ -81,9 +81,9 @@ export class Window {
     return this.cells;
   }
 
-  /** Time for it to be applied. */
-  get isFull(): boolean {
-    return this.count >= MAX_CHANGES || this.cells >= MAX_BYTES;
+  /** It holds at least this share of what it should hold at most. */
+  holds(share: number): boolean {
+    return this.count >= share * MAX_CHANGES || this.cells >= share * MAX_BYTES;
   }
 
   /** A single change has made it larger than it should be: two such windows are too many (I4). */
