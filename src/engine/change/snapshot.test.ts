@@ -1,7 +1,7 @@
 /** Snapshot visibility (data-plane I1, I2) against brute force. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { coversAllOf, extendXid, parseSnapshot, sees, type Snapshot } from './snapshot.ts';
+import { coversAllOf, extendXid, parseSnapshot, sees, seesXid, type Snapshot } from './snapshot.ts';
 
 /** Small numbers, so that two snapshots often overlap. */
 const snapshot: fc.Arbitrary<Snapshot> = fc
@@ -29,6 +29,22 @@ describe('a snapshot', () => {
 
   it.each(['', '1:2', '1:2:x', 'a:2:', '1:2:3:4'])('is not %j', (text) => {
     expect(() => parseSnapshot(text)).toThrow('not a snapshot');
+  });
+
+  it('sees the same by the 32 bits of an xid, in every epoch', () => {
+    const near = fc.integer({ min: -40, max: 40 });
+    const epochs = fc.constantFrom(0n, 1n, 2n, 7n);
+    fc.assert(
+      fc.property(snapshot, near, epochs, ({ xmin, xmax, running }, by, epoch) => {
+        // Around the place where 32 bits begin anew.
+        const base = epoch * WRAP;
+        const moved = (xid: bigint) => base + xid - 12n;
+        fc.pre(moved(xmin) > 100n);
+        const there = { xmin: moved(xmin), xmax: moved(xmax), running: new Set([...running].map(moved)) };
+        const xid = there.xmin + BigInt(by);
+        expect(seesXid(there, Number(xid % WRAP))).toBe(sees(there, xid));
+      }),
+    );
   });
 
   it('sees what ended before it, and neither what was running nor what came later', () => {

@@ -3,7 +3,7 @@
  * every transaction received until then, because changes of units that wait for their copy were dropped. While one is being taken the
  * intake is shut: nothing more is received.
  */
-import { extendXid, sees, type Snapshot } from '../change/snapshot.ts';
+import { seesXid, type Snapshot } from '../change/snapshot.ts';
 
 export class Intake {
   /** Received, and not known to be seen by every snapshot from now on. 32-bit xids. */
@@ -45,7 +45,7 @@ export class Intake {
   /** Whether the snapshot sees all that was received. */
   isSeenBy(snapshot: Snapshot): boolean {
     if (this.settled !== null && snapshot.xmin < this.settled) return false;
-    for (const xid of this.unseen) if (!sees(snapshot, extendXid(xid, snapshot))) return false;
+    for (const xid of this.unseen) if (!seesXid(snapshot, xid)) return false;
     return true;
   }
 
@@ -56,6 +56,6 @@ export class Intake {
   forget(snapshot: Snapshot): void {
     if (this.gate !== null) return;
     if (this.settled !== null && snapshot.xmin >= this.settled) this.settled = null;
-    this.unseen = this.unseen.filter((xid) => !sees(snapshot, extendXid(xid, snapshot)));
+    this.unseen = this.unseen.filter((xid) => !seesXid(snapshot, xid));
   }
 }

@@ -1,8 +1,9 @@
 /** Which streamed change belongs to which copy (data-plane I1, I3): each is told to its unit, and the unit's snapshot decides. */
 import { AppError } from '../../base/errors/app-error.ts';
-import { asText, isLarge, type Begin, type RowChange, type Tuple } from '../change/change.ts';
+import { asText, isLarge, type Begin, type RowChange } from '../change/change.ts';
 import { chunkOfKey, type KeyCut } from '../change/cut.ts';
 import { formatLsn, type Lsn } from '../change/lsn.ts';
+import { cellOf, newRow, type NewRow } from '../change/packed-row.ts';
 import type { Relation } from '../change/relation.ts';
 import { wholeRow } from '../change/whole-row.ts';
 import { Unit } from './unit.ts';
@@ -52,7 +53,7 @@ export function notInCopy(copy: TableCopy, change: RowChange, begin: Begin): Row
     return verdict === 'wait' ? unit : verdict === 'apply' ? change : null;
   }
   const { relation } = change;
-  const to = chunkOf(cut, relation, change.kind === 'delete' ? change.old : change.new);
+  const to = chunkOf(cut, relation, change.kind === 'delete' ? change.old : newRow(change));
   const from = change.kind === 'update' && change.old !== null ? chunkOf(cut, relation, change.old) : to;
   for (const chunk of [from, to]) {
     const unit = unitAt(units, chunk);
@@ -86,8 +87,9 @@ function unitAt(units: readonly Unit[], at: number): Unit {
   return unit;
 }
 
-function chunkOf({ column, order, bounds, kind }: KeyCut, relation: Relation, row: Tuple): number {
-  const cell = row[relation.columns.findIndex(({ name }) => name === column)];
+function chunkOf({ column, order, bounds, kind }: KeyCut, relation: Relation, row: NewRow): number {
+  const at = relation.columns.findIndex(({ name }) => name === column);
+  const cell = cellOf(row, at);
   if (typeof cell !== 'string' && !isLarge(cell))
     throw new Error(`the stream does not carry the key column "${column}"`);
   return chunkOfKey({ column, order, bounds, kind }, asText(cell));

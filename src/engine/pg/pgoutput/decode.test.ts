@@ -162,11 +162,15 @@ function failureOf(bytes: Buffer, cache: RelationCache): unknown {
   return null;
 }
 
+/** With the cells of a row that comes packed. */
+const plain = (seen: StreamMessage): StreamMessage =>
+  seen.kind === 'insert' ? { kind: 'insert', relation: seen.relation, new: seen.new } : seen;
+
 describe('the pgoutput decoder', () => {
   it('reads back every kind of message as it was written', () => {
     fc.assert(
       fc.property(message, (sent) => {
-        expect(decode(encode(sent), described(sent))).toEqual(sent);
+        expect(plain(decode(encode(sent), described(sent)))).toEqual(sent);
       }),
       { numRuns: 1000 },
     );
@@ -188,9 +192,9 @@ describe('the pgoutput decoder', () => {
       new: [byteText('1')],
     });
     decode(encodeRelation(first), cache);
-    expect(decode(encode(insert(first)), cache)).toEqual(insert(first));
+    expect(plain(decode(encode(insert(first)), cache))).toEqual(insert(first));
     decode(encodeRelation(second), cache);
-    expect(decode(encode(insert(first)), cache)).toEqual(insert(second));
+    expect(plain(decode(encode(insert(first)), cache))).toEqual(insert(second));
   });
 
   it('tells null, unchanged and empty apart, and keeps characters of several bytes', () => {

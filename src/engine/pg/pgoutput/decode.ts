@@ -6,6 +6,7 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { UNCHANGED, type ByteText, type Cell, type StreamMessage, type Tuple } from '../../change/change.ts';
 import { lsnFrom } from '../../change/lsn.ts';
+import { NULL_TAG, PackedInsert, PackedRow, TEXT_TAG } from '../../change/packed-row.ts';
 import type { Relation, RelationColumn, ReplicaIdentity } from '../../change/relation.ts';
 
 /** Relation messages seen on this stream, by oid. A new stream starts with an empty one. */
@@ -18,6 +19,7 @@ const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {
   i: 'index',
 };
 
+const UNCHANGED_TAG = 0x75;
 const SMALL = 8 * 1024;
 /** Values of such a message stay where they are (I4). */
 const LARGE = 1024 * 1024;
@@ -72,9 +74,9 @@ class Cursor {
 
   private cell(): Cell {
     const tag = this.byte();
-    if (tag === 0x6e) return null; // n
-    if (tag === 0x75) return UNCHANGED; // u
-    if (tag !== 0x74) throw new RangeError(`column tag ${tag}`); // t
+    if (tag === NULL_TAG) return null;
+    if (tag === UNCHANGED_TAG) return UNCHANGED;
+    if (tag !== TEXT_TAG) throw new RangeError(`column tag ${tag}`);
     const length = this.int32();
     const from = this.take(length);
     if (length > SMALL && this.end - this.begin > LARGE) return this.bytes.subarray(from, from + length);
@@ -82,6 +84,22 @@ class Cursor {
     if (this.end - this.begin > SMALL) return this.bytes.toString('latin1', from, from + length) as ByteText;
     this.text ??= this.bytes.toString('latin1', this.begin, this.end);
     return this.text.substring(from - this.begin, from - this.begin + length) as ByteText;
+  }
+
+  /** The row ahead as it lies there; null, and nothing is taken, where it is large or not known as a whole. */
+  packed(): PackedRow | null {
+    const { at: from, bytes } = this;
+    if (this.end - this.begin > SMALL) return null;
+    for (let left = this.int16(); left > 0; left--) {
+      const tag = this.byte();
+      if (tag === NULL_TAG) continue;
+      if (tag !== TEXT_TAG) {
+        this.at = from;
+        return null;
+      }
+      this.take(this.int32());
+    }
+    return new PackedRow(bytes.toString('latin1', from + 2, this.at) as ByteText);
   }
 
   tuple(): Tuple {
@@ -140,7 +158,8 @@ function decodeMessage(cursor: Cursor, relations: RelationCache): StreamMessage 
     case 'I': {
       const relation = known(relations, cursor.int32());
       cursor.byte(); // N
-      return { kind: 'insert', relation, new: cursor.tuple() };
+      const packed = cursor.packed();
+      return packed ? new PackedInsert(relation, packed) : { kind: 'insert', relation, new: cursor.tuple() };
     }
     case 'U': {
       const relation = known(relations, cursor.int32());

@@ -1,12 +1,19 @@
 /** Bytes put together piece by piece, for messages of many small values: one buffer instead of a string for each of them. */
 import type { ByteText } from '../../change/change.ts';
 
+const BACKSLASH = 92;
+/** Of COPY's text format: what a byte below 14 is written as, behind a backslash. */
+const LETTERS = Buffer.from('\0\0\0\0\0\0\0\0btnvfr');
+const LAST_LETTER = LETTERS.length - 1;
 /** Below it a loop is faster than a call. */
 const SHORT = 12;
+
+const NOTHING = Buffer.alloc(0);
 
 export class ByteSink {
   private buffer: Buffer;
   private at = 0;
+  private scratch: Buffer = NOTHING;
 
   /** `expected` bytes, more or less. */
   constructor(expected: number) {
@@ -36,6 +43,32 @@ export class ByteSink {
     for (let character = 0; character < length; character++)
       buffer[at + character] = value.charCodeAt(character);
     this.at += length;
+  }
+
+  /** A text as bytes, to be put in piece by piece; good until the next is asked for. */
+  aside(value: ByteText): Buffer {
+    if (this.scratch.length < value.length) this.scratch = Buffer.allocUnsafe(2 * value.length);
+    this.scratch.write(value, 0, 'latin1');
+    return this.scratch;
+  }
+
+  /** Bytes of a value in COPY's text format: those that mean something there go escaped. */
+  escaped(bytes: Uint8Array, from: number, to: number): void {
+    this.need(2 * (to - from));
+    const { buffer } = this;
+    let { at } = this;
+    for (let next = from; next < to; next++) {
+      const byte = bytes[next] ?? 0;
+      // Nearly all are plain: nothing else may be done for those.
+      if (byte > LAST_LETTER && byte !== BACKSLASH) {
+        buffer[at++] = byte;
+        continue;
+      }
+      const letter = byte === BACKSLASH ? BACKSLASH : (LETTERS[byte] ?? 0);
+      if (letter !== 0) buffer[at++] = BACKSLASH;
+      buffer[at++] = letter === 0 ? byte : letter;
+    }
+    this.at = at;
   }
 
   /** What was put in so far; nothing may be added afterwards. */

@@ -4,6 +4,7 @@
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
 import type { ByteText } from '../../change/change.ts';
+import { HEAD, NULL_TAG, type PackedRow } from '../../change/packed-row.ts';
 import { ByteSink } from './byte-sink.ts';
 import { copyDataMessage } from './messages.ts';
 
@@ -53,6 +54,24 @@ export function putRow(row: CopyRow, sink: ByteSink): void {
     if (cell === null) sink.text(NULL);
     else if (!SPECIAL.test(cell)) sink.text(cell);
     else sink.text(cell.replace(ALL_SPECIAL, (char) => ESCAPES[char] ?? char) as ByteText);
+  }
+  sink.byte(NEWLINE);
+}
+
+/** As putRow, of the columns that are `isWritten`, from a row that nobody has taken apart. */
+export function putPackedRow({ text }: PackedRow, isWritten: readonly boolean[], sink: ByteSink): void {
+  const bytes = sink.aside(text);
+  let isFirst = true;
+  for (let at = 0, column = 0; at < text.length; column++) {
+    const isNull = bytes[at] === NULL_TAG;
+    const from = isNull ? at + 1 : at + HEAD;
+    const to = isNull ? from : from + bytes.readUInt32BE(at + 1);
+    at = to;
+    if (isWritten[column] !== true) continue;
+    if (!isFirst) sink.byte(TAB);
+    isFirst = false;
+    if (isNull) sink.text(NULL);
+    else sink.escaped(bytes, from, to);
   }
   sink.byte(NEWLINE);
 }

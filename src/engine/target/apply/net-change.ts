@@ -1,10 +1,11 @@
 /** The net change of one row inside a window (data-plane P8): what several changes of it come to, column by column. Pure. */
-import { UNCHANGED, type Cell, type RowChange, type Tuple } from '../../change/change.ts';
+import { isLarge, sizeOf, UNCHANGED, type Cell, type RowChange, type Tuple } from '../../change/change.ts';
+import { cellOf, newRow, PackedRow, unpacked, type NewRow } from '../../change/packed-row.ts';
 import type { KeyColumn } from './target-table.ts';
 
 /** What has become of one row inside the window. `row` of an update holds UNCHANGED where the value is not known to have changed. */
 export type Net =
-  | { readonly kind: 'insert' | 'replace'; readonly row: Tuple }
+  | { readonly kind: 'insert' | 'replace'; readonly row: NewRow }
   | { readonly kind: 'update'; readonly row: Tuple }
   | { readonly kind: 'delete'; readonly row: Tuple };
 
@@ -13,15 +14,15 @@ export function hasSameKey(one: readonly KeyColumn[], other: readonly KeyColumn[
 }
 
 /** The key's cells as one string; null when one of them is not known. A NUL cannot occur in a value. */
-export function keyText(key: readonly KeyColumn[], row: Tuple): string | null {
+export function keyText(key: readonly KeyColumn[], row: NewRow): string | null {
   const [first] = key;
   if (first && key.length === 1) {
-    const cell = row[first.at];
+    const cell = cellOf(row, first.at);
     return typeof cell === 'string' ? cell : null;
   }
   let text = '';
   for (const { at } of key) {
-    const cell = row[at];
+    const cell = cellOf(row, at);
     if (typeof cell !== 'string') return null;
     text += `${cell}\0`;
   }
@@ -33,12 +34,12 @@ export function merge(before: Net | undefined, change: RowChange, lenient: boole
   const kind = before?.kind ?? 'none';
   switch (change.kind) {
     case 'insert':
-      if (kind === 'none') return { kind: lenient ? 'replace' : 'insert', row: change.new };
-      return kind === 'delete' ? { kind: 'replace', row: change.new } : 'refused';
+      if (kind === 'none') return { kind: lenient ? 'replace' : 'insert', row: newRow(change) };
+      return kind === 'delete' ? { kind: 'replace', row: newRow(change) } : 'refused';
     case 'update':
       if (before === undefined) return { kind: 'update', row: change.new };
       if (before.kind === 'delete') return 'refused';
-      return { kind: before.kind, row: overlay(before.row, change.new) };
+      return { kind: before.kind, row: overlay(unpacked(before.row), change.new) };
     case 'delete':
       if (kind === 'none' || kind === 'update' || kind === 'replace')
         return { kind: 'delete', row: change.old };
@@ -50,4 +51,14 @@ export function merge(before: Net | undefined, change: RowChange, lenient: boole
 function overlay(before: Tuple, after: Tuple): Tuple {
   if (!after.includes(UNCHANGED)) return after;
   return after.map((cell, at): Cell => (cell === UNCHANGED ? (before[at] ?? null) : cell));
+}
+
+/** What of it goes alone. A packed row is small as a whole. */
+export function hasLarge(row: NewRow): boolean {
+  return !(row instanceof PackedRow) && row.some(isLarge);
+}
+
+/** About the bytes of its values. */
+export function sizeOfRow(row: NewRow): number {
+  return row instanceof PackedRow ? row.text.length : sizeOf(row);
 }

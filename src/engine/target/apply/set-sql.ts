@@ -2,13 +2,15 @@
  * The statements of the applier that change many rows at once; pure. New rows go through COPY, updates and deletes as one array per column
  * (`unnest`). Values are ByteText and reach the server as they left the source.
  */
-import { isLarge, sizeOf, type ByteText, type Cell, type Tuple } from '../../change/change.ts';
+import { isLarge, type ByteText, type Cell, type Tuple } from '../../change/change.ts';
+import { PackedRow, unpacked, type NewRow } from '../../change/packed-row.ts';
 import type { ColumnInfo } from '../../pg/catalog/tables.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { ByteSink } from '../../pg/wire/byte-sink.ts';
-import { putRow } from '../../pg/wire/copy-rows.ts';
-import { rowsOf, value, writable, type Planned, type Slot } from './apply-sql.ts';
+import { putPackedRow, putRow } from '../../pg/wire/copy-rows.ts';
+import { insertOne, rowsOf, value, writable, type Planned, type Slot } from './apply-sql.ts';
 import { arrayOf } from './column-array.ts';
+import { sizeOfRow } from './net-change.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 type Rows = readonly Tuple[];
@@ -64,12 +66,23 @@ function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
   return key.map(({ column, equals }, at) => `t.${ident(column.name)} ${equals} ${reads[at]}`).join(' AND ');
 }
 
-/** For a table with columns to write. COPY takes identity columns as they come. */
-export function copyIn(table: TargetTable, rows: Rows): Planned {
+/** New rows: together where that can be. COPY takes identity columns as they come. */
+export function insertRows(table: TargetTable, rows: readonly NewRow[]): Planned[] {
+  if (rows.length > 1 && writable(table).length > 0) return [copyIn(table, rows)];
+  return rows.map((row) => insertOne(table, unpacked(row)));
+}
+
+function copyIn(table: TargetTable, rows: readonly NewRow[]): Planned {
   const slots = writable(table);
-  const sink = new ByteSink(1.25 * rows.length * sizeOf(rows[0] ?? []));
+  const [first] = rows;
+  const sink = new ByteSink(1.25 * rows.length * (first ? sizeOfRow(first) : 0));
+  const isWritten = table.columns.map((column) => column !== null);
   const cells: (ByteText | null)[] = [];
   for (const row of rows) {
+    if (row instanceof PackedRow) {
+      putPackedRow(row, isWritten, sink);
+      continue;
+    }
     for (const [position, { at }] of slots.entries()) cells[position] = small(row[at]);
     putRow(cells, sink);
   }

@@ -8,7 +8,6 @@
  */
 import { AppError } from '../../../base/errors/app-error.ts';
 import {
-  isLarge,
   sizeOf,
   UNCHANGED,
   type PlacedChange,
@@ -18,20 +17,12 @@ import {
 } from '../../change/change.ts';
 import type { KeyCut } from '../../change/cut.ts';
 import { LSN_ZERO, type Lsn } from '../../change/lsn.ts';
+import { newRow, unpacked, type NewRow } from '../../change/packed-row.ts';
 import { displayName, nameKey } from '../../change/relation.ts';
-import {
-  changeOne,
-  deletePart,
-  deleteRanges,
-  insertOne,
-  settable,
-  truncateAll,
-  writable,
-  type Planned,
-} from './apply-sql.ts';
-import { copyIn, deleteSet, updateSet } from './set-sql.ts';
+import { changeOne, deletePart, deleteRanges, settable, truncateAll, type Planned } from './apply-sql.ts';
+import { deleteSet, insertRows, updateSet } from './set-sql.ts';
 import { movesKey, putIn, rowInTheWay, wholeChange } from './give-way.ts';
-import { hasSameKey, keyText, merge, type Net } from './net-change.ts';
+import { hasLarge, hasSameKey, keyText, merge, sizeOfRow, type Net } from './net-change.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 const MAX_CHANGES = 20_000;
@@ -52,7 +43,7 @@ export interface Folded {
 
 export class Window {
   private readonly foldings = new Map<TargetTable, Folding>();
-  private readonly gathered = new Map<TargetTable, Tuple[]>();
+  private readonly gathered = new Map<TargetTable, NewRow[]>();
   /** By oid of the relation: how it was described last. */
   private readonly described = new Map<number, TargetTable>();
   private planned: Planned[] = [];
@@ -95,14 +86,15 @@ export class Window {
     const change = table.overwrites ? wholeChange(table, given) : given;
     this.supersede(table);
     this.count++;
-    const inOrder = this.ordered || (change.kind !== 'delete' && change.new.some(isLarge));
-    if (change.kind !== 'delete') this.cells += sizeOf(change.new);
+    const row = change.kind === 'delete' ? null : newRow(change);
+    const inOrder = this.ordered || (row !== null && hasLarge(row));
+    if (row !== null) this.cells += sizeOfRow(row);
     // Under FULL the old row is as large as the new one, and held as long.
     if (change.kind !== 'insert' && change.old !== null) this.cells += sizeOf(change.old);
     if (!inOrder && table.folds && table.key && this.fold(table, table.key, change)) return;
     if (!inOrder && !table.folds && table.gathers && change.kind === 'insert') {
       this.closeNeighbours(table, () => true);
-      this.gather(table, change.new);
+      this.gather(table, newRow(change));
       return;
     }
     this.closeNeighbours(table, () => true);
@@ -164,7 +156,7 @@ export class Window {
 
   /** False when the change must keep its place: a key change, an unknown value in what may insert, or a history that makes no sense. */
   private fold(table: TargetTable, key: readonly KeyColumn[], change: RowChange): boolean {
-    const row = change.kind === 'delete' ? change.old : change.new;
+    const row = change.kind === 'delete' ? change.old : newRow(change);
     if (change.kind === 'update' && movesKey(key, change.old, change.new)) return false;
     const id = keyText(key, row);
     if (id === null) return false;
@@ -187,7 +179,7 @@ export class Window {
     return folding;
   }
 
-  private gather(table: TargetTable, row: Tuple): void {
+  private gather(table: TargetTable, row: NewRow): void {
     const rows = this.gathered.get(table);
     if (rows) rows.push(row);
     else this.gathered.set(table, [row]);
@@ -219,7 +211,7 @@ export class Window {
     const rows = this.gathered.get(table);
     if (rows) {
       this.gathered.delete(table);
-      this.planned.push(...insertAll(table, rows));
+      this.planned.push(...insertRows(table, rows));
       this.tally(table, rows.length, 0);
     }
     const folding = this.foldings.get(table);
@@ -227,20 +219,21 @@ export class Window {
     this.foldings.delete(table);
     const { key } = folding;
     const deletes: Tuple[] = [];
-    const inserts: Tuple[] = [];
+    const inserts: NewRow[] = [];
     const updates = new Map<string, Tuple[]>();
     let applied = 0;
-    for (const { kind, row } of folding.rows.values()) {
-      if (kind === 'delete' || kind === 'replace') deletes.push(row);
+    for (const net of folding.rows.values()) {
+      const { kind, row } = net;
+      if (kind === 'delete' || kind === 'replace') deletes.push(unpacked(row));
       if (kind === 'insert' || kind === 'replace') inserts.push(row);
-      if (kind !== 'update') {
+      if (net.kind !== 'update') {
         applied++;
         continue;
       }
-      const shape = shapeOf(row);
+      const shape = shapeOf(net.row);
       const group = updates.get(shape);
-      if (group) group.push(row);
-      else updates.set(shape, [row]);
+      if (group) group.push(net.row);
+      else updates.set(shape, [net.row]);
     }
     if (deletes.length > 0) this.plan(deleteSet(table, key, deletes));
     for (const rows of updates.values()) {
@@ -249,7 +242,7 @@ export class Window {
       applied += rows.length;
       this.plan(updateSet(table, key, sets, rows));
     }
-    this.planned.push(...insertAll(table, inserts));
+    this.planned.push(...insertRows(table, inserts));
     this.tally(table, applied, folding.changes - applied);
   }
 
@@ -284,11 +277,6 @@ export class Window {
 /** Equal for rows that have the same values unchanged. */
 function shapeOf(row: Tuple): string {
   return row.includes(UNCHANGED) ? row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('') : '';
-}
-
-function insertAll(table: TargetTable, rows: readonly Tuple[]): Planned[] {
-  if (rows.length > 1 && writable(table).length > 0) return [copyIn(table, rows)];
-  return rows.map((row) => insertOne(table, row));
 }
 
 /** Which rows of a shared target came from which source table, nobody knows any more. */
