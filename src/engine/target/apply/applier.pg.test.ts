@@ -180,6 +180,66 @@ describe('a window spread over two lanes', () => {
   });
 });
 
+describe('a small window, which goes in one round trip', () => {
+  const update = (expects: number, more: Partial<Planned> = {}) =>
+    ({
+      ...INSERT,
+      sql: 'UPDATE public.t SET v = v + 1',
+      expect: expects,
+      operation: 'update',
+      ...more,
+    }) as Planned;
+
+  async function oneRow(db: TestDatabase): Promise<Applier> {
+    const fence = await taskOn(db);
+    await db.session.query('INSERT INTO t VALUES (1)');
+    return Applier.open(applierOptions(db, fence));
+  }
+
+  const left = async (db: TestDatabase) =>
+    db.session.one(
+      "SELECT (SELECT string_agg(v::text, ' ' ORDER BY v) FROM t) AS rows, (SELECT end_lsn::text FROM _opendts.lane WHERE lane = 0) AS lsn",
+    );
+
+  it('is applied with its position', async () => {
+    await using db = await freshDatabase(17);
+    await using applier = await oneRow(db);
+    await applier.applyWindow([update(1), INSERT, update(2)], false, at(200n));
+    await applier.recordIdle(lsnFrom(201n));
+    expect(await left(db)).toEqual({ rows: '2 3', lsn: '0/C9' });
+    expect(applier.recorded).toBe(201n);
+  });
+
+  it('leaves nothing where a statement touches another number of rows, and names it (P11)', async () => {
+    await using db = await freshDatabase(17);
+    await using applier = await oneRow(db);
+    const work = applier.applyWindow([INSERT, update(3), INSERT], false, at(200n));
+    await expect(work).rejects.toMatchObject({ name: 'RowCountDiffers', planned: { expect: 3 } });
+    expect(await left(db)).toEqual({ rows: '1', lsn: '0/64' });
+    await applier.applyWindow([update(1)], false, at(200n));
+    expect(await left(db)).toEqual({ rows: '2', lsn: '0/C8' });
+  });
+
+  it('leaves nothing where the data are refused', async () => {
+    await using db = await freshDatabase(17);
+    await using applier = await oneRow(db);
+    await db.session.query('ALTER TABLE t ADD CHECK (v < 3)');
+    const refused = update(1, { sql: 'UPDATE public.t SET v = 9' });
+    await expect(applier.applyWindow([INSERT, refused], false, at(200n))).rejects.toBeInstanceOf(
+      ApplyRefused,
+    );
+    expect(await left(db)).toEqual({ rows: '1', lsn: '0/64' });
+  });
+
+  it('of a former owner leaves nothing (I7)', async () => {
+    await using db = await freshDatabase(17);
+    await using applier = await oneRow(db);
+    await takeOver(db.session, 't');
+    await expect(applier.applyWindow([update(1)], false, at(200n))).rejects.toMatchObject({ code: 'FENCED' });
+    expect(await left(db)).toEqual({ rows: '1', lsn: '0/64' });
+  });
+});
+
 it('an applier of a former owner applies nothing (I7)', async () => {
   await using db = await freshDatabase(17);
   const fence = await taskOn(db);

@@ -15,8 +15,9 @@ import type { Statement } from '../../pg/wire/pipeline.ts';
 import { type Account, accountStatement } from '../books/account.ts';
 import { ApplyRefused, RowCountDiffers } from './apply-failure.ts';
 import type { Planned } from './apply-sql.ts';
+import { atOnce } from './at-once.ts';
 import { DeadLetters } from '../letters/dead-letters.ts';
-import { Lane } from './lane.ts';
+import { Lane, type Progress } from './lane.ts';
 import { aheadText, NOT_AHEAD, takeLaneRows, type LaneRows } from '../books/lane-rows.ts';
 import { Positions } from './positions.ts';
 import { spread } from './spread.ts';
@@ -145,10 +146,13 @@ export class Applier implements AsyncDisposable {
   /** The rest of a window, and its end; returns once all of it is durable. Throws what `applyPart` throws; then the applier is done for. */
   async applyWindow(planned: readonly Planned[], inOrder: boolean, end: WindowEnd): Promise<void> {
     const shares = inOrder || this.first.isOpen ? null : await this.share(planned);
-    if (shares === null) {
+    const small = inOrder || this.first.isOpen || shares !== null ? null : atOnce(planned);
+    if (small !== null) await this.applyAtOnce(planned, small, end);
+    else if (shares !== null) await this.applySpread(shares, end);
+    else {
       await this.applyPart(planned, inOrder);
       await this.commitFirst(end);
-    } else await this.applySpread(shares, end);
+    }
     this.positions.advance(end.endLsn);
   }
 
@@ -196,9 +200,29 @@ export class Applier implements AsyncDisposable {
     throw failed.find((one) => one instanceof ApplyRefused || one instanceof RowCountDiffers) ?? failed[0];
   }
 
-  private async commitFirst({ endLsn, commits, accounts }: WindowEnd): Promise<void> {
-    const { positions, options } = this;
+  private async applyAtOnce(
+    planned: readonly Planned[],
+    statements: readonly Statement[],
+    end: WindowEnd,
+  ): Promise<void> {
+    const { goesWith, progress } = this.ending(end);
+    await this.first.applyAtOnce(planned, statements, goesWith, progress);
+    this.options.failpoints.pass('apply.between-commit-and-ack');
+  }
+
+  private async commitFirst(end: WindowEnd): Promise<void> {
     if (!this.first.isOpen) await this.applyPart([], false);
+    const { goesWith, progress } = this.ending(end);
+    await this.first.commit(goesWith, progress);
+    this.options.failpoints.pass('apply.between-commit-and-ack');
+  }
+
+  /** What the first lane's transaction ends with. */
+  private ending({ endLsn, commits, accounts }: WindowEnd): {
+    readonly goesWith: readonly Statement[];
+    readonly progress: Progress;
+  } {
+    const { positions, options } = this;
     this.letters.settle(accounts);
     options.failpoints.pass('apply.between-apply-and-progress');
     const behind = positions.behind.map(({ table }) => table);
@@ -206,8 +230,7 @@ export class Applier implements AsyncDisposable {
     const catchUp =
       behind.length === 0 ? [] : [catchUpStatement(options.taskId, behind, { endLsn, isTogether })];
     const progress = { endLsn: positions.after(endLsn), commits, ahead: NOT_AHEAD };
-    await this.first.commit([...this.accounts(accounts), ...catchUp], progress);
-    options.failpoints.pass('apply.between-commit-and-ack');
+    return { goesWith: [...this.accounts(accounts), ...catchUp], progress };
   }
 
   private accounts(accounts: Accounts): Statement[] {

@@ -13,6 +13,7 @@ import type { Session } from '../../pg/session.ts';
 import { Pipeline, type Statement } from '../../pg/wire/pipeline.ts';
 import { ApplyRefused, explainApply, refusalOf, RowCountDiffers, withoutValues } from './apply-failure.ts';
 import type { Planned } from './apply-sql.ts';
+import { isMiscounted, mustFind } from './at-once.ts';
 import type { DeadLetters } from '../letters/dead-letters.ts';
 import { planForKeys } from './plan-settings.ts';
 import { rowInItsWay } from './row-in-the-way.ts';
@@ -122,6 +123,33 @@ export class Lane implements AsyncDisposable {
     throw new RowCountDiffers(culprit, touched[opening.length + wrong] ?? -1);
   }
 
+  /**
+   * A whole target transaction in one round trip: `statements` are what `planned` becomes for it (at-once.ts), then what goes with them.
+   * Throws as `apply` and `commit` do; nothing of it is left then.
+   */
+  async applyAtOnce(
+    planned: readonly Planned[],
+    statements: readonly Statement[],
+    goesWith: readonly Statement[],
+    progress: Progress,
+  ): Promise<void> {
+    const opening = [BEGIN, mustFind(this.fenceCheck())];
+    const ending = [IMMEDIATE, ...goesWith, this.progress(progress), COMMIT];
+    this.hasBegun = true;
+    let rows: number[];
+    try {
+      rows = await this.pipeline.run([...opening, ...statements, ...ending]);
+    } catch (thrown) {
+      await this.rollback();
+      const at = thrown instanceof PgError ? (thrown.statementIndex ?? -1) : -1;
+      if (at === 1 && isMiscounted(thrown)) throw await this.explainFence();
+      const culprit = planned[at - opening.length];
+      if (culprit && isMiscounted(thrown)) throw new RowCountDiffers(culprit, -1);
+      throw culprit ? refusalOf(thrown, culprit) : refusalAtEnd(thrown, planned.at(-1));
+    }
+    this.ended(rows);
+  }
+
   /** In order; what is refused and may become a letter is put aside, and the rest goes on. Throws as `apply` does. */
   async applyWithLetters(planned: readonly Planned[], letters: DeadLetters): Promise<void> {
     await this.apply([], true);
@@ -140,11 +168,13 @@ export class Lane implements AsyncDisposable {
     const rows = await this.pipeline
       .run([IMMEDIATE, ...statements, this.progress(progress), COMMIT])
       .catch((thrown: unknown) => {
-        // A deferred constraint speaks up now; which change it means, only applying in order tells.
-        if (this.last && thrown instanceof PgError && isDataError(thrown))
-          throw new ApplyRefused(this.last, thrown);
-        throw thrown;
+        throw refusalAtEnd(thrown, this.last);
       });
+    this.ended(rows);
+  }
+
+  /** By the numbers of rows of the progress and the COMMIT, which come last. */
+  private ended(rows: readonly number[]): void {
     this.hasBegun = false;
     if (rows.at(-2) !== 1) throw new AppError('FENCED', { theirs: 'another', ours: this.options.fence });
     this.writes++;
@@ -192,6 +222,11 @@ export class Lane implements AsyncDisposable {
     this.session.destroy();
     await Promise.resolve();
   }
+}
+
+/** A deferred constraint speaks up at the end; which change it means, only applying in order tells. */
+function refusalAtEnd(thrown: unknown, last: Planned | null | undefined): unknown {
+  return last && thrown instanceof PgError && isDataError(thrown) ? new ApplyRefused(last, thrown) : thrown;
 }
 
 async function prepareSession(session: Session): Promise<void> {

@@ -1,0 +1,40 @@
+/**
+ * The statements of a small window in a form that the target itself judges (data-plane P11), so that a whole transaction goes there in one
+ * round trip: each counts the rows it touches, and fails where the number is not what it must be. Pure.
+ */
+import { byteText } from '../../change/change.ts';
+import { PgError, SQLSTATE } from '../../pg/pg-error.ts';
+import type { Statement } from '../../pg/wire/pipeline.ts';
+import type { Planned } from './apply-sql.ts';
+
+/** Counting costs more than a round trip where there are many. */
+const MAX_COUNTED = 1_000;
+
+/** Null where the statements have to be judged from here. */
+export function atOnce(planned: readonly Planned[]): readonly Statement[] | null {
+  const isJudged = ({ expect, copyData }: Planned) => expect !== null && copyData === undefined;
+  const counted = planned.reduce((sum, one) => sum + (isJudged(one) ? (one.expect ?? 0) : 0), 0);
+  // What fires may keep a row away from a COPY, which counts only for itself; a WITH that changes rows cannot stand in another.
+  const isOwn = ({ table, sql }: Planned) => table.fires || sql.startsWith('WITH ');
+  if (counted > MAX_COUNTED || planned.some(isOwn)) return null;
+  return planned.map((one) => (isJudged(one) ? countedBy(one) : one));
+}
+
+function countedBy({ sql, values, binary, expect }: Planned): Statement {
+  const count = byteText(String(expect));
+  return {
+    sql: `WITH touched AS (${sql} RETURNING 1) SELECT 1 / (count(*) = $${values.length + 1}::bigint)::int FROM touched`,
+    values: [...values, count],
+    ...(binary ? { binary: [...binary, false] } : {}),
+  };
+}
+
+/** Fails where a `SELECT` of one row finds none. */
+export function mustFind({ sql, values }: Statement): Statement {
+  return { sql: `SELECT 1 / count(*) FROM (${sql}) found`, values };
+}
+
+/** The number was not what it must be, or the data themselves divide by zero, which shows in order. */
+export function isMiscounted(thrown: unknown): boolean {
+  return thrown instanceof PgError && thrown.sqlstate === SQLSTATE.divisionByZero;
+}
