@@ -20,7 +20,7 @@ function joined(parts: readonly string[], label: string): string {
   while (Buffer.byteLength(name()) > NAME_BYTES) {
     const sizes = kept.map((part) => Buffer.byteLength(part));
     const longest = sizes.lastIndexOf(Math.max(...sizes));
-    kept[longest] = [...(kept[longest] ?? '')].slice(0, -1).join('');
+    kept[longest] = (kept[longest] ?? '').replace(/.$/su, '');
   }
   return name();
 }

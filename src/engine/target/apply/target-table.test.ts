@@ -5,7 +5,13 @@ import type { ColumnInfo } from '../../pg/catalog/tables.ts';
 import { joinTable, SAME_NAMES, type TargetShape } from './target-table.ts';
 
 const [INT, BIGINT, TEXT, VARCHAR, NUMERIC] = [23, 20, 25, 1043, 1700];
-const NAMES: Readonly<Record<number, string>> = { 23: 'integer', 20: 'bigint', 25: 'text', 1043: 'character varying', 1700: 'numeric' };
+const NAMES: Readonly<Record<number, string>> = {
+  23: 'integer',
+  20: 'bigint',
+  25: 'text',
+  1043: 'character varying',
+  1700: 'numeric',
+};
 
 const column = (name: string, typeOid: number, more: Partial<ColumnInfo> = {}): ColumnInfo => ({
   attnum: 1,
