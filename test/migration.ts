@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly rename?: MigrationRequest['rename'];
   readonly capitalization?: MigrationRequest['capitalization'];
   readonly excludeColumns?: readonly string[];
+  readonly columnTypes?: Readonly<Record<string, string>>;
+  readonly primaryKeys?: Readonly<Record<string, string>>;
   readonly partitions?: NonNullable<MigrationRequest['partitions']>;
   readonly operations?: MigrationRequest['operations'];
   readonly rules?: MigrationRequest['rules'];
@@ -77,6 +79,8 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
     rename: options.rename ?? {},
     capitalization: options.capitalization ?? 'source',
     excludeColumns: options.excludeColumns ?? [],
+    columnTypes: options.columnTypes ?? {},
+    primaryKeys: options.primaryKeys ?? {},
     ...(options.partitions ? { partitions: options.partitions } : {}),
     operations: options.operations ?? OPERATIONS,
     rules: options.rules ?? [],
@@ -127,12 +131,14 @@ interface Compared {
   readonly differing: TableVerdict[];
 }
 
+type Mapped = Pick<RunOptions, 'rename' | 'capitalization' | 'excludeColumns' | 'columnTypes'>;
+
 /** The verdict on every table of the source, as far as its rows pass the filters; `differing` lists what is not identical. */
 export function compare(
   source: TestDatabase,
   target: TestDatabase,
   rules: readonly TableRule[] = [],
-  names: Pick<RunOptions, 'rename' | 'capitalization' | 'excludeColumns'> = {},
+  names: Mapped = {},
 ): Promise<Compared> {
   return compareNamed(source, target, rules, { ...names, partitions: 'together' });
 }
@@ -154,14 +160,15 @@ async function compareNamed(
     rename = {},
     capitalization = 'source',
     excludeColumns = [],
+    columnTypes = {},
     partitions,
-  }: Pick<RunOptions, 'rename' | 'capitalization' | 'excludeColumns'> & PartitionPlaces,
+  }: Mapped & PartitionPlaces,
 ): Promise<Compared> {
   const there = new Map((await readTables(target.session)).map((table) => [nameKey(table), table]));
   const here = await readTables(source.session);
   await using session = await source.open();
   const filters = await usableFilters(session, here, tableWishes(here, { operations: OPERATIONS, rules }));
-  const names = targetNames(here, { rename, capitalization, excludeColumns }, { partitions });
+  const names = targetNames(here, { rename, capitalization, excludeColumns, columnTypes }, { partitions });
   const pairs = here.map((table) => ({
     source: table,
     target: there.get(nameKey(names.table(table))) ?? null,

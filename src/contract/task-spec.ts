@@ -124,6 +124,16 @@ export const taskSpec = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('Columns to leave out: `schema.table.column`, with wildcards'),
+  columnTypes: z
+    .record(z.string().min(1), z.string().min(1))
+    .default({})
+    .describe('Types on the target that are not those of the source: `schema.table.column: type`, as in SQL'),
+  primaryKeys: z
+    .record(z.string().min(1), z.string().min(1))
+    .default({})
+    .describe(
+      'Primary keys on the target that are not those of the source: `schema.table: column, column`, by the names of the source',
+    ),
   createExtensions: z
     .boolean()
     .default(false)

@@ -27,9 +27,18 @@ export function differenceOf({ columns }: DdlTable, shape: TargetShape, nulls: b
   const here = new Set(columns.map(({ name }) => shape.names.column(name)));
   const dropped = shape.columns.find(({ name }) => !here.has(name));
   if (dropped) return `the source has no column "${dropped.name}" any more`;
-  const retyped = taken.find(({ name, type }) => !shape.names.isType(type, into(name)?.type ?? ''));
+  // The type that the user gave it stays; what the source makes of its own may be other values.
+  const isAsBefore = ({ name, type }: { readonly name: string; readonly type: string | null }) =>
+    shape.names.isRetyped(name)
+      ? shape.known.get(name)?.forms.at(-1)?.type === type
+      : shape.names.isType(type ?? '', into(name)?.type ?? '');
+  const retyped = taken.find((column) => !isAsBefore(column));
   if (retyped) return `column "${retyped.name}" is ${retyped.type} on the source now`;
-  const loosened = nulls && taken.find(({ name, notNull }) => !notNull && into(name)?.notNull === true);
+  const loosened =
+    nulls &&
+    taken.find(
+      ({ name, notNull }) => !notNull && into(name)?.notNull === true && !shape.names.isInOwnKey(name),
+    );
   return loosened ? `column "${loosened.name}" may be null on the source now` : null;
 }
 

@@ -1,5 +1,6 @@
 /** The checks in the order they are run and shown: what makes the rest pointless comes first. */
 import type { Check } from './check.ts';
+import { changedTables } from './checks/changed-tables.ts';
 import { collation } from './checks/collation.ts';
 import { connections } from './checks/connections.ts';
 import { ddlCapture } from './checks/ddl-capture.ts';
@@ -57,6 +58,7 @@ export const ALL_CHECKS: readonly Check[] = [
   targetRights,
   targetTables,
   schemaObjects,
+  changedTables,
   ownersAndRights,
   targetIndexes,
   rowKeys,

@@ -2,7 +2,7 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import type { Capitalization } from '../../contract/task-spec.ts';
 import type { QualifiedName } from '../change/relation.ts';
-import { parseNames } from './selection.ts';
+import { parseNames, type Selectable } from './selection.ts';
 
 /** The names of a task: `rename` as the user wrote it, the letters of all other names, and what is left out. */
 export interface NameWishes {
@@ -53,6 +53,23 @@ export function parseRenaming(from: string, to: string): Renaming {
       ? { text: from, schema: null, name: first }
       : { text: from, schema: first, name: second };
   return { kind: 'table', from: wanted, to: { schema: target, name: targetName } };
+}
+
+/** Throws NOTHING_SELECTED where no selected table is called so, USAGE where several are. `purpose`: what was to become of it. */
+export function findTable<T extends Selectable>(
+  selected: readonly T[],
+  { text, schema, name }: Wanted,
+  purpose: string,
+): T {
+  const found = selected.filter((one) => one.name === name && (schema === null || one.schema === schema));
+  const [table] = found;
+  if (!table) throw new AppError('NOTHING_SELECTED', { pattern: `"${text}" (${purpose})` });
+  if (found.length > 1)
+    throw new AppError('USAGE', {
+      problem: `"${text}" does not say which schema.`,
+      remedy: 'Write schema.table.',
+    });
+  return table;
 }
 
 function unclear(from: string, to: string): AppError {

@@ -60,6 +60,14 @@ export function parseNames(text: string): readonly string[] {
   return split(text, (char) => char, 3);
 }
 
+/** Names parted by commas, each written as in a pattern. */
+export function parseNameList(text: string): readonly string[] {
+  // A comma outside quotes has an even number of them behind it.
+  return text
+    .split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)/)
+    .map((part) => split(part.trim(), (char) => char, 1)[0] ?? '');
+}
+
 function escape(char: string): string {
   return char.replace(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
 }

@@ -1,11 +1,12 @@
-/** The one place that turns names of the source into names of the destination. Pure. */
+/** The one place that says what the destination has of a table of the source: its names, and what the user has changed of it. Pure. */
 import { AppError } from '../../base/errors/app-error.ts';
 import type { PartitionMode } from '../../contract/task-spec.ts';
 import { displayName, nameKey, type QualifiedName } from '../change/relation.ts';
-import { parseRenaming, type NameWishes, type Renaming, type Wanted } from './renamings.ts';
+import { findTable, parseRenaming, type NameWishes, type Renaming } from './renamings.ts';
 import { columnMatcher, parseNames, type Selectable } from './selection.ts';
+import { tableChanges, type ChangeWishes, type TableChanges } from './table-changes.ts';
 
-export interface TargetNames {
+export interface TargetNames extends TableChanges {
   readonly schema: (name: string) => string;
   readonly table: (name: QualifiedName) => QualifiedName;
   /** Of a selected table; null: the column is left out. */
@@ -17,7 +18,7 @@ export interface TargetNames {
 }
 
 export interface NamedTable extends Selectable {
-  readonly columns: readonly { readonly name: string }[];
+  readonly columns: readonly { readonly name: string; readonly generated?: string }[];
   /** Of the replica identity. */
   readonly identityColumns?: readonly string[];
 }
@@ -64,7 +65,7 @@ export function placesOf(
  */
 export function targetNames(
   selected: readonly NamedTable[],
-  { rename, capitalization, excludeColumns }: NameWishes,
+  { rename, capitalization, excludeColumns, ...changed }: NameWishes & ChangeWishes,
   places: PartitionPlaces,
 ): TargetNames {
   const renamings = Object.entries(rename).map(([from, to]) => parseRenaming(from, to));
@@ -84,6 +85,7 @@ export function targetNames(
   const known = new Set(selected.map(nameKey));
   const columns = columnNames(selected, renamings, spell);
   return {
+    ...tableChanges(selected, changed, (of, column) => excluded.get(nameKey(of))?.has(column) === true),
     schema,
     table,
     // The row type of a table is called as the table is; other types keep their names.
@@ -146,7 +148,7 @@ function tableNames(
     if (one.kind !== 'table') continue;
     fitting(one.to.schema);
     fitting(one.to.name);
-    renamed.set(nameKey(findTable(selected, one.from)), one.to);
+    renamed.set(nameKey(findTable(selected, one.from, 'to be renamed')), one.to);
   }
   return renamed;
 }
@@ -181,7 +183,7 @@ function columnNames(
   };
   for (const one of renamings) {
     if (one.kind !== 'column') continue;
-    const table = findTable(selected, one.from);
+    const table = findTable(selected, one.from, 'to be renamed');
     if (!table.columns.some(({ name }) => name === one.column))
       throw new AppError('NOTHING_SELECTED', { pattern: `column "${one.column}" of ${displayName(table)}` });
     for (const each of [table, ...selected.filter(({ rootOid }) => rootOid === table.oid)])
@@ -242,18 +244,6 @@ function assertColumnsApart(
   }
 }
 
-function findTable<T extends Selectable>(selected: readonly T[], { text, schema, name }: Wanted): T {
-  const found = selected.filter((one) => one.name === name && (schema === null || one.schema === schema));
-  const [table] = found;
-  if (!table) throw new AppError('NOTHING_SELECTED', { pattern: `"${text}" (to be renamed)` });
-  if (found.length > 1)
-    throw new AppError('USAGE', {
-      problem: `"${text}" does not say which schema.`,
-      remedy: 'Write schema.table on both sides of a renaming.',
-    });
-  return table;
-}
-
 /** A misspelt name must not put two tables together in silence. A partition goes where its table goes: what is asked of the one holds for the other. */
 function assertApart(
   selected: readonly Selectable[],
@@ -281,6 +271,15 @@ export function byTarget<T extends QualifiedName>(
   targetOf: (table: QualifiedName) => QualifiedName,
 ): ReadonlyMap<string, readonly T[]> {
   return Map.groupBy(tables, (table) => nameKey(targetOf(table)));
+}
+
+/** Of the columns that the user gives another type, in whichever table: what the target calls them. */
+export function retypedNames(tables: readonly NamedTable[], names: TargetNames): ReadonlySet<string> {
+  const ofTable = (table: NamedTable) =>
+    table.columns.flatMap(({ name }) =>
+      names.type(table, name) === null ? [] : (names.column(table, name) ?? []),
+    );
+  return new Set(tables.flatMap(ofTable));
 }
 
 /** Target tables, by nameKey, that several of the tables go into. */

@@ -58,9 +58,33 @@ const FLOAT_TYPES: Readonly<Record<string, SendForm>> = {
 /** PostgreSQL 16 began to print bytes above 127 as `\ooo`. */
 const CHAR_TYPE: Readonly<Record<string, SendForm>> = { '"char"': plainSend('charsend') };
 
+/** `as`: the column has another type on the other side, as which its values are read first. */
+export interface DigestColumn extends ColumnInfo {
+  readonly as?: ColumnInfo;
+}
+
+/** Types of a length, to which a cast cuts what input refuses: varchar, character, bit, bit varying. */
+const WITH_LENGTH = new Set([1043, 1042, 1560, 1562]);
+
+/** What the other side has made of the value's text. */
+function readAs(value: string, { typeKind, typeOid, type }: ColumnInfo): string {
+  const text = `pg_catalog.format('%s', ${value})`;
+  const cast = `CAST(${text} AS ${type})`;
+  const trimmed = (of: string) => `pg_catalog.rtrim(${of})`;
+  const asCast = `pg_catalog.format('%s', ${cast})`;
+  const read = WITH_LENGTH.has(typeOid)
+    ? `CASE WHEN ${trimmed(text)} = ${trimmed(asCast)} THEN ${asCast} ELSE ${text} END`
+    : typeKind === 'e'
+      ? text
+      : cast;
+  return `CASE WHEN ${value} IS DISTINCT FROM NULL THEN ${read} END`;
+}
+
 /** SQL whose text form is the same on every version for equal values of this column, and different for unequal ones. */
-export function columnExpression(column: ColumnInfo, form: FloatForm): string {
-  const value = `t.${ident(column.name)}`;
+export function columnExpression(given: DigestColumn, form: FloatForm): string {
+  const column = given.as ?? given;
+  const own = `t.${ident(given.name)}`;
+  const value = given.as ? readAs(own, given.as) : own;
   const sends = form === 'bits' ? { ...CHAR_TYPE, ...FLOAT_TYPES } : CHAR_TYPE;
   const plain = sends[column.bareType];
   if (plain) return plain(value);
@@ -76,7 +100,7 @@ export interface DigestQuery {
   /** Only rows that meet it; none: all. */
   readonly condition?: string | undefined;
   /** In the order of the source; looked up by name on both sides. */
-  readonly columns: readonly ColumnInfo[];
+  readonly columns: readonly DigestColumn[];
   readonly form: FloatForm;
   /** `server_encoding`: md5 sees bytes, so text of another encoding is converted first. */
   readonly encoding: string;

@@ -3,31 +3,22 @@
  * only digests and counts leave the servers. While somebody writes to the source, differences are to be expected.
  */
 import { AppError } from '../../base/errors/app-error.ts';
-import { displayName, type QualifiedName } from '../change/relation.ts';
-import type { ColumnInfo, TableInfo } from '../pg/catalog/tables.ts';
-import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
+import { displayName } from '../change/relation.ts';
+import type { TableInfo } from '../pg/catalog/tables.ts';
+import { isDataError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
+import { columnMismatch, comparedColumns, unknownType, type PairNames } from './columns.ts';
 import {
   addDigests,
   countRows,
   digestSettings,
   floatForm,
   readDigest,
+  type DigestColumn,
   type FloatForm,
   type TableDigest,
 } from './digest.ts';
 import { pairsToCompare, readPartitionRoots } from './partitions.ts';
-
-export interface PairNames {
-  /** Null: it is left out. */
-  column(table: QualifiedName, column: string): string | null;
-  isType(source: string, target: string): boolean;
-}
-
-const SAME: PairNames = {
-  column: (_, column) => column,
-  isType: (source, target) => source === target,
-};
 
 export interface TablePair {
   readonly source: TableInfo;
@@ -194,21 +185,19 @@ async function compareGroup({ pairs: [first, ...others], target }: Group, lane: 
     const sourceRows = await countSources();
     return { table, verdict: 'missing', sourceRows, targetRows: null, reason: 'not on the target' };
   }
-  const mismatch = pairs.map((pair) => columnMismatch(pair, target)).find((reason) => reason !== null);
-  if (mismatch !== undefined) {
+  const without = async (verdict: 'different' | 'not-comparable', reason: string) => {
     const [sourceRows, targetRows] = await both(countSources(), count(lane.target, target));
-    return { table, verdict: 'not-comparable', sourceRows, targetRows, reason: mismatch };
-  }
-  // Under the names of the target in both, in the order of the source.
-  const compared = ({ source, names = SAME }: TablePair) =>
-    source.columns.flatMap((from) => {
-      const name = names.column(source, from.name);
-      return name === null ? [] : [{ from, into: { ...from, name } }];
-    });
+    return { table, verdict, sourceRows, targetRows, reason };
+  };
+  const compared = (pair: TablePair) => comparedColumns(pair, target);
+  const mismatch =
+    pairs.map((pair) => columnMismatch(pair, target)).find((reason) => reason !== null) ??
+    (await unknownType(lane.source.session, pairs.flatMap(compared)));
+  if (mismatch !== null) return without('not-comparable', mismatch);
   const digest = (
     end: End,
     of: TableInfo,
-    { columns, where }: { columns: readonly ColumnInfo[]; where?: string | undefined },
+    { columns, where }: { columns: readonly DigestColumn[]; where?: string | undefined },
   ) =>
     inSnapshot(end, of, async () => {
       const settings = digestSettings(lane.form);
@@ -220,16 +209,23 @@ async function compareGroup({ pairs: [first, ...others], target }: Group, lane: 
     const digests: TableDigest[] = [];
     for (const pair of pairs) {
       // In the order of the first: tables that go into one may have others.
-      const own = new Map(compared(pair).map(({ from, into }) => [into.name, from]));
-      const columns = compared(first).flatMap(({ into }) => own.get(into.name) ?? []);
+      const own = new Map(compared(pair).map(({ name, from }) => [name, from]));
+      const columns = compared(first).flatMap(({ name }) => own.get(name) ?? []);
       digests.push(await digest(lane.source, pair.source, { columns, where: pair.condition }));
     }
     return digests.reduce(addDigests);
   };
-  const [here, there] = await both(
+  const isRetyped = pairs.some((pair) => compared(pair).some(({ from }) => from.as));
+  const digests = await both(
     digestSources(),
     digest(lane.target, target, { columns: compared(first).map(({ into }) => into) }),
-  );
+  ).catch((thrown: unknown) => {
+    if (!isRetyped || !isDataError(thrown)) throw thrown;
+    return null;
+  });
+  if (digests === null)
+    return without('different', 'the source has values that the types of the target do not take');
+  const [here, there] = digests;
   const sameRows = here.rows === there.rows;
   const identical = sameRows && here.high === there.high && here.low === there.low;
   const reason = identical ? null : sameRows ? 'the rows differ' : 'the numbers of rows differ';
@@ -252,21 +248,4 @@ async function inSnapshot<T>(end: End, table: TableInfo, work: () => Promise<T>)
     const facts = { user: end.user, action: `read ${displayName(table)}`, side: end.session.side, remedy };
     throw new AppError('RIGHTS_MISSING', facts, thrown);
   }
-}
-
-/** Why the columns of the two tables cannot be compared, or null. */
-function columnMismatch({ source, names = SAME }: TablePair, target: TableInfo): string | null {
-  const targetTypes = new Map(target.columns.map((column) => [column.name, column.bareType]));
-  const known = new Set<string>();
-  for (const { name, bareType } of source.columns) {
-    const there = names.column(source, name);
-    if (there === null) continue;
-    const type = targetTypes.get(there);
-    if (type === undefined) return `column "${there}" is missing on the target`;
-    if (!names.isType(bareType, type))
-      return `column "${name}" is ${bareType} on the source, ${type} on the target`;
-    known.add(there);
-  }
-  const extra = target.columns.find((column) => !known.has(column.name));
-  return extra ? `column "${extra.name}" is missing on the source` : null;
 }

@@ -165,7 +165,7 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   const incremental = run.request.types.has('incremental');
   const rest = incremental && (await hasRest(run));
   enter(run, 'index', rest ? 'building the keys that changes are applied by' : 'building indexes and keys');
-  const keys = keysOnly(plan);
+  const keys = keysOnly(plan, run);
   const open = await runPhases(run, rest ? keys : plan, ['index']);
   if (incremental) assertKeys(open, keys);
   await analyze(run);

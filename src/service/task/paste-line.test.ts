@@ -13,6 +13,8 @@ const task: Asked = {
   rename: { 'shop.a': 'new.b' },
   capitalization: 'upper',
   excludeColumns: ['shop.a.secret'],
+  columnTypes: { 'shop.a.n': 'numeric(20,4)' },
+  primaryKeys: { 'shop.a': 'n,m' },
   operations: ['update', 'insert'],
   rules: [
     { tables: 'shop.*', filter: "region = 'EU'", operations: ['delete', 'insert'] },
@@ -28,7 +30,7 @@ describe('a line to paste', () => {
   it('repeats the options, quoted for the shell, without passwords', () => {
     expect(pasteLine('migrate', task)).toBe(
       'opendts migrate --source postgresql://me@old:5432/shop --target postgresql://me@new:5432/my%20shop' +
-        ` --types schema,full,incremental --table 'shop.*' 'a"b' --exclude-table log --rename shop.a=new.b --exclude-column shop.a.secret --capitalization upper` +
+        ` --types schema,full,incremental --table 'shop.*' 'a"b' --exclude-table log --rename shop.a=new.b --column-type 'shop.a.n=numeric(20,4)' --primary-key shop.a=n,m --exclude-column shop.a.secret --capitalization upper` +
         ` --filter 'shop.*=region = '\\''EU'\\''' shop.a=true --operations insert,update --table-operations 'shop.*=insert,delete' --conflict ignore` +
         ' --no-heartbeat --capture-ddl off --replica-identity all',
     );

@@ -16,6 +16,8 @@ export type Asked = Pick<
   | 'rename'
   | 'capitalization'
   | 'excludeColumns'
+  | 'columnTypes'
+  | 'primaryKeys'
   | 'createExtensions'
   | 'partitions'
   | 'operations'
@@ -49,9 +51,14 @@ export function pasteLine(verb: Verb, task: Asked): string {
   const kinds = ['--types', MIGRATION_TYPES.filter((type) => task.types.has(type)).join(',')];
   const tables = task.tables.length > 0 ? ['--table', ...task.tables] : [];
   const excluded = task.excludeTables.length > 0 ? ['--exclude-table', ...task.excludeTables] : [];
-  const pairs = Object.entries(task.rename).map(([from, to]) => `${from}=${to}`);
-  const renamed = [
-    ...(pairs.length > 0 ? ['--rename', ...pairs] : []),
+  const pairs = (option: string, record: Readonly<Record<string, string>> = {}) => {
+    const entries = Object.entries(record).map(([from, to]) => `${from}=${to}`);
+    return entries.length > 0 ? [option, ...entries] : [];
+  };
+  const mapped = [
+    ...pairs('--rename', task.rename),
+    ...pairs('--column-type', task.columnTypes),
+    ...pairs('--primary-key', task.primaryKeys),
     ...(task.excludeColumns.length > 0 ? ['--exclude-column', ...task.excludeColumns] : []),
     ...(task.capitalization === 'source' ? [] : ['--capitalization', task.capitalization]),
   ];
@@ -89,7 +96,7 @@ export function pasteLine(verb: Verb, task: Asked): string {
       ])
     : [];
   const read = [...publication, ...decoder, ...start];
-  const chosen = [...tables, ...excluded, ...renamed, ...partitions, ...filtered];
+  const chosen = [...tables, ...excluded, ...mapped, ...partitions, ...filtered];
   const what = {
     check: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...rights, ...inSource, ...read],
     migrate: [...kinds, ...chosen, ...made, ...followed, ...conflict, ...rights, ...inSource, ...read],

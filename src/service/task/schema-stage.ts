@@ -2,6 +2,7 @@
 import { isShortOfConnections } from '../../engine/pg/connect-failure.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
+import { tableKey } from '../../engine/schema/map/name-map.ts';
 import { missingExtensions } from '../../engine/schema/missing-extensions.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
 import type { SchemaModel } from '../../engine/schema/model.ts';
@@ -71,9 +72,18 @@ function withTaskPartitions(
  * indexes: one of them may be its replica identity. So does a partition
  * that is attached to a table that has its indexes already, and what such steps need.
  */
-export function keysOnly(plan: SchemaPlan): SchemaPlan {
+export function keysOnly(
+  plan: SchemaPlan,
+  { selected, mapping }: Pick<TaskRun, 'selected' | 'mapping'>,
+): SchemaPlan {
   const isKey = ({ id }: SchemaStep) => /^(index of )?primary key /.test(id);
-  const withKey = new Set(plan.steps.filter(isKey).map(({ owner }) => owner));
+  // Rows of a table with another primary key are found by the source's.
+  const rekeyed = new Set<string | null>(
+    selected.filter((table) => mapping.primaryKey(table) !== null).map(tableKey),
+  );
+  const withKey = new Set(
+    plan.steps.filter((step) => isKey(step) && !rekeyed.has(step.owner)).map(({ owner }) => owner),
+  );
   const joins = new Set(plan.steps.filter(({ id }) => id.startsWith(ATTACHING)).map(({ owner }) => owner));
   const isNeeded = (step: SchemaStep) =>
     step.phase !== 'index' || isKey(step) || !withKey.has(step.owner) || joins.has(step.owner);

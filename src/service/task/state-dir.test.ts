@@ -24,6 +24,8 @@ const options: TaskOptions = {
   rename: [],
   capitalization: 'source',
   excludeColumns: [],
+  columnTypes: [],
+  primaryKeys: [],
   operations: [],
   tableOperations: [],
   filter: [],

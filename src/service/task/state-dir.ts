@@ -25,6 +25,9 @@ const taskOptions = z.strictObject({
   rename: z.array(z.string()).default([]),
   capitalization: z.string().default('source'),
   excludeColumns: z.array(z.string()).default([]),
+  /** `column=type` and `table=columns` each. */
+  columnTypes: z.array(z.string()).default([]),
+  primaryKeys: z.array(z.string()).default([]),
   operations: z.array(z.string()).default([...OPERATIONS]),
   /** `pattern=list` and `pattern=condition` each. */
   tableOperations: z.array(z.string()).default([]),

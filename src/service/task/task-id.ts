@@ -16,6 +16,8 @@ export function canonicalOptions(
     | 'rename'
     | 'capitalization'
     | 'excludeColumns'
+    | 'columnTypes'
+    | 'primaryKeys'
     | 'partitions'
     | 'operations'
     | 'rules'
@@ -26,7 +28,13 @@ export function canonicalOptions(
   >,
 ): string {
   const { start, decoder = 'auto' } = request;
-  const rename = Object.entries(request.rename).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = (record: Readonly<Record<string, string>> = {}) =>
+    Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const [rename, columnTypes, primaryKeys] = [
+    sorted(request.rename),
+    sorted(request.columnTypes),
+    sorted(request.primaryKeys),
+  ];
   const operations = OPERATIONS.filter((operation) => request.operations.includes(operation));
   const { tableOperations, filter } = ruleWords(request.rules);
   return JSON.stringify({
@@ -36,6 +44,8 @@ export function canonicalOptions(
     ...(rename.length > 0 ? { rename } : {}),
     ...(request.capitalization === 'source' ? {} : { capitalization: request.capitalization }),
     ...(request.excludeColumns.length > 0 ? { excludeColumns: request.excludeColumns.toSorted() } : {}),
+    ...(columnTypes.length > 0 ? { columnTypes } : {}),
+    ...(primaryKeys.length > 0 ? { primaryKeys } : {}),
     ...(request.partitions === 'plain' ? { partitions: request.partitions } : {}),
     ...(operations.length < OPERATIONS.length ? { operations } : {}),
     ...(tableOperations.length > 0 ? { tableOperations } : {}),

@@ -51,6 +51,9 @@ export interface MigrationRequest {
   readonly capitalization: Capitalization;
   /** Patterns of columns that are left out. */
   readonly excludeColumns: readonly string[];
+  /** What else the user has changed of tables that are made (table-changes.ts). */
+  readonly columnTypes?: Readonly<Record<string, string>>;
+  readonly primaryKeys?: Readonly<Record<string, string>>;
   /** Extensions that the target lacks are created where the account may; false by default. */
   readonly createExtensions?: boolean;
   /** What becomes of partitioned tables; none: they are kept. */

@@ -12,6 +12,7 @@ import { planSchema } from '../../engine/schema/plan.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
+import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
@@ -33,12 +34,12 @@ import {
   withConflict,
   withEnds,
   withJson,
-  withRename,
   withTables,
   withTypes,
   type Task,
   type TaskFlags,
 } from './options/task-options.ts';
+import { withMapping } from './options/mapping-options.ts';
 import { withJobs } from './options/parallel-options.ts';
 
 export const checkCommand: CliCommand = {
@@ -54,7 +55,7 @@ export const checkCommand: CliCommand = {
               withSchemaChoices(
                 withFilter(
                   withOperations(
-                    withConflict(withRename(withPartitions(withTables(withTypes(withEnds(command)))))),
+                    withConflict(withMapping(withPartitions(withTables(withTypes(withEnds(command)))))),
                   ),
                 ),
               ),
@@ -69,6 +70,7 @@ export const checkCommand: CliCommand = {
   async run(command, context) {
     const flags = command.opts<TaskFlags>();
     const task = resolveTask(flags, context);
+    await assertTypeNames(task.columnTypes);
     const outcome = await checkBoth(task, context);
     const nextSteps = nextAfter(outcome, task);
     context.stdout.write(

@@ -5,6 +5,7 @@ import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import type { MigrationEvent, MigrationSummary } from '../../contract/progress.ts';
 import { MIGRATION_TYPES, OPERATIONS } from '../../contract/task-spec.ts';
 import { parseLsn } from '../../engine/change/lsn.ts';
+import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import type { CopyLimits } from '../../engine/source/throttle.ts';
 import { startMigration } from '../../service/task/migrate.ts';
 import { ruleWords } from '../../service/task/rule-words.ts';
@@ -31,12 +32,12 @@ import {
   withJson,
   withLimits,
   withProtection,
-  withRename,
   withTables,
   withTypes,
   type Task,
   type TaskFlags,
 } from './options/task-options.ts';
+import { withMapping } from './options/mapping-options.ts';
 import { withSlotWait } from './options/slot-wait-option.ts';
 import { withWalBudget } from './options/wal-budget-options.ts';
 import { withJobs, withLanes } from './options/parallel-options.ts';
@@ -65,7 +66,7 @@ export const migrateCommand: CliCommand = {
       withSourceObjects(
         withChunks(
           withProtection(
-            withLimits(withConflict(withFilter(withOperations(withRename(withPartitions(command)))))),
+            withLimits(withConflict(withFilter(withOperations(withMapping(withPartitions(command)))))),
           ),
         ),
       ),
@@ -88,16 +89,21 @@ export const migrateCommand: CliCommand = {
 
 /** Also for other commands that run a migration, or a part of one. */
 export async function runMigration(flags: MigrateFlags, task: Task, context: CliContext): Promise<ExitCode> {
+  await assertTypeNames(task.columnTypes);
   const json = flags.json === true;
+  const pairs = (record: Readonly<Record<string, string>>) =>
+    Object.entries(record).map(([from, to]) => `${from}=${to}`);
   const options = {
     source: endName(task.source),
     target: endName(task.target),
     types: MIGRATION_TYPES.filter((type) => task.types.has(type)),
     tables: [...task.tables],
     excludeTables: [...task.excludeTables],
-    rename: Object.entries(task.rename).map(([from, to]) => `${from}=${to}`),
+    rename: pairs(task.rename),
     capitalization: task.capitalization,
     excludeColumns: [...task.excludeColumns],
+    columnTypes: pairs(task.columnTypes),
+    primaryKeys: pairs(task.primaryKeys),
     operations: OPERATIONS.filter((operation) => task.operations.includes(operation)),
     ...ruleWords(task.rules),
     conflict: task.conflict,

@@ -15,9 +15,15 @@ import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-targe
 import { withKnownOwners } from '../../engine/schema/rights/known-owners.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
+import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
-import { placesOf, targetNames, type TargetNames } from '../../engine/selection/target-names.ts';
+import {
+  placesOf,
+  retypedNames,
+  targetNames,
+  type TargetNames,
+} from '../../engine/selection/target-names.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { runMigration, type MigrateFlags } from './migrate.ts';
 import { withJobs } from './options/parallel-options.ts';
@@ -28,14 +34,8 @@ import { openSide } from './sides.ts';
 import { withPartitions } from './options/partition-options.ts';
 import { withRights } from './options/rights-options.ts';
 import { withSchemaChoices } from './options/schema-options.ts';
-import {
-  resolveTask,
-  withEnds,
-  withJson,
-  withRename,
-  withTables,
-  type Task,
-} from './options/task-options.ts';
+import { resolveTask, withEnds, withJson, withTables, type Task } from './options/task-options.ts';
+import { withMapping } from './options/mapping-options.ts';
 import { painter } from './view/text.ts';
 
 const ACTIONS = ['plan', 'diff', 'apply', 'report', 'skip', 'edit'] as const;
@@ -54,7 +54,7 @@ export const schemaCommand: CliCommand = {
         '[object...]',
         "report, skip, edit: ids as report lists them, such as 'view shop.orders_by_day'",
       );
-    const named = withRights(withSchemaChoices(withRename(withPartitions(withTables(withEnds(command))))));
+    const named = withRights(withSchemaChoices(withMapping(withPartitions(withTables(withEnds(command))))));
     return withJson(withJobs(named, 'apply: indexes built at the same time'))
       .option('--all', 'report: also the objects that are as they should be')
       .option('--show-sql', 'report: with the statements')
@@ -75,6 +75,7 @@ export const schemaCommand: CliCommand = {
     if (action === 'apply')
       return runMigration(flags, resolveTask({ ...flags, types: ['schema'] }, context), context);
     const task = resolveTask(flags, context);
+    await assertTypeNames(task.columnTypes);
     if (action === 'report') return reportObjects({ task, ids, flags, context });
     if (action === 'skip') return skipObjects({ task, ids, flags, context });
     if (action === 'edit') return editObject({ task, ids, flags, context });
@@ -99,6 +100,8 @@ interface Chosen {
   readonly names: TargetNames;
   /** By the names of the target. */
   readonly scope: SchemaScope;
+  /** Columns that get another type, by their names on the target. */
+  readonly retyped: ReadonlySet<string>;
 }
 
 async function choose(source: Session, task: Task): Promise<Chosen> {
@@ -106,7 +109,11 @@ async function choose(source: Session, task: Task): Promise<Chosen> {
   const names = targetNames(selected, task, placesOf(task.partitions, { isMade: true }));
   const includesTable = membership(selected.map((table) => names.table(table)));
   const wholeDatabase = task.tables.length === 0 && task.excludeTables.length === 0;
-  return { names, scope: { includesTable, wholeDatabase, done: new Set(), rights: rightsChoice(task) } };
+  return {
+    names,
+    retyped: retypedNames(selected, names),
+    scope: { includesTable, wholeDatabase, done: new Set(), rights: rightsChoice(task) },
+  };
 }
 
 /** The source as it is to be on the target. */
@@ -156,7 +163,7 @@ function planLines({ steps }: SchemaPlan, notMigrated: readonly string[]): strin
 }
 
 async function showDifferences({ task, source, target, context, json }: Asked): Promise<ExitCode> {
-  const { names, scope } = await choose(source, task);
+  const { names, scope, retyped } = await choose(source, task);
   const here = await readWanted(source, task, names);
   const there = withKnownOwners(await readModel(target), here);
   const facts = await readCommonFacts({ session: source, model: here }, { session: target, model: there });
@@ -165,7 +172,7 @@ async function showDifferences({ task, source, target, context, json }: Asked): 
     planSchema(here, scope, facts),
     planSchema(there, { ...scope, includesTable }, facts),
   ];
-  const differences = diffPlans(wanted, found, await openCanonical());
+  const differences = diffPlans(wanted, found, await openCanonical(retyped));
   const present = new Set(there.extensions.map(({ name }) => name));
   const missing = missingExtensions(here, { extensions: present, creatable: new Set() });
   const isSame = differences.length + missing.length === 0;

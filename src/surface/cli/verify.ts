@@ -4,6 +4,7 @@ import type { TableLetters } from '../../contract/progress.ts';
 import { nameKey } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
+import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import { selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { placesOf, targetNames } from '../../engine/selection/target-names.ts';
@@ -21,11 +22,11 @@ import {
   resolveTask,
   withEnds,
   withJson,
-  withRename,
   withTables,
   type Task,
   type TaskFlags,
 } from './options/task-options.ts';
+import { withMapping } from './options/mapping-options.ts';
 import { painter, printable, table } from './view/text.ts';
 import { withJobs } from './options/parallel-options.ts';
 
@@ -36,7 +37,7 @@ export const verifyCommand: CliCommand = {
       .description('compare the content of the tables of both databases');
     return withJson(
       withJobs(
-        withFilter(withRename(withPartitions(withTables(withEnds(command))))),
+        withFilter(withMapping(withPartitions(withTables(withEnds(command))))),
         'tables compared at the same time',
       ),
     );
@@ -45,6 +46,7 @@ export const verifyCommand: CliCommand = {
   async run(command, context) {
     const flags = command.opts<TaskFlags>();
     const task = resolveTask(flags, context);
+    await assertTypeNames(task.columnTypes);
     const pairs = await readPairs(task, context);
     context.stderr.write(`comparing ${many(pairs.length, 'table')} …\n`);
     const options = {

@@ -3,7 +3,7 @@ import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import type { PartToLookAt, SchemaModel } from '../model.ts';
 import { NeedsLook, type NameMap } from '../rewrite/names.ts';
 import { nameTexts, type NameTexts } from '../rewrite/name-texts.ts';
-import { loadParser } from '../rewrite/parser.ts';
+import type { Parser } from '../rewrite/parser.ts';
 import { rewriterOf, type Rewriter } from '../rewrite/rewriter.ts';
 import type { ChangedNames } from './changed-names.ts';
 
@@ -20,12 +20,14 @@ export interface Texts {
   readonly looks: Map<ObjectKey, PartToLookAt>;
 }
 
-export async function openTexts(
+export function openTexts(
+  parser: Parser,
   map: NameMap,
-  changed: ChangedNames,
-  { unwritable, toLookAt }: Pick<SchemaModel, 'unwritable' | 'toLookAt'>,
-): Promise<Texts> {
-  const parser = await loadParser();
+  {
+    changed,
+    of: { unwritable, toLookAt },
+  }: { readonly changed: ChangedNames; readonly of: Pick<SchemaModel, 'unwritable' | 'toLookAt'> },
+): Texts {
   const rewriter = rewriterOf(parser, map);
   const refused = new Map(unwritable);
   return {

@@ -5,19 +5,47 @@
 import { child, isNode, loadParser, locationOf, nodes, text, type Node } from './parser.ts';
 import { nameOf, SqlText } from './sql-text.ts';
 
-/** Makes equal what means the same; a text that is no SQL comes back as it is. */
-export async function openCanonical(): Promise<(sql: string) => string> {
+/**
+ * Makes equal what means the same; a text that is no SQL comes back as it is. `retyped`: names of columns that the user has given another
+ * type. A server writes casts around them, or none, as their type needs it: a text that may speak of one is made equal without its casts.
+ */
+export async function openCanonical(
+  retyped: ReadonlySet<string> = new Set(),
+): Promise<(sql: string) => string> {
   const parser = await loadParser();
   return (sql) => {
     try {
       const statements = parser.parse(sql);
       const edited = new SqlText(parser, sql);
       for (const one of statements) shorten(edited, one, null);
-      return withoutQuotes(new SqlText(parser, edited.result()));
+      const short = edited.result();
+      return mayDiffer(edited, retyped)
+        ? JSON.stringify(withoutCasts(parser.parse(short)))
+        : withoutQuotes(new SqlText(parser, short));
     } catch {
       return sql;
     }
   };
+}
+
+/** A query reads a column under other names too, through another view. */
+function mayDiffer(sql: SqlText, retyped: ReadonlySet<string>): boolean {
+  if (retyped.size === 0) return false;
+  const isQuery = /^(?:VIEW|MATERIALIZED|RULE)$/i.test(sql.word(1));
+  return isQuery || sql.tokens.some((_, at) => retyped.has(nameOf(sql.word(at))));
+}
+
+/** A tree, without where its parts stand in the text. */
+function withoutCasts(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutCasts);
+  if (!isNode(value)) return value;
+  const cast = child(value, 'TypeCast');
+  if (cast) return withoutCasts(cast.arg);
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, one]) =>
+      /(?:location|_start|_end)$/.test(key) ? [] : [[key, withoutCasts(one)]],
+    ),
+  );
 }
 
 /** `only`: the name of the one relation that the columns of the query around can be of. */

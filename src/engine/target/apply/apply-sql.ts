@@ -197,7 +197,15 @@ function findOne(
   const slots = writable(table);
   // A row's place is unique in one table only.
   const place = (alias: string) => (table.only ? `${alias}.ctid` : `${alias}.tableoid, ${alias}.ctid`);
-  const same = slots.map(({ column }, at) => sameValue(column, `$${taken + at + 1}`)).join(' AND ') || 'true';
+  const same =
+    slots
+      .map(({ column, at: from }, at) => {
+        const sent = table.relation.columns[from];
+        const isSame = sent?.typeOid === column.typeOid && sent.typmod === column.typmod;
+        // A type of a user's own has another oid on each server.
+        return sameValue(column, `$${taken + at + 1}`, isSame || !column.isBuiltinType);
+      })
+      .join(' AND ') || 'true';
   return {
     where: `(${place('t')}) = (SELECT ${place('x')} FROM ${rowsOf(table)} x WHERE ${same} LIMIT 1)`,
     values: slots.map(({ at }) => value(old[at])),
@@ -207,15 +215,20 @@ function findOne(
 /** Types compared by their own equality because it means the same text. */
 const EXACT = new Set([16, 17, 20, 21, 23, 26, 1082, 1083, 1114, 1184, 2950]);
 
-/** The column holds exactly this value, as text: 1.0 is not 1.00, and types without equality compare too. */
-function sameValue(column: ColumnInfo, parameter: string): string {
+/**
+ * The column holds exactly this value, as text: 1.0 is not 1.00, and types without equality compare too. `isSent`: it has the type of the
+ * value; else it holds what its own type has made of that.
+ */
+function sameValue(column: ColumnInfo, parameter: string, isSent: boolean): string {
   const name = `x.${ident(column.name)}`;
-  if (EXACT.has(column.typeOid)) return `${name} IS NOT DISTINCT FROM ${parameter}::${column.bareType}`;
+  const read = `${parameter}::${isSent ? column.bareType : column.type}`;
+  if (EXACT.has(column.typeOid)) return `${name} IS NOT DISTINCT FROM ${read}`;
   // Floats print differently before 12, and -0 equals 0: their bytes tell them apart.
   const send = column.typeOid === 701 ? 'float8send' : column.typeOid === 700 ? 'float4send' : null;
-  if (send)
-    return `pg_catalog.${send}(${name}) IS NOT DISTINCT FROM pg_catalog.${send}(${parameter}::${column.bareType})`;
-  return `CASE WHEN ${parameter}::text IS NULL THEN ${name} IS NOT DISTINCT FROM NULL ELSE ${name} IS DISTINCT FROM NULL AND pg_catalog.format('%s', ${name}) COLLATE pg_catalog."C" = ${parameter}::text END`;
+  if (send) return `pg_catalog.${send}(${name}) IS NOT DISTINCT FROM pg_catalog.${send}(${read})`;
+  // A parameter has one type: that of its first cast.
+  const text = isSent ? `${parameter}::text` : `pg_catalog.format('%s', ${parameter}::text::${column.type})`;
+  return `CASE WHEN ${parameter}::text IS NULL THEN ${name} IS NOT DISTINCT FROM NULL ELSE ${name} IS DISTINCT FROM NULL AND pg_catalog.format('%s', ${name}) COLLATE pg_catalog."C" = ${text} END`;
 }
 
 export function truncateAll(tables: readonly TargetTable[], restartIdentity: boolean): Planned {

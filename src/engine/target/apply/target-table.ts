@@ -59,11 +59,17 @@ export interface ShapeNames {
   readonly column: (name: string) => string | null;
   /** Whether a type of the source is this one of the target, both as their servers write them. */
   readonly isType: (source: string, target: string) => boolean;
+  /** Of a column by its name on the source: the user has given it a type of its own. */
+  readonly isRetyped: (name: string) => boolean;
+  /** The same: it is in the primary key that the user has given its table. */
+  readonly isInOwnKey: (name: string) => boolean;
 }
 
 export const SAME_NAMES: ShapeNames = {
   column: (name) => name,
   isType: (source, target) => source === target,
+  isRetyped: () => false,
+  isInOwnKey: () => false,
 };
 
 export interface TargetShape {
@@ -186,12 +192,11 @@ function lacking(column: string, shape: TargetShape): AppError {
 function assertTypeIsKnown(sent: RelationColumn, column: ColumnInfo, shape: TargetShape): void {
   const forms = shape.known.get(sent.name)?.forms ?? [];
   const newest = forms.at(-1);
-  if (!newest || !shape.names.isType(newest.type, column.type)) return;
+  const isRetyped = shape.names.isRetyped(sent.name);
+  if (!newest || !(isRetyped || shape.names.isType(newest.type, column.type))) return;
   if (forms.some(({ typeOid, typmod }) => typeOid === sent.typeOid && typmod === sent.typmod)) return;
-  throw changed(
-    shape,
-    `column "${sent.name}" was ${newest.type}, as it still is on the target, and has been given another type`,
-  );
+  const onTarget = isRetyped ? '' : ', as it still is on the target,';
+  throw changed(shape, `column "${sent.name}" was ${newest.type}${onTarget} and has been given another type`);
 }
 
 /** The old row of an UPDATE or DELETE has this column. */
@@ -227,9 +232,18 @@ function identityKey(
   return names.map((name) => keyColumn(relation, columns, { name, equals: 'IS NOT DISTINCT FROM' }));
 }
 
+const INTEGERS = new Set([20, 21, 23]);
+const TEXT = 25;
+
 function isCanonical(relation: Relation, column: ColumnInfo | undefined): boolean {
   if (!column) return false;
-  const source = relation.columns.find(({ name }) => name === column.name);
+  const source = relation.columns.find(({ name }) => name === column.name)?.typeOid ?? 0;
   if (column.typeKind === 'e') return true;
-  return CANONICAL.has(column.typeOid) && source?.typeOid === column.typeOid && column.deterministic;
+  if (!CANONICAL.has(source) || !column.deterministic) return false;
+  // Integers have one text whatever their size, and text is its own.
+  return (
+    source === column.typeOid ||
+    column.typeOid === TEXT ||
+    (INTEGERS.has(source) && INTEGERS.has(column.typeOid))
+  );
 }

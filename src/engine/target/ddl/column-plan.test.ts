@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import { SAME_NAMES } from '../apply/target-table.ts';
 import type { KnownColumns } from '../books/task-tables.ts';
 import { planColumns, type Planning } from './column-plan.ts';
 import { stepWords } from './column-sql.ts';
@@ -54,6 +55,7 @@ function plan(columns: SourceColumn[], more: Partial<Planning> = {}): string[] {
     known: known(['a', 1], ['b', 2]),
     isOurs: true,
     isEmpty: false,
+    own: SAME_NAMES,
     ...more,
   }).map(stepWords);
 }
@@ -65,6 +67,20 @@ describe('what is done for a change of columns', () => {
     expect(plan([a, source(2, 'b')])).toEqual([]);
     expect(plan([a, source(2, 'x')])).toEqual(['column "b" renamed to "x"']);
     expect(plan([a, source(3, 'x')])).toEqual(['column "b" dropped', 'column "x" (integer) added']);
+  });
+
+  it('leaves types and keys that the user has given to columns, unless the source makes other values of one', () => {
+    const there = { target: [target('a', 'numeric', { notNull: true }), target('b')] };
+    const own = {
+      ...SAME_NAMES,
+      isRetyped: (name: string) => name === 'a',
+      isInOwnKey: (name: string) => name === 'a',
+    };
+    const more = { ...there, own };
+    expect(plan([a, source(3, 'x')], more)).toEqual(['column "b" dropped', 'column "x" (integer) added']);
+    expect(() => plan([source(1, 'a', { type: 'bigint', typeOid: 20 }), source(2, 'b')], more)).toThrow(
+      'column "a" was integer and is bigint on the source, and has a type of yours on the target',
+    );
   });
 
   it('is nothing where the target is as far already', () => {
@@ -148,6 +164,7 @@ it('what is known behind a change keeps the names of before, and knows each numb
     known: before,
     isOurs: false,
     isEmpty: false,
+    own: SAME_NAMES,
   });
   const behind = knownBehind(before, columns, { steps, target: [target('a'), target('b')] });
   expect(

@@ -3,6 +3,7 @@
  * renamed one is told from one dropped and another added. Only what keeps every value right; the rest is refused with its reason. Pure.
  */
 import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import type { ShapeNames } from '../apply/target-table.ts';
 import type { KnownColumns } from '../books/task-tables.ts';
 import type { SourceColumn } from './source-column.ts';
 import type { TableChange } from './table-change.ts';
@@ -35,6 +36,8 @@ export interface Planning {
   readonly isOurs: boolean;
   /** The target table has no rows. */
   readonly isEmpty: boolean;
+  /** What the user has changed of the table, which stays. */
+  readonly own: Pick<ShapeNames, 'isRetyped' | 'isInOwnKey'>;
 }
 
 const ORDER: readonly ColumnStep['kind'][] = ['rename', 'drop', 'retype', 'drop-not-null', 'add'];
@@ -144,13 +147,18 @@ function removal(column: ColumnInfo, { change, known, source }: Planning): Colum
 }
 
 function changesOf(column: SourceColumn, here: ColumnInfo, planning: Planning): ColumnStep[] {
-  const { isOurs, known, change } = planning;
+  const { isOurs, known, change, own } = planning;
   const { name, type, collation } = column;
   const steps: ColumnStep[] = [];
   const newest = known.get(here.name)?.forms.at(-1)?.type;
   // A type of its own is the user's decision, in a table of the user's.
   const isTheirs = !isOurs && (newest === type || newest !== here.type);
-  if (here.type !== type && !isTheirs) {
+  if (own.isRetyped(name)) {
+    if (newest !== type)
+      throw new NotApplicable(
+        `column "${name}" was ${newest} and is ${type} on the source, and has a type of yours on the target`,
+      );
+  } else if (here.type !== type && !isTheirs) {
     const became = `column "${name}" was ${here.type} and is ${type} on the source`;
     if (!isWider(here.type, type))
       throw new NotApplicable(`${became}, which is no wider type of the same kind`);
@@ -160,6 +168,7 @@ function changesOf(column: SourceColumn, here: ColumnInfo, planning: Planning): 
       );
     steps.push({ kind: 'retype', column: name, type, collation });
   }
-  if (isOurs && here.notNull && column.notNull === false) steps.push({ kind: 'drop-not-null', column: name });
+  if (isOurs && here.notNull && column.notNull === false && !own.isInOwnKey(name))
+    steps.push({ kind: 'drop-not-null', column: name });
   return steps;
 }

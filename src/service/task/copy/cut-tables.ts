@@ -13,6 +13,7 @@ import {
   type CutWishes,
 } from '../../../engine/source/plan-cut.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { isWider } from '../../../engine/target/ddl/widening.ts';
 import { recordCuts } from '../../../engine/target/books/done-chunks.ts';
 import { sideBySide } from '../../../base/runtime/side-by-side.ts';
 import { isBegun, tableId, type CopiedTable } from './copy-books.ts';
@@ -86,7 +87,7 @@ async function chooseCuts(
   return cuts;
 }
 
-/** Rows of a range are taken back by the same condition on the target: there the key must be of the same type. */
+/** Rows of a range are taken back by the same condition on the target: there the key must be of the same type, or a wider integer. */
 function withUsableKey(
   facts: CutFacts | undefined,
   table: TableInfo,
@@ -94,9 +95,9 @@ function withUsableKey(
 ): CutFacts | undefined {
   const column = facts?.key?.column;
   if (!facts || column === undefined) return facts;
-  const typeIn = (side: TableInfo | undefined, wanted: string | null) =>
-    side?.columns.find(({ name }) => name === wanted)?.typeOid;
-  return typeIn(table, column) === typeIn(into, mapping.column(table, column))
-    ? facts
-    : { ...facts, key: null };
+  const columnOf = (side: TableInfo | undefined, wanted: string | null) =>
+    side?.columns.find(({ name }) => name === wanted);
+  const [here, there] = [columnOf(table, column), columnOf(into, mapping.column(table, column))];
+  const isSame = here?.typeOid === there?.typeOid && here?.typmod === there?.typmod;
+  return isSame || isWider(here?.type ?? '', there?.type ?? '') ? facts : { ...facts, key: null };
 }

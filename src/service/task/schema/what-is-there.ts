@@ -8,6 +8,7 @@ import { readCommonFacts } from '../../../engine/schema/read-target-facts.ts';
 import { rightsChoice } from '../../../engine/schema/rights/rights-choice.ts';
 import { openCanonical } from '../../../engine/schema/rewrite/canonical.ts';
 import type { StepProblem } from '../../../engine/schema/run/problems.ts';
+import { retypedNames } from '../../../engine/selection/target-names.ts';
 import type { StepNote } from '../../../engine/target/books/schema-steps.ts';
 import { readSourceModel } from '../schema-stage.ts';
 import { migratesData, type TaskRun } from '../task-run.ts';
@@ -45,8 +46,9 @@ export async function whatIsThere(
   const asked = new Set(problems.map(({ step }) => step.id));
   const steps = wanted.steps.filter(({ id }) => asked.has(id));
   const known = new Set(steps.map(({ id }) => id));
+  const canonical = await openCanonical(retypedNames(run.selected, run.mapping));
   const differences = new Map(
-    diffPlans({ ...wanted, steps }, found, await openCanonical()).map(({ id, kind }) => [id, kind]),
+    diffPlans({ ...wanted, steps }, found, canonical).map(({ id, kind }) => [id, kind]),
   );
   const present = problems.filter(({ step: { id } }) => known.has(id) && differences.get(id) !== 'missing');
   const same = present.filter(({ step }) => !differences.has(step.id));

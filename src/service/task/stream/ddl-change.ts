@@ -27,6 +27,7 @@ import {
   type TaskTable,
 } from '../../../engine/target/books/task-tables.ts';
 import type { TaskRun } from '../task-run.ts';
+import { ownOf } from './shapes.ts';
 
 export interface ChangeEnds {
   readonly source: Session;
@@ -117,6 +118,7 @@ async function readSubject(
         known,
         isOurs: run.request.types.has('schema'),
         isEmpty,
+        own: ownOf(run, stopped.table),
       });
       assertOneValue(steps, of, now);
       return steps;

@@ -141,7 +141,7 @@ export class NewTables implements AsyncDisposable {
   /** What cannot be created on the target is not published either. */
   private async createAll(fresh: readonly TableInfo[]): Promise<void> {
     const { run } = this;
-    const open = await runPhases(run, keysOnly(await planFor(run, fresh)), ['pre-data', 'index']);
+    const open = await runPhases(run, keysOnly(await planFor(run, fresh), run), ['pre-data', 'index']);
     if (open.length === 0) return;
     const target = await run.ends.target();
     const ids = open.map(({ id }) => id);

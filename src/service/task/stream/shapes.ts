@@ -1,11 +1,11 @@
 /** The target tables as the applier must know them, read anew at each start of the stream. */
-import { displayName, nameKey } from '../../../engine/change/relation.ts';
+import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
 import { readFiringTables } from '../../../engine/pg/catalog/firing-tables.ts';
 import { readTables } from '../../../engine/pg/catalog/tables.ts';
 import { readUniqueKeys } from '../../../engine/pg/catalog/unique-keys.ts';
 import { byTarget } from '../../../engine/selection/target-names.ts';
 import { followsAll } from '../../../engine/source/filtered-reader.ts';
-import type { TargetShape } from '../../../engine/target/apply/target-table.ts';
+import type { ShapeNames, TargetShape } from '../../../engine/target/apply/target-table.ts';
 import { readTaskTables, type KnownColumns } from '../../../engine/target/books/task-tables.ts';
 import { learnColumns, type TablePair } from '../known-columns.ts';
 import { warn, type TaskRun } from '../task-run.ts';
@@ -46,6 +46,7 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         names: {
           column: (name: string) => run.mapping.column(source, name),
           isType: run.mapping.isType,
+          ...ownOf(run, source),
         },
         leftOut: new Set(leftOut(run, { source, target: table }, columns)),
         isOurs: run.request.types.has('schema'),
@@ -55,7 +56,7 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
         fires: fires.length > 0,
         lenient: !followsAll(run.followedOf(source).operations),
         overwrites: run.request.conflict === 'ignore',
-        part: isRenamed(run, source) ? null : (parts.get(source.oid) ?? null),
+        part: isChanged(run, source) ? null : (parts.get(source.oid) ?? null),
         source,
         sources: sources.get(nameKey(table)) ?? [],
       };
@@ -64,9 +65,24 @@ export async function readShapes(run: TaskRun): Promise<Map<string, TargetShape>
   );
 }
 
-/** Whether the bound of a partition, which has the source's names of columns, may mean others on the target. */
-function isRenamed({ mapping }: TaskRun, source: TablePair['source']): boolean {
-  return source.columns.some(({ name }) => mapping.column(source, name) !== name);
+/** What the user has changed of a table that we have made. */
+export function ownOf(
+  { mapping, request }: TaskRun,
+  table: QualifiedName,
+): Pick<ShapeNames, 'isRetyped' | 'isInOwnKey'> {
+  const isOurs = request.types.has('schema');
+  const key = isOurs ? mapping.primaryKey(table) : null;
+  return {
+    isRetyped: (name) => isOurs && mapping.type(table, name) !== null,
+    isInOwnKey: (name) => key?.includes(name) === true,
+  };
+}
+
+/** Whether the bound of a partition, which has the source's names of columns, may mean others on the target, or other values. */
+function isChanged({ mapping }: TaskRun, source: TablePair['source']): boolean {
+  return source.columns.some(
+    ({ name }) => mapping.column(source, name) !== name || mapping.type(source, name) !== null,
+  );
 }
 
 /** What the user's own table was made without; a column that came later is not among them. */

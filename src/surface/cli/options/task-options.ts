@@ -2,11 +2,9 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { AppError } from '../../../base/errors/app-error.ts';
 import {
-  CAPITALIZATIONS,
   CONFLICT_MODES,
   MIGRATION_TYPES,
   taskSpec,
-  type Capitalization,
   type ConflictMode,
   type MigrationType,
   type Operation,
@@ -22,6 +20,7 @@ import type { CliContext } from '../context.ts';
 import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
 import { parseCount, parseRate } from '../view/numbers.ts';
+import { resolveMapping, type Mapping, type MappingFlags } from './mapping-options.ts';
 import { resolveSchema, type SchemaChoice, type SchemaFlags } from './schema-options.ts';
 import { resolveRights, type AskedRights, type RightsFlags } from './rights-options.ts';
 import { resolvePartitions, type PartitionFlags } from './partition-options.ts';
@@ -32,7 +31,15 @@ import { resolveWalBudget, type WalBudgetFlags } from './wal-budget-options.ts';
 
 /** As the parser delivers them. */
 export interface TaskFlags
-  extends WalBudgetFlags, SlotWaitFlags, StartFlags, SourceFlags, SchemaFlags, RightsFlags, PartitionFlags {
+  extends
+    WalBudgetFlags,
+    SlotWaitFlags,
+    StartFlags,
+    SourceFlags,
+    SchemaFlags,
+    RightsFlags,
+    PartitionFlags,
+    MappingFlags {
   readonly source?: string;
   readonly target?: string;
   readonly task?: string;
@@ -41,9 +48,6 @@ export interface TaskFlags
   readonly excludeTable?: string[];
   readonly jobs?: number;
   readonly lanes?: number;
-  readonly rename?: string[];
-  readonly capitalization?: Capitalization;
-  readonly excludeColumn?: string[];
   readonly operations?: Operation[];
   readonly tableOperations?: TableRule[];
   readonly filter?: TableRule[];
@@ -66,13 +70,10 @@ export interface Ends {
 }
 
 /** What a command works on, connection strings read. */
-export interface Task extends Ends, StartChoice, SourceChoice, SchemaChoice, AskedRights {
+export interface Task extends Ends, StartChoice, SourceChoice, SchemaChoice, AskedRights, Mapping {
   readonly types: ReadonlySet<MigrationType>;
   readonly tables: readonly string[];
   readonly excludeTables: readonly string[];
-  readonly rename: Readonly<Record<string, string>>;
-  readonly capitalization: Capitalization;
-  readonly excludeColumns: readonly string[];
   readonly partitions: PartitionMode;
   readonly operations: readonly Operation[];
   readonly rules: readonly TableRule[];
@@ -114,24 +115,6 @@ export function withTypes(command: Command): Command {
   );
 }
 
-export function withRename(command: Command): Command {
-  return command
-    .option(
-      '--rename <source=target...>',
-      'other names on the target: schema.table=schema.table, schema.*=schema.*, schema.table.column=column',
-    )
-    .option(
-      '--exclude-column <pattern...>',
-      'leave these columns out: schema.table.column; * and ? are wildcards',
-    )
-    .addOption(
-      new Option(
-        '--capitalization <letters>',
-        'letters of all other names of schemas, tables and columns (default: source)',
-      ).choices(CAPITALIZATIONS),
-    );
-}
-
 export function withConflict(command: Command): Command {
   return command.addOption(
     new Option(
@@ -139,18 +122,6 @@ export function withConflict(command: Command): Command {
       'rows already in the target: report refuses to start, ignore keeps them',
     ).choices(CONFLICT_MODES),
   );
-}
-
-/** `a.b=c.d` as an entry; throws USAGE for one without both sides. */
-function parseRename(text: string): readonly [string, string] {
-  const match = /^((?:[^="]|"[^"]*")+)=((?:[^="]|"[^"]*")+)$/.exec(text);
-  if (!match)
-    throw new AppError('USAGE', {
-      problem: `"${text}" is not a renaming.`,
-      remedy:
-        'Write --rename schema.table=schema.table, schema.*=schema.* or schema.table.column=column; put names with dots, quotes or "=" into double quotes.',
-    });
-  return [match[1] ?? '', match[2] ?? ''];
 }
 
 export function withLimits(command: Command): Command {
@@ -225,9 +196,6 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
       excludeTables: true,
       jobs: true,
       lanes: true,
-      rename: true,
-      capitalization: true,
-      excludeColumns: true,
       operations: true,
       rules: true,
       conflict: true,
@@ -242,11 +210,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     ...resolveStart(flags, file, types),
     tables: flags.table ?? file.tables ?? defaults.tables,
     excludeTables: flags.excludeTable ?? file.excludeTables ?? defaults.excludeTables,
-    rename: flags.rename
-      ? Object.fromEntries(flags.rename.map(parseRename))
-      : (file.rename ?? defaults.rename),
-    excludeColumns: flags.excludeColumn ?? file.excludeColumns ?? defaults.excludeColumns,
-    capitalization: flags.capitalization ?? file.capitalization ?? defaults.capitalization,
+    ...resolveMapping(flags, file),
     partitions: resolvePartitions(flags, file),
     operations: flags.operations ?? file.operations ?? defaults.operations,
     // Later rules win, so that no filter of the file is lost where an option speaks of another table.
