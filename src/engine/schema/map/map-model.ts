@@ -1,15 +1,13 @@
 /** The model of a source under the names that its objects have on the target: what is planned from it creates them so. */
 import { displayName } from '../../change/relation.ts';
 import { AppError } from '../../../base/errors/app-error.ts';
-import type { Dependency } from '../../pg/catalog/dependencies.ts';
 import { readColumnUsers } from '../../pg/catalog/column-users.ts';
-import type { SchemaInfo } from '../../pg/catalog/schemas.ts';
-import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import type { Session } from '../../pg/session.ts';
 import type { TargetNames } from '../../selection/target-names.ts';
 import type { SchemaModel } from '../model.ts';
 import { changedNames } from './changed-names.ts';
 import { mapObjects } from './map-objects.ts';
+import { mapSchemas } from './map-schemas.ts';
 import { mapTables } from './map-tables.ts';
 import { nameMap } from './name-map.ts';
 import { openTexts } from './texts.ts';
@@ -37,42 +35,6 @@ export async function mapModel(
     unwritable: texts.refused,
     toLookAt: texts.looks,
   };
-}
-
-/** Schemas that come together are one; one that only tables are moved to is made. What stands in one needs it. */
-function mapSchemas(
-  model: SchemaModel,
-  names: TargetNames,
-): { schemas: readonly SchemaInfo[]; dependencies: readonly Dependency[] } {
-  const schemas = new Map<string, SchemaInfo>();
-  const same = new Map<ObjectKey, ObjectKey>();
-  for (const { key, name } of model.schemas) {
-    const wanted = names.schema(name);
-    const first = schemas.get(wanted);
-    if (first) same.set(key, first.key);
-    else schemas.set(wanted, { key, name: wanted });
-  }
-  const moved: Dependency[] = [];
-  const leaves = new Set<ObjectKey>();
-  const move = (key: ObjectKey, schema: string) => {
-    const there = schemas.get(schema) ?? { key: `pg_namespace:new:${schema}`, name: schema };
-    schemas.set(schema, there);
-    leaves.add(key);
-    moved.push({ object: key, on: there.key, isPart: false });
-  };
-  const tables = new Map(model.tables.map(({ key, info }) => [key, info]));
-  for (const [key, info] of tables) {
-    const { schema } = names.table(info);
-    if (schema !== names.schema(info.schema)) move(key, schema);
-  }
-  for (const { key, owner } of model.sequences) {
-    const table = owner && tables.get(owner.table);
-    if (table && leaves.has(owner.table)) move(key, names.table(table).schema);
-  }
-  const kept = model.dependencies
-    .filter(({ object, on }) => !leaves.has(object) || !on.startsWith('pg_namespace:'))
-    .map((one) => (same.has(one.on) ? { ...one, on: same.get(one.on) ?? one.on } : one));
-  return { schemas: [...schemas.values()], dependencies: [...kept, ...moved] };
 }
 
 function assertInherited({ tables }: SchemaModel, names: TargetNames): void {
