@@ -9,6 +9,7 @@ import { changedNames } from './changed-names.ts';
 import { mapObjects } from './map-objects.ts';
 import { mapSchemas } from './map-schemas.ts';
 import { mapTables } from './map-tables.ts';
+import { mergeSchemas } from './merge-schemas.ts';
 import { nameMap } from './name-map.ts';
 import { openTexts } from './texts.ts';
 import { columnsLeftOut, withoutColumns } from './without-columns.ts';
@@ -22,10 +23,11 @@ export async function mapModel(
   if (!names.changesNames) return whole;
   assertInherited(whole, names);
   const leftOut = columnsLeftOut(whole, names);
-  const model = withoutColumns(whole, leftOut, await readColumnUsers(source, leftOut));
+  const read = withoutColumns(whole, leftOut, await readColumnUsers(source, leftOut));
+  const { schemas, dependencies, together } = mapSchemas(read, names);
+  const model = { ...read, ...mergeSchemas(read, together) };
   const map = nameMap(model, names, new Set(leftOut.map(({ name }) => name)));
   const texts = await openTexts(map, changedNames(whole, names), model);
-  const { schemas, dependencies } = mapSchemas(model, names);
   return {
     ...model,
     ...mapTables(model, texts),

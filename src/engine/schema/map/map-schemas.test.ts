@@ -27,14 +27,15 @@ const MODEL = {
   ],
 };
 
+const mapBy = (rename: NameWishes['rename']) =>
+  mapSchemas(
+    MODEL,
+    targetNames(TABLES, { rename, capitalization: 'source', excludeColumns: [] }, { partitions: 'keep' }),
+  );
+
 /** Schemas by their keys, and what is in which. */
 function mapped(rename: NameWishes['rename']): string[] {
-  const names = targetNames(
-    TABLES,
-    { rename, capitalization: 'source', excludeColumns: [] },
-    { partitions: 'keep' },
-  );
-  const { schemas, dependencies } = mapSchemas(MODEL, names);
+  const { schemas, dependencies } = mapBy(rename);
   return [
     schemas.map(({ key, name }) => `${name}=${key.slice('pg_namespace:'.length)}`).join(' '),
     ...dependencies.map(({ object, on }) => `${object.slice(9)} in ${on}`),
@@ -60,6 +61,9 @@ it('makes one of those that come together', () => {
     '3 in pg_namespace:16385',
     '4 in pg_namespace:16385',
     '3 in pg_class:2',
+  ]);
+  expect(mapBy({ 'b.*': 'x.*', '16384.*': 'x.*' }).together).toEqual([
+    { name: 'x', schemas: MODEL.schemas.slice(0, 2) },
   ]);
 });
 

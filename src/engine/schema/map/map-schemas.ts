@@ -5,6 +5,7 @@ import type { SchemaInfo } from '../../pg/catalog/schemas.ts';
 import type { SequenceInfo } from '../../pg/catalog/sequences.ts';
 import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import type { TargetNames } from '../../selection/target-names.ts';
+import type { Together } from './merge-schemas.ts';
 
 interface Whole {
   readonly schemas: readonly SchemaInfo[];
@@ -13,18 +14,24 @@ interface Whole {
   readonly dependencies: readonly Dependency[];
 }
 
+interface MappedSchemas {
+  readonly schemas: readonly SchemaInfo[];
+  readonly dependencies: readonly Dependency[];
+  /** Those of the source that are one there. */
+  readonly together: readonly Together[];
+}
+
 /** Schemas that come together are one; one that only tables are moved to is made. What stands in one needs it. */
-export function mapSchemas(
-  model: Whole,
-  names: TargetNames,
-): { schemas: readonly SchemaInfo[]; dependencies: readonly Dependency[] } {
+export function mapSchemas(model: Whole, names: TargetNames): MappedSchemas {
+  const together = [...Map.groupBy(model.schemas, ({ name }) => names.schema(name))].map(
+    ([name, group]): Together => ({ name, schemas: group }),
+  );
   const schemas = new Map<string, SchemaInfo>();
   const same = new Map<ObjectKey, ObjectKey>();
-  for (const { key, name } of model.schemas) {
-    const wanted = names.schema(name);
-    const first = schemas.get(wanted);
-    if (first) same.set(key, first.key);
-    else schemas.set(wanted, { key, name: wanted });
+  for (const { name, schemas: group } of together) {
+    const [first, ...others] = group;
+    if (first) schemas.set(name, { key: first.key, name });
+    for (const { key } of others) same.set(key, first?.key ?? key);
   }
   const moved: Dependency[] = [];
   const leaves = new Set<ObjectKey>();
@@ -46,5 +53,9 @@ export function mapSchemas(
   const kept = model.dependencies
     .filter(({ object, on }) => !leaves.has(object) || !on.startsWith('pg_namespace:'))
     .map((one) => (same.has(one.on) ? { ...one, on: same.get(one.on) ?? one.on } : one));
-  return { schemas: [...schemas.values()], dependencies: [...kept, ...moved] };
+  return {
+    schemas: [...schemas.values()],
+    dependencies: [...kept, ...moved],
+    together: together.filter((one) => one.schemas.length > 1),
+  };
 }
