@@ -2,7 +2,7 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import type { Capitalization } from '../../contract/task-spec.ts';
 import type { QualifiedName } from '../change/relation.ts';
-import { parseNames } from './selection.ts';
+import { parseNames, type Selectable } from './selection.ts';
 
 /** The names of a task: `rename` as the user wrote it, the letters of all other names, and what is left out. */
 export interface NameWishes {
@@ -59,5 +59,35 @@ function unclear(from: string, to: string): AppError {
   return new AppError('USAGE', {
     problem: `"${from}=${to}" does not say which schema, table or column is called what.`,
     remedy: 'Write schema.table=schema.table, schema.*=schema.*, or schema.table.column=column.',
+  });
+}
+
+/** The table of the source that is meant; null where it is gone and `mayBeGone`. Throws NOTHING_SELECTED, or USAGE where several may be. */
+export function findTable<T extends Selectable>(
+  selected: readonly T[],
+  { text, schema, name }: Wanted,
+  mayBeGone: boolean,
+): T | null {
+  const found = selected.filter((one) => one.name === name && (schema === null || one.schema === schema));
+  const [table] = found;
+  if (!table && mayBeGone) return null;
+  if (!table) throw new AppError('NOTHING_SELECTED', { pattern: `"${text}" (to be renamed)` });
+  if (found.length > 1)
+    throw new AppError('USAGE', {
+      problem: `"${text}" does not say which schema.`,
+      remedy: 'Write schema.table on both sides of a renaming.',
+    });
+  return table;
+}
+
+/** What a server makes of a longer name (NAMEDATALEN). */
+const NAME_BYTES = 63;
+
+/** A name that a server takes as it is. Throws USAGE. */
+export function fitting(name: string): string {
+  if (Buffer.byteLength(name) <= NAME_BYTES) return name;
+  throw new AppError('USAGE', {
+    problem: `"${name}" is a name of more than ${NAME_BYTES} bytes.`,
+    remedy: 'Give a shorter one with --rename.',
   });
 }

@@ -1,5 +1,6 @@
 /** The words of the source that mean something else on the target, looked for in texts that are not read as SQL. Pure. */
-import type { NamedTable, TargetNames } from '../../selection/target-names.ts';
+import type { NamedTable } from '../../selection/target-columns.ts';
+import type { TargetNames } from '../../selection/target-names.ts';
 
 export interface ChangedNames {
   /** Whether a text has one of the words in it, wherever. */

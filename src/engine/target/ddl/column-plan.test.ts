@@ -149,7 +149,11 @@ it('what is known behind a change keeps the names of before, and knows each numb
     isOurs: false,
     isEmpty: false,
   });
-  const behind = knownBehind(before, columns, { steps, target: [target('a'), target('b')] });
+  const behind = knownBehind(before, columns, {
+    steps,
+    target: [target('a'), target('b')],
+    nameThere: (name) => name,
+  });
   expect(
     [...behind].map(([name, { attnum, forms }]) => [name, attnum, forms.map(({ type }) => type)]),
   ).toEqual([
