@@ -1,9 +1,9 @@
 /** DDL on the source that is repeated on the target by itself (--ddl apply): rows and columns are then the same, and what cannot be is told. */
 import { describe, expect, it } from 'vitest';
 import { freshPair, type TestDatabase } from './database.ts';
-import { expectSame, SAFE, stopped, stopsFor, TABLES, told, until } from './ddl.ts';
+import { columns, expectSame, SAFE, stopped, stopsFor, TABLES, told, until } from './ddl.ts';
 import { follow } from './follow.ts';
-import { migrate, type RunOptions } from './migration.ts';
+import { compare, migrate, type RunOptions } from './migration.ts';
 
 describe.each([
   { from: 18, to: 17 },
@@ -43,6 +43,89 @@ it('several commands of one transaction are one change; rows before an unsafe on
   await stopsFor(pair, /had changed rows of the table before/);
   expect((await stopped(pair))[0]?.code).toBe('DDL_NOT_APPLIED');
   await expect(running.catchUp()).rejects.toMatchObject({ code: 'TABLES_STOPPED' });
+});
+
+const SHOP = `CREATE SCHEMA shop; CREATE TYPE shop.mood AS ENUM ('calm', 'cross');
+  CREATE FUNCTION shop.twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+  CREATE TABLE shop.orders (id int PRIMARY KEY, total numeric(5,2), note varchar(5), secret varchar(20), w int NOT NULL);
+  INSERT INTO shop.orders SELECT i, i / 4.0, 'n' || i, 's' || i, i FROM generate_series(1, 9) i;
+  CREATE INDEX noted ON shop.orders (note); CREATE INDEX old ON shop.orders (w);
+  CREATE TABLE shop.others (id int PRIMARY KEY, secret text)`;
+
+/** On tables whose columns have other names, with rows that need them. */
+const ELSEWHERE = [
+  ['ADD COLUMN n int DEFAULT 7', 'INSERT INTO shop.orders (id, w, n) VALUES (10, 1, 8)'],
+  ["ADD COLUMN at shop.mood DEFAULT 'calm'", "UPDATE shop.orders SET at = 'cross' WHERE id = 2"],
+  ['RENAME COLUMN total TO amount', 'UPDATE shop.orders SET amount = amount + 1 WHERE id < 4'],
+  ['ALTER COLUMN note TYPE varchar(50)', "UPDATE shop.orders SET note = repeat('n', 40) WHERE id = 5"],
+  ['RENAME COLUMN note TO "NOTE"', `UPDATE shop.orders SET "NOTE" = 'as it was there' WHERE id = 6`],
+  ["ADD COLUMN sec2 text DEFAULT 'h'", "UPDATE shop.orders SET sec2 = 'x'"],
+  ['ALTER COLUMN secret TYPE text', "UPDATE shop.orders SET secret = repeat('s', 30) WHERE id = 7"],
+  ['RENAME COLUMN secret TO pay', "UPDATE shop.orders SET pay = 'p' WHERE id = 8"],
+  ['DROP COLUMN w', 'INSERT INTO shop.orders (id) VALUES (11)'],
+  [
+    'ADD COLUMN g int GENERATED ALWAYS AS (shop.twice(n)) STORED, ALTER COLUMN amount TYPE numeric(9,2)',
+    'UPDATE shop.orders SET amount = 1234567 WHERE id = 9',
+  ],
+] as const;
+
+it('tables with other names are changed under them, and what is left out stays so', async () => {
+  await using pair = await freshPair(17, 18, SHOP);
+  const { source, target } = pair;
+  const names = {
+    rename: { 'shop.*': 'store.*', 'shop.orders.total': 'the sum' },
+    capitalization: 'upper',
+    excludeColumns: ['shop.*.sec*'],
+  } as const;
+  const options = { ...names, ddl: 'apply' } as const;
+  const running = await follow(source, target, options);
+  for (const [command, change] of ELSEWHERE) {
+    await source.session.query('UPDATE shop.orders SET id = id WHERE id = 1');
+    await source.session.query(`ALTER TABLE shop.orders ${command}`);
+    await source.session.query(change);
+  }
+  await source.session.query(
+    `CREATE UNIQUE INDEX sums ON shop.orders (amount DESC, shop.twice(n), "NOTE") INCLUDE (at) WHERE n > 1; DROP INDEX shop.noted;
+     CREATE INDEX paid ON shop.orders (id) WHERE pay <> ''`,
+  );
+  await running.catchUp();
+  // Its options name columns that the source has no more.
+  await source.session.query("UPDATE shop.orders SET pay = 'q', n = 9 WHERE id = 1");
+  const again = await follow(source, target, options);
+  await source.session.query('ALTER TABLE shop.orders RENAME COLUMN pay TO wage');
+  await source.session.query("UPDATE shop.orders SET wage = 'r', n = 10 WHERE id = 1");
+  await again.catchUp();
+  const verified = {
+    ...names,
+    rename: { 'shop.*': 'store.*' },
+    excludeColumns: ['*.*.sec*', '*.*.wage'],
+  };
+  expect((await compare(source, target, [], verified)).differing).toEqual([]);
+  const there = await columns(target, 'store."ORDERS"');
+  expect(there.map((one) => Object.values(one as object).join(' '))).toEqual([
+    'AMOUNT numeric(9,2) f  ',
+    "AT store.mood f  'calm'::store.mood",
+    'G integer f s store.twice("N")',
+    'ID integer t  ',
+    'N integer f  7',
+    'NOTE character varying(50) f  ',
+  ]);
+  const indexes = await target.session.query(
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'store' ORDER BY 1",
+  );
+  expect(indexes.map(({ indexdef }) => indexdef).filter((one) => !one?.includes('pkey'))).toEqual([
+    'CREATE UNIQUE INDEX sums ON store."ORDERS" USING btree ("AMOUNT" DESC, store.twice("N"), "NOTE") INCLUDE ("AT") WHERE ("N" > 1)',
+  ]);
+  expect(told(running)).toMatch(
+    /index shop\.paid\) and is not repeated on the target: it needs column "pay", which is left out/,
+  );
+  await follow(source, target, options);
+  await source.session.query('ALTER TABLE shop.orders ADD COLUMN "AMOUNT" int');
+  await stopsFor(pair, /columns "amount" and "AMOUNT" would both be "AMOUNT"/);
+  await source.session.query(
+    "ALTER TABLE shop.others ADD COLUMN g text GENERATED ALWAYS AS (secret || '') STORED",
+  );
+  await stopsFor(pair, /column "G" is computed from column "secret", which is left out/);
 });
 
 const REFUSED = [

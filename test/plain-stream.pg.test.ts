@@ -174,6 +174,36 @@ describe.each<[Major, Major]>(
     expect(await count(target, 'log_5')).toBe(null);
   });
 
+  it('stop alone where the others have no place for them, and are copied together if that is wanted', async () => {
+    await using pair = await freshPair(from, to, LOG);
+    const { source, target } = pair;
+    const following = await follow(source, target, PLAIN);
+    await target.session.query(`INSERT INTO log VALUES (1000, 15, 'in the way'), (2000, 16, 'too')`);
+    await source.session.query(
+      `CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (10) TO (20); INSERT INTO log VALUES (1000, 15), (1001, 11)`,
+    );
+    const stopped = async () =>
+      (await stoppedTables(target.session)).map(({ table, code, choice }) => [table.name, code, choice]);
+    const refused = ['log_1', 'PARTITION_REFUSED', null];
+    await expect.poll(stopped, { timeout: 20_000 }).toEqual([refused]);
+    await source.session.query(
+      `UPDATE log SET at = 12 WHERE id = 5; INSERT INTO log VALUES (1002, 3), (2000, 16)`,
+    );
+    await until(async () => (await count(target, 'log WHERE id = 1002')) === '1');
+    await target.session.query('DELETE FROM log WHERE id = 1000');
+    await chooseForTables(target.session, ['log_1'], 'retry');
+    // Its next row is in the way, and so it is refused again.
+    await until(async () => (await count(target, 'log_1 WHERE id = 2000')) === '1');
+    await expect.poll(stopped, { timeout: 20_000 }).toEqual([refused]);
+    await expect(following.catchUp()).rejects.toMatchObject({ code: 'TABLES_STOPPED' });
+    const again = await follow(source, target, PLAIN);
+    await expect.poll(stopped, { timeout: 20_000 }).toEqual([refused]);
+    await chooseForTables(target.session, ['log_1'], 'recopy');
+    await expect.poll(stopped, { timeout: 20_000 }).toEqual([]);
+    await again.catchUp();
+    await expectSame(pair);
+  });
+
   it('are emptied one by one, where it can be told which rows are whose', async () => {
     await using pair = await freshPair(from, to, `${LOG}; ${MORE}`);
     const { source, target } = pair;

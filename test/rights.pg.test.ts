@@ -610,3 +610,41 @@ describe('the schema public', () => {
     }
   });
 });
+
+describe('schemas that come together', () => {
+  it('give nobody more than each of them gave, and say the rest', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(18);
+    await using roles = await freshRoles([source, target]);
+    const { owner, app, reader } = roles;
+    const [o, a, r] = [owner, app, reader].map(ident);
+    await source.session.query(
+      `CREATE SCHEMA one AUTHORIZATION ${o}; CREATE SCHEMA two AUTHORIZATION ${o};
+       CREATE TABLE one.t (id int PRIMARY KEY); CREATE TABLE two.u (id int PRIMARY KEY);
+       GRANT USAGE ON SCHEMA one, two TO ${a}; GRANT CREATE ON SCHEMA one TO ${a}; GRANT USAGE ON SCHEMA two TO ${r};
+       ALTER DEFAULT PRIVILEGES FOR ROLE ${o} IN SCHEMA one, two GRANT SELECT ON TABLES TO ${a};
+       ALTER DEFAULT PRIVILEGES FOR ROLE ${o} IN SCHEMA two GRANT SELECT ON TABLES TO ${r}; COMMENT ON SCHEMA two IS 'of two'`,
+    );
+    using home = cliHome();
+    const ends = ['--source', source.uri, '--target', target.uri];
+    const args = [...ends, '--rename', 'one.*=x.*', '--rename', 'two.*=x.*'];
+    const plan = await home.run(['schema', 'plan', ...args]);
+    const said = plan.stdout.split('\n').filter((line) => line.includes('one, two are one there'));
+    const grant = [
+      `GRANT CREATE ON SCHEMA "x" TO ${a}`,
+      `GRANT USAGE ON SCHEMA "x" TO ${r}`,
+      `ALTER DEFAULT PRIVILEGES FOR ROLE ${o} IN SCHEMA "x" GRANT SELECT ON TABLES TO ${r}`,
+    ];
+    expect(said.map((line) => line.slice(line.indexOf(' run ') + 5)).toSorted()).toEqual(grant.toSorted());
+    await home.run(['schema', 'apply', ...args]);
+    const [of] = await target.session.query(
+      `SELECT pg_get_userbyid(n.nspowner) AS owner, obj_description(n.oid, 'pg_namespace') AS comment,
+              (SELECT string_agg(e.privilege_type, ' ') FROM aclexplode(n.nspacl) e WHERE e.grantee <> n.nspowner) AS may,
+              (SELECT string_agg(pg_get_userbyid(e.grantee) || ' ' || e.privilege_type, ' ') FROM pg_default_acl d, aclexplode(d.defaclacl) e
+                WHERE d.defaclnamespace = n.oid) AS later
+         FROM pg_namespace n WHERE n.nspname = 'x'`,
+    );
+    expect(of).toEqual({ owner, comment: 'of two', may: 'USAGE', later: `${app} SELECT` });
+    expect((await home.run(['schema', 'diff', ...args])).stdout).toMatch(/^no difference in \d+ steps$/m);
+  });
+});

@@ -237,6 +237,11 @@ export const ERRORS = {
     'A TRUNCATE of {table} cannot be applied: {target} holds the rows of other tables too, and which are whose is not known there.',
     'Have them copied again together: opendts tables --recopy {table}. To empty one of tables that go into one, use DELETE.',
   ),
+  PARTITION_REFUSED: data(
+    409,
+    'The rows of partition {table} cannot join the others in {into}: {problem}.',
+    'Remove the cause on the target and let it go on (opendts tables --retry {table}), or have both emptied and copied again (--recopy {table}).',
+  ),
   RELATION_CHANGED: data(
     409,
     'Table {table} changed on the source while changes are followed: {difference}.',

@@ -6,7 +6,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, type Relation } from '../change/relation.ts';
 import type { DdlEvent, DdlTable } from '../source/helpers/ddl-event.ts';
 import type { ChangedColumn, TableChange } from '../target/ddl/table-change.ts';
-import type { TargetShape } from '../target/apply/target-table.ts';
+import { clash, type TargetShape } from '../target/apply/target-table.ts';
 
 /**
  * How the target table differs from what the command has made of the source's; null where it does not, or need not. `nulls`: a column
@@ -17,6 +17,11 @@ export function differenceOf({ columns }: DdlTable, shape: TargetShape, nulls: b
   const taken = columns.filter(({ name }) => shape.names.column(name) !== null);
   const there = new Map(shape.columns.map((column) => [column.name, column]));
   const into = (name: string) => there.get(shape.names.column(name) ?? '');
+  const clashing = clash(
+    taken.map(({ name }) => name),
+    shape.names,
+  );
+  if (clashing !== null) return clashing;
   const missing = taken.find(({ name }) => !into(name) && !shape.leftOut.has(name));
   if (missing) return `the target has no column "${shape.names.column(missing.name)}"`;
   const replaced = taken.find(

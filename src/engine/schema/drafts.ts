@@ -83,6 +83,10 @@ export function draftAll(
     remark: (object, id, reason) => remarks.push({ object, id, reason }),
     block: (table, reason) => blocked.set(table, reason),
   };
+  for (const { object, aspect, id, reason } of model.lostInMerging) {
+    const isWanted = { owner: rights.owners === 'keep', grants: rights.grants === 'keep', comment: true };
+    if (isWanted[aspect]) context.remark(object, id, reason);
+  }
   const objects = [
     schemaDrafts,
     extensionDrafts,

@@ -43,6 +43,16 @@ export interface PartToLookAt {
   readonly reason: string;
 }
 
+/** What one schema of the source had, and the target's does not have because others are in it too. */
+export interface LostInMerging {
+  /** The schema. */
+  readonly object: ObjectKey;
+  readonly aspect: 'owner' | 'grants' | 'comment';
+  /** `owner of schema x`. */
+  readonly id: string;
+  readonly reason: string;
+}
+
 export interface SchemaModel {
   /** `server_version_num` of the source. */
   readonly version: number;
@@ -81,4 +91,5 @@ export interface SchemaModel {
   readonly unwritable: ReadonlyMap<ObjectKey, string>;
   /** Those that are made with something as it was, which may mention other names, or without it. */
   readonly toLookAt: ReadonlyMap<ObjectKey, PartToLookAt>;
+  readonly lostInMerging: readonly LostInMerging[];
 }

@@ -41,6 +41,7 @@ const EMPTY: SchemaModel = {
   notMigrated: [],
   unwritable: new Map(),
   toLookAt: new Map(),
+  lostInMerging: [],
 };
 
 function table(oid: number, given: { parent?: number; expression?: string } = {}): TableModel {

@@ -71,6 +71,7 @@ export async function readModel(session: Session): Promise<SchemaModel> {
     notMigrated: await readNotMigrated(session),
     unwritable: new Map(),
     toLookAt: new Map(),
+    lostInMerging: [],
   };
 }
 

@@ -55,14 +55,23 @@ export function parseRenaming(from: string, to: string): Renaming {
   return { kind: 'table', from: wanted, to: { schema: target, name: targetName } };
 }
 
-/** Throws NOTHING_SELECTED where no selected table is called so, USAGE where several are. `purpose`: what was to become of it. */
+function unclear(from: string, to: string): AppError {
+  return new AppError('USAGE', {
+    problem: `"${from}=${to}" does not say which schema, table or column is called what.`,
+    remedy: 'Write schema.table=schema.table, schema.*=schema.*, or schema.table.column=column.',
+  });
+}
+
+/** The table of the source that is meant, and what was to become of it; null where it is gone and `mayBeGone`. Throws NOTHING_SELECTED, or USAGE where several may be. */
 export function findTable<T extends Selectable>(
   selected: readonly T[],
   { text, schema, name }: Wanted,
   purpose: string,
-): T {
+  mayBeGone: boolean,
+): T | null {
   const found = selected.filter((one) => one.name === name && (schema === null || one.schema === schema));
   const [table] = found;
+  if (!table && mayBeGone) return null;
   if (!table) throw new AppError('NOTHING_SELECTED', { pattern: `"${text}" (${purpose})` });
   if (found.length > 1)
     throw new AppError('USAGE', {
@@ -72,9 +81,14 @@ export function findTable<T extends Selectable>(
   return table;
 }
 
-function unclear(from: string, to: string): AppError {
-  return new AppError('USAGE', {
-    problem: `"${from}=${to}" does not say which schema, table or column is called what.`,
-    remedy: 'Write schema.table=schema.table, schema.*=schema.*, or schema.table.column=column.',
+/** What a server makes of a longer name (NAMEDATALEN). */
+const NAME_BYTES = 63;
+
+/** A name that a server takes as it is. Throws USAGE. */
+export function fitting(name: string): string {
+  if (Buffer.byteLength(name) <= NAME_BYTES) return name;
+  throw new AppError('USAGE', {
+    problem: `"${name}" is a name of more than ${NAME_BYTES} bytes.`,
+    remedy: 'Give a shorter one with --rename.',
   });
 }

@@ -1,6 +1,7 @@
 /** Types and keys that the user gives, and the tables they are of. */
 import { describe, expect, it } from 'vitest';
-import { targetNames, type NamedTable } from './target-names.ts';
+import type { NamedTable } from './target-columns.ts';
+import { targetNames } from './target-names.ts';
 
 const table = (oid: number, name: string, rootOid: number | null = null): NamedTable => ({
   oid,

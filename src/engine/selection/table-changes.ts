@@ -1,7 +1,7 @@
 /** What the user has changed of the tables that are made: types of columns, and primary keys. Pure. */
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, nameKey, type QualifiedName } from '../change/relation.ts';
-import { findTable } from './renamings.ts';
+import { findTable, type Wanted } from './renamings.ts';
 import { parseNameList, parseNames, type Selectable } from './selection.ts';
 
 /** As the user wrote it; the left sides, and the columns of a key, by the names of the source. */
@@ -32,9 +32,9 @@ interface ChangedTable extends Selectable {
 export function tableChanges(
   selected: readonly ChangedTable[],
   { columnTypes = {}, primaryKeys = {} }: ChangeWishes,
-  isLeftOut: (table: QualifiedName, column: string) => boolean,
+  known: Omit<Parts, 'selected'>,
 ): TableChanges {
-  const parts = { selected, isLeftOut };
+  const parts = { selected, ...known };
   const types = typesByTable(columnTypes, parts);
   const keys = keysByTable(primaryKeys, parts);
   return {
@@ -47,6 +47,8 @@ export function tableChanges(
 interface Parts {
   readonly selected: readonly ChangedTable[];
   readonly isLeftOut: (table: QualifiedName, column: string) => boolean;
+  /** The tables are made, and the source may have changed since: what was named may be gone, and nothing is asked of it any more. */
+  readonly hasBegun: boolean;
 }
 
 function typesByTable(
@@ -62,7 +64,7 @@ function typesByTable(
         remedy: 'Write schema.table.column=type.',
       });
     const tables = tablesOf(parts, { text, schema, name }, 'to get another type');
-    assertColumn(tables[0], column, parts);
+    assertColumn(tables, column, parts);
     for (const table of tables)
       types.set(nameKey(table), (types.get(nameKey(table)) ?? new Map<string, string>()).set(column, type));
   }
@@ -83,10 +85,10 @@ function keysByTable(wishes: Readonly<Record<string, string>>, parts: Parts): Ma
     const [schema, name] = second === undefined ? [null, first] : [first, second];
     const tables = tablesOf(parts, { text, schema, name }, 'to get another primary key');
     for (const column of columns) {
-      const { generated = '' } = assertColumn(tables[0], column, parts);
-      if (generated !== '')
+      const found = assertColumn(tables, column, parts);
+      if (found && (found.column.generated ?? '') !== '')
         throw new AppError('USAGE', {
-          problem: `Column "${column}" of ${displayName(tables[0])} is generated, and cannot be in the primary key: changes do not carry it.`,
+          problem: `Column "${column}" of ${displayName(found.table)} is generated, and cannot be in the primary key: changes do not carry it.`,
           remedy: 'Make the key of other columns.',
         });
     }
@@ -95,15 +97,12 @@ function keysByTable(wishes: Readonly<Record<string, string>>, parts: Parts): Ma
   return keys;
 }
 
-/** A table, and its partitions. */
-function tablesOf(
-  { selected }: Parts,
-  wanted: Parameters<typeof findTable>[1],
-  purpose: string,
-): readonly [ChangedTable, ...ChangedTable[]] {
-  const table = findTable(selected, wanted, purpose);
+/** A table, and its partitions. None where it is gone. */
+function tablesOf({ selected, hasBegun }: Parts, wanted: Wanted, purpose: string): readonly ChangedTable[] {
+  const table = findTable(selected, wanted, purpose, hasBegun);
+  if (!table) return [];
   const root = selected.find(({ oid }) => oid === table.rootOid);
-  if (root)
+  if (root && !hasBegun)
     throw new AppError('USAGE', {
       problem: `${displayName(table)} is a partition of ${displayName(root)}, and has its columns and keys.`,
       remedy: `Say it of ${displayName(root)}: it holds for all its partitions.`,
@@ -111,11 +110,13 @@ function tablesOf(
   return [table, ...selected.filter(({ rootOid }) => rootOid === table.oid)];
 }
 
+/** The column of the first of the tables; null where it may be gone. */
 function assertColumn(
-  table: ChangedTable,
+  [table]: readonly ChangedTable[],
   column: string,
-  { isLeftOut }: Parts,
-): ChangedTable['columns'][number] {
+  { isLeftOut, hasBegun }: Parts,
+): { readonly table: ChangedTable; readonly column: ChangedTable['columns'][number] } | null {
+  if (!table || hasBegun) return null;
   const found = table.columns.find(({ name }) => name === column);
   if (!found)
     throw new AppError('NOTHING_SELECTED', { pattern: `column "${column}" of ${displayName(table)}` });
@@ -124,5 +125,5 @@ function assertColumn(
       problem: `Column "${column}" of ${displayName(table)} is left out, and cannot have another type or be in a key.`,
       remedy: 'Keep it, or leave it out of the other options.',
     });
-  return found;
+  return { table, column: found };
 }

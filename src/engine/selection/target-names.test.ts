@@ -71,6 +71,30 @@ describe('the names of tables on the target', () => {
     ).toThrow(/"id" is in the key of s\.a/);
   });
 
+  it('stand for what comes later, or is gone, once the task has begun', () => {
+    const wishes = {
+      rename: { 's.a.gone': 'x', 's.dropped': 't.x', 's.dropped.id': 'x', 'dropped.*': 't.*' },
+      capitalization: 'source',
+      excludeColumns: ['s.p.hid*', 's.*.nowhere'],
+    } as const;
+    expect(() => targetNames(tables, wishes, APART)).toThrow(/dropped/);
+    const leftOut = new Map([[2, new Set(['pay'])]]);
+    const names = targetNames(tables, wishes, { ...APART, begun: { leftOut } });
+    const called = (at: number, ...columns: string[]) =>
+      columns.map((column) => names.column(tables[at]!, column) ?? '-').join(' ');
+    expect(called(0, 'gone', 'hidden', 'pay')).toBe('x hidden pay');
+    expect(called(1, 'gone', 'nowhere', 'pay')).toBe('gone - -');
+    expect(called(3, 'hidden', 'id')).toBe('- id');
+    const upper = { ...wishes, capitalization: 'upper' } as const;
+    const twins = [{ ...table(1, 'a'), columns: [{ name: 'id' }, { name: 'ID' }] }];
+    expect(() => targetNames(twins, { ...upper, rename: {}, excludeColumns: [] }, APART)).toThrow(
+      /both be "ID"/,
+    );
+    expect(
+      targetNames(twins, { ...upper, rename: {} }, { ...APART, begun: { leftOut } }).column(twins[0]!, 'ID'),
+    ).toBe('ID');
+  });
+
   it('are those of types too: the schema, and the table for its rows', () => {
     const names = named({ 's.*': 't.*', 's.a': 't."b c"' });
     expect(names.isType('s.mood[]', 't.mood[]')).toBe(true);

@@ -2,8 +2,9 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import type { PartitionMode } from '../../contract/task-spec.ts';
 import { displayName, nameKey, type QualifiedName } from '../change/relation.ts';
-import { findTable, parseRenaming, type NameWishes, type Renaming } from './renamings.ts';
-import { columnMatcher, parseNames, type Selectable } from './selection.ts';
+import { findTable, fitting, parseRenaming, type NameWishes, type Renaming } from './renamings.ts';
+import { parseNames, type Selectable } from './selection.ts';
+import { columnNames, excludedColumns, type Begun, type NamedTable } from './target-columns.ts';
 import { tableChanges, type ChangeWishes, type TableChanges } from './table-changes.ts';
 
 export interface TargetNames extends TableChanges {
@@ -17,45 +18,27 @@ export interface TargetNames extends TableChanges {
   readonly changesNames: boolean;
 }
 
-export interface NamedTable extends Selectable {
-  readonly columns: readonly { readonly name: string; readonly generated?: string }[];
-  /** Of the replica identity. */
-  readonly identityColumns?: readonly string[];
-}
-
 const LETTERS = {
   source: (name: string) => name,
   upper: (name: string) => fitting(name.toUpperCase()),
   lower: (name: string) => fitting(name.toLowerCase()),
 };
 
-/** What a server makes of a longer name (NAMEDATALEN). */
-const NAME_BYTES = 63;
-
-function fitting(name: string): string {
-  if (Buffer.byteLength(name) <= NAME_BYTES) return name;
-  throw new AppError('USAGE', {
-    problem: `"${name}" is a name of more than ${NAME_BYTES} bytes.`,
-    remedy: 'Give a shorter one with --rename.',
-  });
-}
-
 export interface PartitionPlaces {
   /** Partitions keep names of their own, go where their renamed table goes, or always into what their table goes into. */
   readonly partitions: 'keep' | 'together' | 'plain';
   /** Those of a plain table that stand apart from it, by oid. */
   readonly apart?: { has(oid: number): boolean };
+  /** Of a task that has begun. */
+  readonly begun?: Begun;
 }
 
 /** `isMade`: by the migration, and not by the user. */
 export function placesOf(
   partitions: PartitionMode,
-  { isMade, apart }: { readonly isMade: boolean; readonly apart?: { has(oid: number): boolean } },
+  { isMade, ...more }: { readonly isMade: boolean } & Omit<PartitionPlaces, 'partitions'>,
 ): PartitionPlaces {
-  return {
-    partitions: partitions === 'plain' ? 'plain' : isMade ? 'keep' : 'together',
-    ...(apart ? { apart } : {}),
-  };
+  return { partitions: partitions === 'plain' ? 'plain' : isMade ? 'keep' : 'together', ...more };
 }
 
 /**
@@ -70,9 +53,10 @@ export function targetNames(
 ): TargetNames {
   const renamings = Object.entries(rename).map(([from, to]) => parseRenaming(from, to));
   const spell = LETTERS[capitalization];
-  const schemas = schemaNames(selected, renamings);
+  const { begun = null } = places;
+  const schemas = schemaNames(selected, renamings, begun);
   const schema = (name: string) => schemas.get(name) ?? (isOfServer(name) ? name : spell(name));
-  const named = tableNames(selected, renamings);
+  const named = tableNames(selected, renamings, begun);
   const followed = followedRoots(selected, named, places);
   const table = (name: QualifiedName) => {
     const own = followed.get(nameKey(name)) ?? name;
@@ -81,11 +65,11 @@ export function targetNames(
     return named.get(nameKey(own)) ?? (isSame ? name : plain);
   };
   assertApart(selected, table, { named, followed });
-  const excluded = excludedColumns(selected, excludeColumns);
+  const isExcluded = excludedColumns(selected, excludeColumns, begun);
   const known = new Set(selected.map(nameKey));
-  const columns = columnNames(selected, renamings, spell);
+  const columns = columnNames(selected, renamings, { spell, begun });
   return {
-    ...tableChanges(selected, changed, (of, column) => excluded.get(nameKey(of))?.has(column) === true),
+    ...tableChanges(selected, changed, { isLeftOut: isExcluded, hasBegun: begun !== null }),
     schema,
     table,
     // The row type of a table is called as the table is; other types keep their names.
@@ -94,10 +78,8 @@ export function targetNames(
         known.has(nameKey(name)) ? table(name) : { schema: schema(name.schema), name: name.name },
       ),
     column: (of, column) =>
-      excluded.get(nameKey(of))?.has(column) === true
-        ? null
-        : (columns.get(nameKey(of))?.get(column) ?? spell(column)),
-    changesNames: renamings.length > 0 || capitalization !== 'source' || excluded.size > 0,
+      isExcluded(of, column) ? null : (columns.get(nameKey(of))?.get(column) ?? spell(column)),
+    changesNames: renamings.length > 0 || capitalization !== 'source' || excludeColumns.length > 0,
   };
 }
 
@@ -110,7 +92,12 @@ function partsOfType(text: string): { readonly name: QualifiedName; readonly res
   return schema === undefined || name === undefined ? null : { name: { schema, name }, rest };
 }
 
-function isSameType(source: string, target: string, on: (name: QualifiedName) => QualifiedName): boolean {
+/** Whether two texts name one type, however they are quoted; `on`: what the first calls a name. */
+export function isSameType(
+  source: string,
+  target: string,
+  on = (name: QualifiedName): QualifiedName => name,
+): boolean {
   if (source === target) return true;
   const [here, there] = [partsOfType(source), partsOfType(target)];
   return (
@@ -126,12 +113,16 @@ function isOfServer(schema: string): boolean {
   return schema.startsWith('pg_') || schema === 'information_schema';
 }
 
-function schemaNames(selected: readonly Selectable[], renamings: readonly Renaming[]): Map<string, string> {
+function schemaNames(
+  selected: readonly Selectable[],
+  renamings: readonly Renaming[],
+  begun: Begun | null,
+): Map<string, string> {
   const names = new Map<string, string>();
   for (const one of renamings) {
     if (one.kind !== 'schema') continue;
     fitting(one.to);
-    if (!selected.some(({ schema }) => schema === one.from))
+    if (!begun && !selected.some(({ schema }) => schema === one.from))
       throw new AppError('NOTHING_SELECTED', { pattern: `"${one.from}.*" (to be renamed)` });
     names.set(one.from, one.to);
   }
@@ -142,13 +133,15 @@ function schemaNames(selected: readonly Selectable[], renamings: readonly Renami
 function tableNames(
   selected: readonly Selectable[],
   renamings: readonly Renaming[],
+  begun: Begun | null,
 ): Map<string, QualifiedName> {
   const renamed = new Map<string, QualifiedName>();
   for (const one of renamings) {
     if (one.kind !== 'table') continue;
     fitting(one.to.schema);
     fitting(one.to.name);
-    renamed.set(nameKey(findTable(selected, one.from, 'to be renamed')), one.to);
+    const table = findTable(selected, one.from, 'to be renamed', begun !== null);
+    if (table) renamed.set(nameKey(table), one.to);
   }
   return renamed;
 }
@@ -167,81 +160,6 @@ function followedRoots(
       return partitions === 'plain' || named.has(nameKey(root)) ? [[nameKey(table), root] as const] : [];
     }),
   );
-}
-
-/** By nameKey of the table: the columns that were named. */
-function columnNames(
-  selected: readonly NamedTable[],
-  renamings: readonly Renaming[],
-  spell: (name: string) => string,
-): Map<string, Map<string, string>> {
-  const named = new Map<string, Map<string, string>>();
-  const ofTable = (table: QualifiedName) => {
-    const names = named.get(nameKey(table)) ?? new Map<string, string>();
-    named.set(nameKey(table), names);
-    return names;
-  };
-  for (const one of renamings) {
-    if (one.kind !== 'column') continue;
-    const table = findTable(selected, one.from, 'to be renamed');
-    if (!table.columns.some(({ name }) => name === one.column))
-      throw new AppError('NOTHING_SELECTED', { pattern: `column "${one.column}" of ${displayName(table)}` });
-    for (const each of [table, ...selected.filter(({ rootOid }) => rootOid === table.oid)])
-      ofTable(each).set(one.column, fitting(one.to));
-  }
-  for (const table of selected) assertColumnsApart(table, named.get(nameKey(table)), spell);
-  return named;
-}
-
-/** By nameKey of the table. A column of a partitioned table is left out of its partitions too. */
-function excludedColumns(
-  selected: readonly NamedTable[],
-  patterns: readonly string[],
-): Map<string, Set<string>> {
-  const excluded = new Map<string, Set<string>>();
-  for (const pattern of patterns) {
-    const isNamed = columnMatcher(pattern);
-    const byOid = new Map(selected.map((table) => [table.oid, table]));
-    let isUsed = false;
-    for (const table of selected) {
-      const root = byOid.get(table.rootOid ?? table.oid) ?? table;
-      for (const { name } of table.columns) {
-        if (!isNamed(root, name)) continue;
-        assertNoKey(table, name);
-        isUsed = true;
-        excluded.set(nameKey(table), (excluded.get(nameKey(table)) ?? new Set()).add(name));
-      }
-    }
-    if (!isUsed) throw new AppError('NOTHING_SELECTED', { pattern: `column "${pattern}" (to be left out)` });
-  }
-  return excluded;
-}
-
-/** Rows are found by it. */
-function assertNoKey(table: NamedTable, column: string): void {
-  if (!table.identityColumns?.includes(column)) return;
-  throw new AppError('USAGE', {
-    problem: `Column "${column}" is in the key of ${displayName(table)}, by which its rows are found.`,
-    remedy: 'Keep it, or leave the table out.',
-  });
-}
-
-function assertColumnsApart(
-  table: NamedTable,
-  named: ReadonlyMap<string, string> | undefined,
-  spell: (name: string) => string,
-): void {
-  const taken = new Map<string, string>();
-  for (const { name } of table.columns) {
-    const target = named?.get(name) ?? spell(name);
-    const other = taken.get(target);
-    if (other !== undefined)
-      throw new AppError('USAGE', {
-        problem: `Columns "${other}" and "${name}" of ${displayName(table)} would both be "${target}".`,
-        remedy: 'Give one of them another name with --rename schema.table.column=name.',
-      });
-    taken.set(target, name);
-  }
 }
 
 /** A misspelt name must not put two tables together in silence. A partition goes where its table goes: what is asked of the one holds for the other. */

@@ -36,6 +36,11 @@ export function newTaskTables(
   });
 }
 
+/** Its oid, and the columns that its target was made without. */
+export function leftOutOf({ oid, columns }: Pick<TaskTable, 'oid' | 'columns'>): [number, Set<string>] {
+  return [oid, new Set([...columns].flatMap(([name, { forms }]) => (forms.length === 0 ? [name] : [])))];
+}
+
 /** A followed table and its target. */
 export interface TablePair {
   readonly source: TableInfo;

@@ -21,7 +21,7 @@ import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/ta
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
 import type { Ends } from './ends.ts';
 import { readFollowed } from './followed.ts';
-import { newTaskTables } from './known-columns.ts';
+import { leftOutOf, newTaskTables } from './known-columns.ts';
 import { boundsOf, sayPlain } from './stream/parts.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
@@ -64,7 +64,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     await registerTask(
       target,
       { taskId, ...found.source, options: found.options, phase: 'schema' },
-      newTaskTables(found.selected, byName, mappingOf(request, found.selected), {
+      newTaskTables(found.selected, byName, mappingOf(request, found.selected, null), {
         apart: new Set(),
         bounds: await boundsOf(await ends.source(), request, found.selected),
       }),
@@ -81,7 +81,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const { followedOf } = await readFollowed(await ends.source(), request, selected, task.phase === 'stream');
   const standApart = new Set(theirTables.filter(({ isApart }) => isApart).map(({ oid }) => oid));
   const apart = new Map(selected.flatMap(({ oid }) => (standApart.has(oid) ? [[oid, null] as const] : [])));
-  const mapping = mappingOf(request, selected, apart);
+  const leftOut = new Map(request.types.has('schema') ? theirTables.map(leftOutOf) : []);
+  const mapping = mappingOf(request, selected, { apart, leftOut });
   const targetOf = mapping.table;
   await using probe = await ends.openTarget('probe');
   const run: TaskRun = {
@@ -99,6 +100,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     targetOf,
     shared: sharedTargets(tables, targetOf),
     apart,
+    leftOut,
     followedOf,
     wholeDatabase: request.tables.length === 0,
     warnings: [],
@@ -210,7 +212,7 @@ async function check(
     types: request.types,
     tables: ends.selected,
     targetTables: await readTables(ends.target),
-    mapping: mappingOf(request, ends.selected),
+    mapping: mappingOf(request, ends.selected, null),
     partitions: request.partitions ?? 'keep',
     wishOf: tableWishes(ends.selected, request),
     conflict: request.conflict,

@@ -32,7 +32,7 @@ export async function readSourceModel(run: TaskRun, only?: readonly TableInfo[])
 function namesWith(run: TaskRun, only: readonly TableInfo[] | undefined): TargetNames {
   const known = new Set(run.selected.map(({ oid }) => oid));
   const fresh = only?.filter(({ oid }) => !known.has(oid)) ?? [];
-  return fresh.length === 0 ? run.mapping : mappingOf(run.request, [...run.selected, ...fresh], run.apart);
+  return fresh.length === 0 ? run.mapping : mappingOf(run.request, [...run.selected, ...fresh], run);
 }
 
 /** Of the whole selection, or of a few tables with what belongs to them and what they need. */

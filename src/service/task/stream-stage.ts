@@ -1,6 +1,6 @@
 /** Incremental migration inside a task: the stream runs under its supervisor until stopped or until the wanted position is applied. */
 import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
-import { displayName, nameKey } from '../../engine/change/relation.ts';
+import { displayName, nameKey, type QualifiedName } from '../../engine/change/relation.ts';
 import { ddlLine } from '../../engine/pipeline/ddl-seen.ts';
 import { Intake } from '../../engine/pipeline/intake.ts';
 import { superviseStream } from '../../engine/pipeline/supervisor.ts';
@@ -123,7 +123,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
           const again = await copyAgain(run, together, applier);
           waitsForTurn = again === 'later';
           if ((await newTables.takeIn(together)) || again === 'begun') onRest();
-          await joining.settle(applier.positions);
+          await joining.settle(applier);
           return {
             copies: together.copies.tables,
             shapes: await readShapes(run),
@@ -246,7 +246,7 @@ async function copyAgain(
 ): Promise<'begun' | 'later' | null> {
   const chosen = applier.positions.stopped.filter(({ choice }) => choice === 'recopy');
   // What is emptied of one takes the rows of all that go into the same table with it.
-  const targets = new Set(chosen.map(({ table }) => nameKey(run.targetOf(table))));
+  const targets = new Set(chosen.flatMap(({ table, code }) => targetsOf(run, table, code).map(nameKey)));
   const wanted = run.followed.filter((table) => targets.has(nameKey(run.targetOf(table))));
   const names = new Set([...wanted.map(nameKey), ...copies.notSettled]);
   if (names.size === 0) {
@@ -270,6 +270,13 @@ async function copyAgain(
     await reload(run, copies, names);
   });
   return 'begun';
+}
+
+/** A partition that the others' table has refused is copied together with them. */
+function targetsOf(run: TaskRun, table: QualifiedName, code: string): QualifiedName[] {
+  const known = run.followed.find((one) => nameKey(one) === nameKey(table));
+  const root = run.selected.find(({ oid }) => oid === known?.rootOid);
+  return [table, ...(code === 'PARTITION_REFUSED' && root ? [root] : [])].map(run.targetOf);
 }
 
 async function reload(run: TaskRun, copies: Copies, names: ReadonlySet<string>): Promise<void> {

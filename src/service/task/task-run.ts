@@ -144,6 +144,8 @@ export interface TaskRun {
    * of the source from which on they certainly are partitions, null where none is known.
    */
   readonly apart: Map<number, Lsn | null>;
+  /** By oid of a table that the migration has made: columns that were left out of it, under whatever names. */
+  readonly leftOut: Map<number, ReadonlySet<string>>;
   readonly wholeDatabase: boolean;
   readonly warnings: string[];
   /** What of the source was warned of, and when it was last so. */
@@ -154,20 +156,21 @@ export interface TaskRun {
   readonly firesNothing: boolean;
 }
 
-/** The names of these tables on the target, as the request has it. `apart`: partitions that stand apart from their plain table. */
+/** The names of these tables on the target, as the request has it. `begun`: what is known of a task that has begun. */
 export function mappingOf(
   request: MigrationRequest,
   selected: readonly TableInfo[],
-  apart: { has(oid: number): boolean } = new Set(),
+  begun: Pick<TaskRun, 'apart' | 'leftOut'> | null,
 ): TargetNames {
   const isMade = request.types.has('schema');
-  return targetNames(selected, request, placesOf(request.partitions ?? 'keep', { isMade, apart }));
+  const known = begun === null ? {} : { apart: begun.apart, begun: { leftOut: begun.leftOut } };
+  return targetNames(selected, request, placesOf(request.partitions ?? 'keep', { isMade, ...known }));
 }
 
 /** The names are made anew from what is selected, and from which partitions stand apart. */
 export function nameTargets(run: TaskRun): void {
-  const { selected, tables, apart, request } = run;
-  run.mapping = mappingOf(request, selected, apart);
+  const { selected, tables, request } = run;
+  run.mapping = mappingOf(request, selected, run);
   run.targetOf = run.mapping.table;
   run.shared = sharedTargets(tables, run.targetOf);
 }

@@ -1,6 +1,6 @@
 /** Of columns, what a change of their table has to be repeated from: number, type, default, and what rows from before it had. */
 import type { Session } from '../session.ts';
-import { collationName } from './user-object.ts';
+import { collationName, type ObjectKey } from './user-object.ts';
 
 export interface CatalogColumn {
   readonly attnum: number;
@@ -16,6 +16,8 @@ export interface CatalogColumn {
   readonly collation: string | null;
   /** Default or generation expression, everything qualified. */
   readonly expression: string | null;
+  /** Of the expression; null where it is that of a domain. */
+  readonly expressionKey: ObjectKey | null;
   /** What the rows have that were there when the column was added, as text; null where the catalog says nothing of them. */
   readonly missing: string | null;
   /** The table has not been rewritten since the column was added. */
@@ -47,7 +49,7 @@ export async function readCatalogColumns(
     `SELECT a.attrelid::text AS oid, a.attnum::text AS attnum, a.attname AS name,
             pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.atttypid::text AS type_oid, a.atttypmod::text AS typmod,
             a.attnotnull::text AS not_null, ${generated} AS generated, ${identity} AS identity, ${collation} AS collation,
-            coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS expression,
+            coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS expression, 'pg_attrdef:' || d.oid AS expression_key,
             ${session.version >= 110_000 ? '(a.attmissingval::text::text[])[1]' : 'NULL'} AS missing,
             (c.relfilenode = c.oid OR c.xmin = a.xmin)::text AS untouched
        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -69,6 +71,7 @@ export async function readCatalogColumns(
       identity: row.identity as CatalogColumn['identity'],
       collation: row.collation ?? null,
       expression: row.expression ?? null,
+      expressionKey: row.expression_key ?? null,
       missing: row.missing ?? null,
       isUntouched: row.untouched === 'true',
     };

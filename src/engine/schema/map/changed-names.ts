@@ -1,6 +1,6 @@
 /** The words of the source that mean something else on the target, looked for in texts that are not read as SQL. Pure. */
+import type { NamedTable } from '../../selection/target-columns.ts';
 import type { TargetNames } from '../../selection/target-names.ts';
-import type { SchemaModel } from '../model.ts';
 
 export interface ChangedNames {
   /** Whether a text has one of the words in it, wherever. */
@@ -11,7 +11,13 @@ export interface ChangedNames {
 
 const WORD = /"(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_$]*/gu;
 
-export function changedNames(model: SchemaModel, names: TargetNames): ChangedNames {
+export function changedNames(
+  model: {
+    readonly schemas: readonly { readonly name: string }[];
+    readonly tables: readonly { readonly info: NamedTable }[];
+  },
+  names: TargetNames,
+): ChangedNames {
   const words = new Set<string>();
   const note = (name: string, wanted: string | null) => {
     if (name !== wanted) words.add(name.toLowerCase());
@@ -30,6 +36,10 @@ export function changedNames(model: SchemaModel, names: TargetNames): ChangedNam
       if (
         words.has(bare.toLowerCase()) ||
         words.has(bare.replaceAll("''", "'").toLowerCase()) ||
+        // What looks like one word with dollars in it may be a word at the end of a text in dollar quotes.
+        (word === bare &&
+          word.includes('$') &&
+          bare.split('$').some((part) => words.has(part.toLowerCase()))) ||
         (word !== bare && /[^\p{L}\p{N}_$]/u.test(bare) && has(bare))
       )
         return true;

@@ -2,9 +2,9 @@
 import { nameKey, type QualifiedName } from '../../change/relation.ts';
 import type { SequenceInfo } from '../../pg/catalog/sequences.ts';
 import type { TableInfo } from '../../pg/catalog/tables.ts';
+import type { NamedTable } from '../../selection/target-columns.ts';
 import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import type { TargetNames } from '../../selection/target-names.ts';
-import type { SchemaModel } from '../model.ts';
 import type { ColumnNames, NameMap } from '../rewrite/names.ts';
 
 export function tableKey({ oid }: Pick<TableInfo, 'oid'>): ObjectKey {
@@ -21,9 +21,15 @@ export function sequenceOnTarget(
   return { schema: table ? names.table(table).schema : names.schema(schema), name };
 }
 
+interface Relations {
+  readonly tables: readonly { readonly key: ObjectKey; readonly info: NamedTable }[];
+  readonly sequences: readonly Pick<SequenceInfo, 'schema' | 'name' | 'owner'>[];
+  readonly indexes: readonly (QualifiedName & { readonly table: ObjectKey })[];
+}
+
 /** `model`: without the columns that are left out, whose names are `leftOut`. */
 export function nameMap(
-  model: SchemaModel,
+  model: Relations,
   names: TargetNames,
   leftOut: ReadonlySet<string> = new Set(),
 ): NameMap {
@@ -58,7 +64,7 @@ export function nameMap(
   };
 }
 
-function columnNames(info: TableInfo, names: TargetNames): ColumnNames {
+function columnNames(info: NamedTable, names: TargetNames): ColumnNames {
   const pairs = info.columns.map(({ name }) => [name, names.column(info, name) ?? name] as const);
   return {
     renamed: new Map(pairs.filter(([name, wanted]) => wanted !== name)),

@@ -112,6 +112,11 @@ export function joinTable(sent: Relation, shape: TargetShape): TargetTable {
     names: { column: columnOf },
   } = shape;
   const columnNames = sent.columns.map(({ name }) => columnOf(name));
+  const clashing = clash(
+    sent.columns.map(({ name }) => name),
+    shape.names,
+  );
+  if (clashing !== null) throw changed(shape, clashing);
   /** With the names that the columns have on the target. */
   const relation = {
     ...sent,
@@ -167,6 +172,19 @@ export function joinTable(sent: Relation, shape: TargetShape): TargetTable {
     lenient,
     overwrites,
   };
+}
+
+/** Two columns of the source, of which one may have come later, that would be one on the target; null where there are none. */
+export function clash(columns: readonly string[], names: ShapeNames): string | null {
+  const taken = new Map<string, string>();
+  for (const column of columns) {
+    const name = names.column(column);
+    const other = name === null ? undefined : taken.get(name);
+    if (other !== undefined)
+      return `columns "${other}" and "${column}" would both be "${name}" on the target`;
+    if (name !== null) taken.set(name, column);
+  }
+  return null;
 }
 
 /** Of a column that is left out: no column can be called so. */

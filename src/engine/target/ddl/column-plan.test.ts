@@ -166,7 +166,11 @@ it('what is known behind a change keeps the names of before, and knows each numb
     isEmpty: false,
     own: SAME_NAMES,
   });
-  const behind = knownBehind(before, columns, { steps, target: [target('a'), target('b')] });
+  const behind = knownBehind(before, columns, {
+    steps,
+    target: [target('a'), target('b')],
+    nameThere: (name) => name,
+  });
   expect(
     [...behind].map(([name, { attnum, forms }]) => [name, attnum, forms.map(({ type }) => type)]),
   ).toEqual([

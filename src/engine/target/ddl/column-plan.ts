@@ -3,6 +3,7 @@
  * renamed one is told from one dropped and another added. Only what keeps every value right; the rest is refused with its reason. Pure.
  */
 import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import { isSameType } from '../../selection/target-names.ts';
 import type { ShapeNames } from '../apply/target-table.ts';
 import type { KnownColumns } from '../books/task-tables.ts';
 import type { SourceColumn } from './source-column.ts';
@@ -26,6 +27,7 @@ export class NotApplicable extends Error {
   override readonly name = 'NotApplicable';
 }
 
+/** All in the names of the target. */
 export interface Planning {
   readonly change: Pick<TableChange, 'from' | 'mayConvert' | 'afterRows'>;
   readonly source: readonly SourceColumn[];
@@ -152,13 +154,14 @@ function changesOf(column: SourceColumn, here: ColumnInfo, planning: Planning): 
   const steps: ColumnStep[] = [];
   const newest = known.get(here.name)?.forms.at(-1)?.type;
   // A type of its own is the user's decision, in a table of the user's.
-  const isTheirs = !isOurs && (newest === type || newest !== here.type);
+  const is = (one: string) => newest !== undefined && isSameType(newest, one);
+  const isTheirs = !isOurs && (is(type) || !is(here.type));
   if (own.isRetyped(name)) {
-    if (newest !== type)
+    if (!is(type))
       throw new NotApplicable(
         `column "${name}" was ${newest} and is ${type} on the source, and has a type of yours on the target`,
       );
-  } else if (here.type !== type && !isTheirs) {
+  } else if (!isSameType(type, here.type) && !isTheirs) {
     const became = `column "${name}" was ${here.type} and is ${type} on the source`;
     if (!isWider(here.type, type))
       throw new NotApplicable(`${became}, which is no wider type of the same kind`);

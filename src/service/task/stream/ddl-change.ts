@@ -14,6 +14,7 @@ import type { Session } from '../../../engine/pg/session.ts';
 import type { TableCopy } from '../../../engine/pipeline/visibility.ts';
 import { changeTable } from '../../../engine/target/ddl/change-table.ts';
 import { NotApplicable, planColumns, type ColumnStep } from '../../../engine/target/ddl/column-plan.ts';
+import { columnsThere } from '../../../engine/target/ddl/columns-there.ts';
 import { knownBehind } from '../../../engine/target/ddl/known-behind.ts';
 import { sourceColumns, type SourceColumn } from '../../../engine/target/ddl/source-column.ts';
 import { changeFromText, type TableChange } from '../../../engine/target/ddl/table-change.ts';
@@ -26,8 +27,9 @@ import {
   type KnownColumns,
   type TaskTable,
 } from '../../../engine/target/books/task-tables.ts';
+import { leftOutOf } from '../known-columns.ts';
 import type { TaskRun } from '../task-run.ts';
-import { ownOf } from './shapes.ts';
+import { openNaming, ownThere } from './naming.ts';
 
 export interface ChangeEnds {
   readonly source: Session;
@@ -47,13 +49,13 @@ export async function changeStopped(
   const subject = await readSubject(run, stopped, ends);
   const planFor = (isEmpty: boolean) => {
     const steps = subject.planFor(isEmpty);
-    for (const one of subject.fed) assertCutStays(steps, copies.get(nameKey(one)));
+    for (const one of subject.fed) assertCutStays(subject.columns, copies.get(nameKey(one)));
     return steps;
   };
   const record = async (session: Session, steps: readonly ColumnStep[]) => {
     run.hooks.failpoints.pass('ddl.before-commit');
     await holdFence(session, run.taskId, run.fence);
-    await writeKnownColumns(session, run.taskId, subject.knownAfter(steps));
+    await writeKnown(run, subject.knownAfter(steps), session);
     const { table } = stopped;
     if (!(await endChange(session, run.taskId, { table, refusal: null }))) throw new ChosenOtherwise();
   };
@@ -80,12 +82,20 @@ export async function learnChange(
   if (subject.planFor(false).length > 0) return;
   await ends.target.transaction(async () => {
     await holdFence(ends.target, run.taskId, run.fence);
-    await writeKnownColumns(ends.target, run.taskId, subject.knownAfter([]));
+    await writeKnown(run, subject.knownAfter([]), ends.target);
   });
+}
+
+async function writeKnown(run: TaskRun, tables: readonly TaskTable[], session: Session): Promise<void> {
+  await writeKnownColumns(session, run.taskId, tables);
+  if (run.request.types.has('schema'))
+    for (const [oid, names] of tables.map(leftOutOf)) run.leftOut.set(oid, names);
 }
 
 /** A change, and the tables that it is about. */
 interface Subject extends TargetOf {
+  /** Behind the change, on the source. */
+  readonly columns: readonly SourceColumn[];
   readonly planFor: (isEmpty: boolean) => ColumnStep[];
   readonly knownAfter: (steps: readonly ColumnStep[]) => TaskTable[];
 }
@@ -102,7 +112,11 @@ async function readSubject(
   const now = await readCatalogColumns(source, [change.oid, ...of.fed.map(({ oid }) => oid)]);
   const columns = await describe(change, now, source);
   assertOneChange(of);
-  assertSameNames(run, stopped.table, columns);
+  const naming = await openNaming(
+    run,
+    { ...stopped.table, oid: change.oid, now: now.get(change.oid) ?? [] },
+    source,
+  );
   const recorded = await readTaskTables(target, run.taskId);
   const before = recorded.find(({ oid }) => oid === change.oid)?.columns;
   if (!before) throw new NotApplicable(`the task does not know ${displayName(stopped.table)}`);
@@ -110,43 +124,27 @@ async function readSubject(
   const mayConvert = change.from === 'shape' ? stopped.choice === 'auto' : change.mayConvert;
   return {
     ...of,
+    columns,
     planFor: (isEmpty) => {
       const steps = planColumns({
         change: { ...change, mayConvert },
-        source: columns,
+        ...columnsThere({ source: columns, known }, naming),
         target: of.table.columns,
-        known,
         isOurs: run.request.types.has('schema'),
         isEmpty,
-        own: ownOf(run, stopped.table),
+        own: ownThere(run, stopped.table, { columns, naming }),
       });
-      assertOneValue(steps, of, now);
-      return steps;
+      assertOneValue(run, steps, { fed: of.fed, now });
+      return steps.map(naming.written);
     },
     knownAfter: (steps) =>
       recorded.flatMap((one) => {
         if (!of.fed.some(({ oid }) => oid === one.oid)) return [];
         const own = one.oid === change.oid ? columns : numbered(columns, now.get(one.oid) ?? []);
-        const after = { steps, target: of.table.columns };
+        const after = { steps, target: of.table.columns, nameThere: naming.column };
         return [{ ...one, columns: knownBehind(one.columns, own, after) }];
       }),
   };
-}
-
-/** A schema and a name, of a type or within an expression. */
-const QUALIFIED = /["\p{L}_]\s*\.\s*["\p{L}_]/u;
-
-/** The commands here are made of the source's names. */
-function assertSameNames({ mapping }: TaskRun, table: QualifiedName, columns: readonly SourceColumn[]): void {
-  if (!mapping.changesNames) return;
-  const other = columns.find(
-    ({ name, type, expression }) =>
-      mapping.column(table, name) !== name || QUALIFIED.test(type) || QUALIFIED.test(expression ?? ''),
-  );
-  if (other)
-    throw new NotApplicable(
-      `column "${other.name}", its type or its default may have another name on the target`,
-    );
 }
 
 class ChosenOtherwise extends Error {
@@ -197,15 +195,15 @@ function assertOneChange({ fed, table }: TargetOf): void {
 }
 
 function assertOneValue(
+  { mapping }: TaskRun,
   steps: readonly ColumnStep[],
-  { fed }: TargetOf,
-  now: ReadonlyMap<number, readonly CatalogColumn[]>,
+  { fed, now }: { fed: readonly TableInfo[]; now: ReadonlyMap<number, readonly CatalogColumn[]> },
 ): void {
   for (const step of steps) {
     if (step.kind !== 'add') continue;
     const { name } = step.column;
-    const values = fed.flatMap(({ oid }) => {
-      const column = now.get(oid)?.find((one) => one.name === name);
+    const values = fed.flatMap((table) => {
+      const column = now.get(table.oid)?.find((one) => mapping.column(table, one.name) === name);
       return column ? [column.missing] : [];
     });
     if (new Set(values).size > 1)
@@ -214,11 +212,11 @@ function assertOneValue(
 }
 
 /** The ranges that a table was copied in go by the name of its key. */
-function assertCutStays(steps: readonly ColumnStep[], copy: TableCopy | undefined): void {
-  const column = copy?.cut?.column;
-  if (steps.some((step) => (step.kind === 'rename' || step.kind === 'drop') && step.column === column))
+function assertCutStays(columns: readonly SourceColumn[], copy: TableCopy | undefined): void {
+  const key = copy?.cut?.column;
+  if (key !== undefined && !columns.some(({ name }) => name === key))
     throw new NotApplicable(
-      `the table was copied in ranges of column "${column}", which changes are still told apart by`,
+      `the table was copied in ranges of column "${key}", which changes are still told apart by`,
     );
 }
 

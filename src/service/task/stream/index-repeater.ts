@@ -7,6 +7,9 @@ import { sleep } from '../../../base/runtime/sleep.ts';
 import { LSN_ZERO, type Lsn } from '../../../engine/change/lsn.ts';
 import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
 import { ident, qname } from '../../../engine/pg/ident.ts';
+import { readCatalogColumns } from '../../../engine/pg/catalog/column-facts.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { ObjectKey } from '../../../engine/pg/catalog/user-object.ts';
 import { PgError } from '../../../engine/pg/pg-error.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import { announcedOf, buildBeside } from '../../../engine/schema/run/build-beside.ts';
@@ -16,6 +19,7 @@ import { parseName } from '../../../engine/selection/selection.ts';
 import type { DdlEvent } from '../../../engine/source/helpers/ddl-event.ts';
 import { forgetSteps, readDoneSteps, recordSteps } from '../../../engine/target/books/schema-steps.ts';
 import { warn, type TaskRun } from '../task-run.ts';
+import { openTargetTexts } from './target-texts.ts';
 
 interface Waiting {
   readonly event: DdlEvent;
@@ -23,6 +27,7 @@ interface Waiting {
 }
 
 interface SourceIndex extends QualifiedName {
+  readonly key: ObjectKey;
   readonly table: number;
   readonly isUnique: boolean;
   /** What stands behind USING in its definition. */
@@ -131,16 +136,14 @@ export class IndexRepeater implements AsyncDisposable {
     if (index.isPartitioned)
       throw new Error('those of partitioned tables are made when the migration is run again');
     if (!index.isValid) throw new Error('it is not valid on the source');
-    if (table.columns.some(({ name }) => run.mapping.column(table, name) !== name))
-      throw new Error('columns of its table have other names on the target');
     const on = run.targetOf(table);
     if (run.request.partitions === 'plain' && table.rootOid !== null && nameKey(on) !== nameKey(table))
       throw new Error(`it is of a partition, whose rows stand in ${displayName(on)}`);
     const creates = { schema: on.schema, name: index.name };
-    const id = stepOf(index);
+    const id = stepOf(creates);
     const done = await readDoneSteps(target, run.taskId);
     if (await stands(target, creates, on)) return null;
-    const statement = `CREATE ${index.isUnique ? 'UNIQUE ' : ''}INDEX ${ident(index.name)} ON ${qname(on)} USING ${index.method}`;
+    const statement = await statementOf(run, { index, table, on }, source);
     const announced = announcedOf(done);
     const record = (session: Session, steps: readonly SchemaStep[]) => recordSteps(session, run, steps);
     const what = { phase: 'index', relkind: 'i', owner: null, dependsOn: [], needs: [], weight: 0n } as const;
@@ -157,17 +160,26 @@ export class IndexRepeater implements AsyncDisposable {
     const { run } = this;
     const { schema, name } = parseName(identity);
     if (schema === null) return null;
-    const id = stepOf({ schema, name });
-    if (!(await readDoneSteps(target, run.taskId)).has(id)) return null;
     const tables = run.followed.filter((table) => table.schema === schema).map(run.targetOf);
-    const found = await ownersOf(target, name, tables);
+    const done = await readDoneSteps(target, run.taskId);
+    const ids = [...new Set(tables.map((table) => stepOf({ schema: table.schema, name })))].filter((id) =>
+      done.has(id),
+    );
+    if (ids.length === 0) return null;
+    const found = (await ownersOf(target, name, tables)).filter((one) => done.has(stepOf(one)));
     if (found.length > 1)
       throw new Error(
         `which index of the target it was cannot be told: ${found.map(displayName).join(', ')}`,
       );
     const [index] = found;
     if (index) await target.query(`DROP INDEX CONCURRENTLY IF EXISTS ${qname(index)}`);
-    await target.transaction(() => forgetSteps(target, run, [id, `building ${id}`]));
+    await target.transaction(() =>
+      forgetSteps(
+        target,
+        run,
+        ids.flatMap((id) => [id, `building ${id}`]),
+      ),
+    );
     if (!index) return null;
     this.hasChanged = true;
     return `index ${displayName(index)} was dropped`;
@@ -185,6 +197,24 @@ function indexesOf({ objects }: DdlEvent): string[] {
     .map((object) => object.slice('index '.length));
 }
 
+/** What makes it on the target. */
+async function statementOf(
+  run: TaskRun,
+  { index, table, on }: { index: SourceIndex; table: TableInfo; on: QualifiedName },
+  source: Session,
+): Promise<string> {
+  const now = (await readCatalogColumns(source, [table.oid])).get(table.oid) ?? [];
+  const texts = await openTargetTexts(run, { ...table, now }, source);
+  const lacking = texts.lacks(index.key);
+  if (lacking !== null) throw new Error(`it needs column "${lacking}", which is left out`);
+  // On the table as the task knows it, and the target's texts name it.
+  const of = run.mapping.changesNames ? table : on;
+  return texts.index(
+    `CREATE ${index.isUnique ? 'UNIQUE ' : ''}INDEX ${ident(index.name)} ON ${qname(of)} USING ${index.method}`,
+  );
+}
+
+/** Under the names of the target. */
 function stepOf({ schema, name }: QualifiedName): string {
   return objectId('index', schema, name);
 }
@@ -192,7 +222,7 @@ function stepOf({ schema, name }: QualifiedName): string {
 /** Null when it is gone again. */
 async function readIndex(source: Session, identity: string): Promise<SourceIndex | null> {
   const [row] = await source.query(
-    `SELECT n.nspname AS schema, c.relname AS name, i.indrelid::text AS table, i.indisunique::text AS is_unique, i.indisvalid::text AS valid,
+    `SELECT n.nspname AS schema, c.relname AS name, 'pg_class:' || c.oid AS key, i.indrelid::text AS table, i.indisunique::text AS is_unique, i.indisvalid::text AS valid,
             (c.relkind = 'I')::text AS is_partitioned, pg_catalog.pg_get_indexdef(c.oid) AS definition,
             pg_catalog.format('CREATE %sINDEX %I ON %I.%I USING ', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END,
               c.relname, tn.nspname, t.relname) AS head,
@@ -207,6 +237,7 @@ async function readIndex(source: Session, identity: string): Promise<SourceIndex
   const isPartitioned = row.is_partitioned === 'true';
   if (!isPartitioned && !definition.startsWith(head)) throw new Error('its definition is not understood');
   return {
+    key: row.key ?? '',
     schema: row.schema ?? '',
     name: row.name ?? '',
     table: Number(row.table),

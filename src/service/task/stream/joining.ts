@@ -2,13 +2,14 @@
  * Partitions that stand apart join the plain table of the others: once all tables are of one moment, and between two transactions of the
  * source, where no key can be in both. A row that moves from one partition to another would meet itself there else.
  */
+import { AppError } from '../../../base/errors/app-error.ts';
 import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
 import type { Lsn } from '../../../engine/change/lsn.ts';
 import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
-import { isConnectionLoss, PgError } from '../../../engine/pg/pg-error.ts';
+import { isConnectionLoss, isDisturbance, PgError } from '../../../engine/pg/pg-error.ts';
 import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import { objectId, objectName } from '../../../engine/schema/object-id.ts';
-import type { Positions } from '../../../engine/target/apply/positions.ts';
+import type { Applier } from '../../../engine/target/apply/applier.ts';
 import { holdFence } from '../../../engine/target/books/task-row.ts';
 import { forgetSteps, readDoneSteps } from '../../../engine/target/books/schema-steps.ts';
 import { placeTaskTable, readTaskTables } from '../../../engine/target/books/task-tables.ts';
@@ -46,11 +47,27 @@ export class Joining {
     if (!this.hasWork || performance.now() < this.retryAt) return false;
     const from = this.rest.reconciled;
     if (from === null || recorded < from) return false;
-    return this.run.apart.values().some((mark) => mark === null || mark <= recorded);
+    if (!this.run.apart.values().some((mark) => mark === null || mark <= recorded)) return false;
+    if (this.run.followed.some((table) => this.run.apart.has(table.oid) && !this.isHeld(table))) return true;
+    this.retryAt = performance.now() + RETRY_MS;
+    return false;
   }
 
-  /** Between two runs of the stream. What cannot join now is tried again. */
-  async settle(positions: Positions): Promise<void> {
+  private rootOf({ rootOid }: TableInfo): TableInfo | undefined {
+    return this.run.selected.find(({ oid }) => oid === rootOid);
+  }
+
+  /** One of the two stands still. */
+  private isHeld(table: TableInfo): boolean {
+    const { book, targetOf } = this.run;
+    if (book.stopped.length === 0) return false;
+    const names = new Set([table, this.rootOf(table) ?? table].map((one) => nameKey(targetOf(one))));
+    return book.stopped.some((one) => names.has(nameKey(targetOf(one.table))));
+  }
+
+  /** Between two runs of the stream. What cannot join now is tried again; what the target refuses stops. */
+  async settle(applier: Pick<Applier, 'positions' | 'stop'>): Promise<void> {
+    const { positions } = applier;
     const { recorded } = positions;
     if (!this.isReady(recorded)) return;
     const { run } = this;
@@ -62,29 +79,43 @@ export class Joining {
     if (!positions.areEven) return;
     const isThere = (mark: Lsn | null | undefined) => mark != null && mark <= recorded;
     for (const table of run.followed.filter(({ oid }) => isThere(run.apart.get(oid)))) {
-      const root = run.selected.find(({ oid }) => oid === table.rootOid);
+      const root = this.rootOf(table);
       // One that is no partition any more is found by who looks for new tables.
-      if (!root || roots.get(table.oid) !== root.oid) continue;
-      const names = [run.targetOf(table), run.targetOf(root)].map(nameKey);
-      const stopped = positions.stopped.some((one) => names.includes(nameKey(run.targetOf(one.table))));
-      if (!stopped) await this.join(table, run.targetOf(root));
+      if (!root || roots.get(table.oid) !== root.oid || this.isHeld(table)) continue;
+      const refusal = await this.join(table, run.targetOf(root));
+      if (refusal === null) continue;
+      if (run.request.strict) throw refusal;
+      await applier.stop([table], refusal);
+      run.book.stopped = positions.stopped;
+      const { message, remedy } = refusal;
+      warn(
+        run,
+        `${message} ${remedy} Changes of ${displayName(table)} wait in the slot; the other tables go on.`,
+      );
     }
   }
 
-  private async join(table: TableInfo, into: QualifiedName): Promise<void> {
+  /** Why it never will as things are; null where it has, or is tried again. */
+  private async join(table: TableInfo, into: QualifiedName): Promise<AppError | null> {
     const { run } = this;
     try {
       await this.move(table, into);
     } catch (thrown) {
-      const isRefused = thrown instanceof PgError && !isConnectionLoss(thrown);
-      if (!isRefused && !(thrown instanceof NotAlike)) throw thrown;
+      const isServers = thrown instanceof PgError && !isConnectionLoss(thrown);
+      if (!isServers && !(thrown instanceof NotAlike)) throw thrown;
+      if (isServers && !isDisturbance(thrown))
+        return new AppError('PARTITION_REFUSED', {
+          table: displayName(table),
+          into: displayName(into),
+          problem: thrown.shown,
+        });
       if (!this.told.has(table.oid))
         warn(
           run,
           `The rows of partition ${displayName(table)} cannot be put into ${displayName(into)} yet, which is tried again: ${thrown instanceof PgError ? thrown.shown : thrown.message}`,
         );
       this.told.add(table.oid);
-      return;
+      return null;
     }
     take(run, { oid: table.oid, rootOid: table.rootOid, isApart: false });
     run.hooks.failpoints.pass('join.after-commit');
@@ -93,6 +124,7 @@ export class Joining {
       phase: run.book.phase,
       message: `partition ${displayName(table)} of the source stands in ${displayName(into)} on the target now`,
     });
+    return null;
   }
 
   private async move(table: TableInfo, into: QualifiedName): Promise<void> {

@@ -19,7 +19,7 @@ import { failedFor } from '../schema/notes.ts';
 import { runPhases } from '../schema/run-phases.ts';
 import { keysOnly, planFor } from '../schema-stage.ts';
 import { publishTables } from '../source-objects.ts';
-import { nameTargets, warn, type TaskRun } from '../task-run.ts';
+import { mappingOf, nameTargets, warn, type TaskRun } from '../task-run.ts';
 import type { Together } from './beside.ts';
 import { boundsOf, placeKnown, setApart } from './parts.ts';
 
@@ -78,7 +78,8 @@ export class NewTables implements AsyncDisposable {
     // Changes from before the publication had them are in no stream: the copy has to see them all.
     intake.settleFrom(await nextXid(await run.ends.source()));
     const bounds = await boundsOf(await run.ends.source(), run.request, fresh);
-    const taken = newTaskTables(fresh, new Map(), run.mapping, { apart: run.apart, bounds });
+    const mapping = mappingOf(run.request, [...run.selected, ...fresh], run);
+    const taken = newTaskTables(fresh, new Map(), mapping, { apart: run.apart, bounds });
     await addTaskTables(target, run, taken);
     const books = await readBooks(target, run.taskId, fresh.filter(hasRows));
     const keys = await readKeysOfBothEnds(run);
