@@ -6,7 +6,7 @@ import {
   collationName,
   columnCompression,
   columnStorage,
-  optionList,
+  listOf,
   type ObjectKey,
 } from './user-object.ts';
 
@@ -105,8 +105,8 @@ export async function readViews(session: Session): Promise<ViewInfo[]> {
       isMaterialized: row.kind === 'm',
       queryKey: row.query_key,
       query: row.query,
-      options: optionList(row.options),
-      toastOptions: optionList(row.toast_options),
+      options: listOf(row.options),
+      toastOptions: listOf(row.toast_options),
       columns: (columns.get(row.key) ?? []).map((column) => ({
         name: column.name,
         type: column.type,
@@ -114,7 +114,7 @@ export async function readViews(session: Session): Promise<ViewInfo[]> {
         storage: column.storage,
         compression: column.compression,
         statistics: column.statistics,
-        options: optionList(column.options),
+        options: listOf(column.options),
       })),
       populated: row.populated === 'true',
       accessMethod: row.access_method,
