@@ -1,13 +1,21 @@
 /** Gives the rows of an answer away one by one, as the driver reads them: the answer as a whole is held nowhere. */
 import pg from 'pg';
 
-/** `text` is given every value that is not null. Rejects with what the driver says, or with what `take` has thrown. */
+export interface EachOptions {
+  /** With them through the extended protocol. */
+  readonly values?: readonly (string | null)[];
+  /** Is given every text of the answer, which may be one string with others. */
+  readonly text?: (value: string) => string;
+}
+
+/** Rejects with what the driver says, or with what `take` has thrown. */
 export function eachRow<R extends pg.QueryResultRow>(
   client: pg.Client,
-  { sql, text }: { readonly sql: string; readonly text: (value: string) => string },
-  take: (row: R) => void,
+  sql: string,
+  { values = [], text = (value) => value, take }: EachOptions & { readonly take: (row: R) => void },
 ): Promise<void> {
-  const query = new pg.Query<R>({ text: sql, types: { getTypeParser: () => text } });
+  const types = { getTypeParser: () => text };
+  const query = new pg.Query<R>({ text: sql, values: [...values], types });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let thrown: { readonly error: unknown } | null = null;
   query.on('row', (row) => {

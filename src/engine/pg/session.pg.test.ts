@@ -18,11 +18,9 @@ describe.each(MAJORS)('a session on PostgreSQL %i', (major) => {
     const { session } = db;
     const numbers = 'SELECT i AS n, NULL AS nothing FROM generate_series(1, 10000) i';
     let known = '';
-    const found = await session.map(
-      numbers,
-      ({ n, nothing }) => `${n} ${nothing}`,
-      (text) => (known = text),
-    );
+    const found = await session.map(numbers, ({ n, nothing }) => `${n} ${nothing}`, {
+      text: (text) => (known = text),
+    });
     expect([found.length, found[0], found.at(-1), known]).toEqual([10_000, '1 null', '10000 null', '10000']);
     const seen: unknown[] = [];
     const failing = session.each(numbers, ({ n }) => {

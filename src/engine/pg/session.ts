@@ -7,7 +7,7 @@ import pg from 'pg';
 import type { Socket } from 'node:net';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { Side } from './conninfo/conninfo.ts';
-import { eachRow } from './each-row.ts';
+import { eachRow, type EachOptions } from './each-row.ts';
 import { isConnectionLoss, PgError, sqlstateOf } from './pg-error.ts';
 import { Wire } from './wire/wire.ts';
 
@@ -36,8 +36,6 @@ function fromDriver(thrown: unknown): unknown {
 }
 
 const GOODBYE_MS = 2_000;
-
-const asItIs = (value: string) => value;
 
 /** A transaction of a session that may be shared. */
 interface OpenTransaction {
@@ -114,18 +112,15 @@ export class Session implements AsyncDisposable {
     return (last as pg.QueryResult<R>).rows;
   }
 
-  /**
-   * Runs one statement and gives each row to `take` as it comes: of a large answer no second copy is held. `text` is given every value, so
-   * that it can be one string with others.
-   */
-  async each<R extends Row>(sql: string, take: (row: R) => void, text = asItIs): Promise<void> {
-    await this.inTurn(() => eachRow<R>(this.client, { sql, text }, take));
+  /** Runs one statement and gives each row to `take` as it comes: of a large answer no second copy is held. */
+  async each<R extends Row>(sql: string, take: (row: R) => void, options: EachOptions = {}): Promise<void> {
+    await this.inTurn(() => eachRow<R>(this.client, sql, { ...options, take }));
   }
 
   /** Each row as what `make` makes of it. */
-  async map<R extends Row, T>(sql: string, make: (row: R) => T, text = asItIs): Promise<T[]> {
+  async map<R extends Row, T>(sql: string, make: (row: R) => T, options: EachOptions = {}): Promise<T[]> {
     const made: T[] = [];
-    await this.each<R>(sql, (row) => made.push(make(row)), text);
+    await this.each<R>(sql, (row) => made.push(make(row)), options);
     return made;
   }
 

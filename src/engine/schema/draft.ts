@@ -69,11 +69,6 @@ export function draft(
 ): Draft {
   return {
     phase: 'pre-data',
-    stub: NONE,
-    pieces: NONE,
-    after: NONE,
-    needs: NONE,
-    follows: NONE,
     attachedTo: null,
     creates: null,
     relkind: null,
@@ -82,7 +77,18 @@ export function draft(
     isFollowUp: false,
     isVital: false,
     ...given,
+    create: exact(given.create),
+    stub: exact(given.stub),
+    pieces: exact(given.pieces),
+    after: exact(given.after),
+    needs: exact(given.needs),
+    follows: exact(given.follows),
   };
+}
+
+/** A list that was put together has room for a dozen more, which is most of what the drafts of a large schema would take. */
+function exact<T>(list: readonly T[] = NONE): readonly T[] {
+  return list.length === 0 ? NONE : list.slice();
 }
 
 /** What the writers of drafts look up, and where they say what they leave out. */

@@ -3,7 +3,7 @@ import { ManyLists } from './many-lists.ts';
 
 it('keeps lists apart, in the order of adding, each value once', () => {
   const lists = new ManyLists<string, string>();
-  for (const [key, value] of ['ab', 'xy', 'ac', 'ab', 'xz', 'aa'].map((text) => [...text]))
+  for (const [key, value] of ['a b', 'x y', 'a c', 'a b', 'x z', 'a a'].map((text) => text.split(' ')))
     lists.add(key ?? '', value ?? '');
   expect(['a', 'x', 'y'].map((key) => lists.of(key))).toEqual([['b', 'c', 'a'], ['y', 'z'], []]);
 });

@@ -5,7 +5,7 @@
  * 2. A step's phase is the latest of its own and of those it needs; a piece that would hold its owner back is detached too.
  * 3. A cycle without pieces cannot be cut: its members keep the order in which they were given, and the target says what is missing.
  */
-import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import { NONE, type ObjectKey } from '../pg/catalog/user-object.ts';
 import { PHASES, type Draft, type Piece, type Phase } from './draft.ts';
 import type { Graph } from './graph.ts';
 import { ManyLists } from './many-lists.ts';
@@ -134,6 +134,7 @@ class Steps {
 function cutCycles(steps: Steps): Map<ObjectKey, ObjectKey[]> {
   for (;;) {
     const needs = new Map(steps.keys().map((key) => [key, steps.needsOf(key)]));
+    if (isAcyclic(needs)) return needs;
     const circular = cyclicPart(needs);
     const through = [...circular].flatMap((key) => {
       const draft = steps.graph.drafts.get(key);
@@ -180,9 +181,18 @@ function peel(edges: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): Set<ObjectKe
   return left;
 }
 
+/** In the order of running, each comes after all that it needs only where nothing needs itself. */
+function isAcyclic(needs: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): boolean {
+  const before = new Set<ObjectKey>();
+  return topological(needs).every((key) => {
+    before.add(key);
+    return (needs.get(key) ?? NONE).every((needed) => before.has(needed) || !needs.has(needed));
+  });
+}
+
 /** Depth first in the given order, so that nothing moves without need. Its own stack: chains of views may be deep. */
 function topological(needs: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): ObjectKey[] {
-  const needsOf = (key: ObjectKey) => needs.get(key) ?? [];
+  const needsOf = (key: ObjectKey) => needs.get(key) ?? NONE;
   const order: ObjectKey[] = [];
   const seen = new Set<ObjectKey>();
   for (const root of needs.keys()) {

@@ -63,7 +63,26 @@ export interface SchemaPlan {
 /**
  * The steps that create what `scope` includes on the target, and by name what is not created. Extensions are not part of it: see missing-extensions.ts.
  */
-export function planSchema(whole: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
+export function planSchema(model: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
+  const { graph, live, judgement } = judge(model, scope, target);
+  return { ...judgement, steps: stepsOf(orderDrafts(graph, live)) };
+}
+
+/** What of a plan can be known without its steps, which are the most of it. */
+export type SchemaJudgement = Omit<SchemaPlan, 'steps'>;
+
+/** Only what cannot be created, and what is left out. */
+export function judgeSchema(model: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaJudgement {
+  return judge(model, scope, target).judgement;
+}
+
+interface Judged {
+  readonly graph: Graph;
+  readonly live: ReadonlySet<ObjectKey>;
+  readonly judgement: SchemaJudgement;
+}
+
+function judge(whole: SchemaModel, scope: SchemaScope, target: TargetFacts): Judged {
   const model = { ...whole, notMigrated: whole.notMigrated.filter((one) => !isThere(one, target)) };
   const selected = selectedTables(model, (name) => scope.includesTable(name));
   const { done, rights = ACCOUNT_OWNS_ALL } = scope;
@@ -78,9 +97,7 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
     selected,
     wholeDatabase: scope.wholeDatabase,
   });
-  const steps = stepsOf(orderDrafts(graph, live));
-  return {
-    steps,
+  const judgement: SchemaJudgement = {
     blocked: model.tables.flatMap(({ key, info }) => {
       const reason = blocked.get(key) ?? incomplete.get(key);
       return reason === undefined ? [] : [{ table: info, reason }];
@@ -93,6 +110,7 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
         .map(({ id, reason }) => `${id}: ${reason}`),
     ],
   };
+  return { graph, live, judgement };
 }
 
 /** What uses a member of an extension that is to be created needs the extension. */
@@ -252,12 +270,7 @@ function statementsOf({ draft, pieces, detached }: OrderedStep): readonly string
   const isWhole = draft.stub.length === 0 || pieces.some((piece) => piece.isBody);
   const create = isWhole ? draft.create : draft.stub;
   if (pieces.length + draft.after.length === 0) return create;
-  return [
-    ...create,
-    ...piecesSql(pieces),
-    ...pieces.flatMap((piece) => piece.after),
-    ...draft.after,
-  ];
+  return [...create, ...piecesSql(pieces), ...pieces.flatMap((piece) => piece.after), ...draft.after];
 }
 
 function piecesSql(all: readonly Piece[]): string[] {

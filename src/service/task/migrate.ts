@@ -7,6 +7,7 @@
  * on the target, so `kill -9` at any moment costs at most the work in flight.
  */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { atMost } from '../../base/runtime/sleep.ts';
 import type { MigrationProgress, MigrationSummary } from '../../contract/progress.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
@@ -124,6 +125,7 @@ async function pass(run: TaskRun, phase: TaskPhase): Promise<void> {
 }
 
 async function schemaStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
+  using _heap = tightHeap();
   const { types } = run.request;
   if (types.has('schema')) {
     enter(

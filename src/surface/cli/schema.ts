@@ -1,6 +1,7 @@
 /** `opendts schema`: what a schema migration would create, how the schemas of two live databases differ; and the migration of the schema alone. */
 import { Argument } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
+import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { displayName, type QualifiedName } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
@@ -80,6 +81,7 @@ export const schemaCommand: CliCommand = {
     if (action === 'report') return reportObjects({ task, ids, flags, context });
     if (action === 'skip') return skipObjects({ task, ids, flags, context });
     if (action === 'edit') return editObject({ task, ids, flags, context });
+    using _heap = tightHeap();
     await using source = await openSide(task, 'source', 'schema', context.signal);
     await using target = await openSide(task, 'target', 'schema', context.signal);
     const asked = { task, source, target, context, json: flags.json ?? false };
@@ -127,7 +129,7 @@ async function showPlan({ task, source, target, context, json }: Asked): Promise
     ...plan.blocked.map(({ table, reason }) => `table ${displayName(table)}: ${reason}`),
     ...plan.notMigrated,
   ];
-  writeParts(
+  await writeParts(
     context.stdout,
     json
       ? documentParts('SchemaPlan', 'steps', { items: shown(plan), data: { notMigrated } })
@@ -162,13 +164,12 @@ async function showDifferences({ task, source, target, context, json }: Asked): 
     { ...scope, includesTable },
     facts,
   );
-  const [wanted, found] = [here.plan, there.plan];
-  const differences = diffPlans(wanted, found, await openCanonical());
+  const differences = diffPlans(here, there, await openCanonical());
   const present = new Set(there.extensions.map(({ name }) => name));
   const missing = missingExtensions(here, { extensions: present, creatable: new Set() });
   const isSame = differences.length + missing.length === 0;
   // What neither plan creates cannot be compared by it.
-  const notCompared = [...new Set([...wanted.notMigrated, ...found.notMigrated])];
+  const notCompared = [...new Set([...here.notMigrated, ...there.notMigrated])];
   context.stdout.write(
     json
       ? document({
@@ -180,10 +181,7 @@ async function showDifferences({ task, source, target, context, json }: Asked): 
           ...missing,
           ...notCompared.map((line) => `not compared: ${oneLine(line)}`),
           isSame
-            ? painter(context, context.stdout)(
-                'green',
-                `no difference in ${many(wanted.steps.length, 'step')}`,
-              )
+            ? painter(context, context.stdout)('green', `no difference in ${many(here.steps.length, 'step')}`)
             : painter(context, context.stdout)(
                 'red',
                 `${many(differences.length + missing.length, 'difference')} found`,
@@ -195,11 +193,13 @@ async function showDifferences({ task, source, target, context, json }: Asked): 
   return isSame ? EXIT.ok : EXIT.differences;
 }
 
-/** The plan, and what else is compared: the model itself is gone when the other one is read. */
+/** What is compared; the model and the rest of the plan are gone when the other one is read. */
 async function planned(read: () => Promise<SchemaModel>, scope: SchemaScope, facts: TargetFacts) {
   const model = await read();
+  const { steps, notMigrated } = planSchema(model, scope, facts);
   return {
-    plan: planSchema(model, scope, facts),
+    steps: steps.map(({ id, statements }) => ({ id, statements })),
+    notMigrated,
     extensions: model.extensions,
     withoutOwner: schemasWithoutOwner(model),
   };

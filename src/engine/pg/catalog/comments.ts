@@ -23,7 +23,7 @@ interface CommentRow extends Row {
 }
 
 export function readComments(session: Session, text = sharedTexts()): Promise<CommentInfo[]> {
-  return session.map(COMMENTS, commentInfo, text);
+  return session.map(COMMENTS, commentInfo, { text });
 }
 
 function commentInfo({ object, column, text }: CommentRow): CommentInfo {

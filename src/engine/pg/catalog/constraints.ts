@@ -67,7 +67,7 @@ export function readConstraints(session: Session, text = sharedTexts()): Promise
       JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE k.contype IN ('c', 'p', 'u', 'x', 'f') AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_RELATION}
      ORDER BY n.nspname, c.relname, k.conname`;
-  return session.map(sql, constraintInfo, text);
+  return session.map(sql, constraintInfo, { text });
 }
 
 function constraintInfo(row: ConstraintRow): ConstraintInfo {

@@ -38,7 +38,7 @@ const DEPENDENCIES = `
  * create the partition's first.
  */
 export function readDependencies(session: Session, text = sharedTexts()): Promise<Dependency[]> {
-  return session.map(DEPENDENCIES, dependency, text);
+  return session.map(DEPENDENCIES, dependency, { text });
 }
 
 interface DependencyRow extends Row {

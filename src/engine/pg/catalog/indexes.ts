@@ -72,7 +72,7 @@ export function readIndexes(session: Session, text = sharedTexts()): Promise<Ind
       JOIN pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND ${USER_RELATION}
      ORDER BY n.nspname, c.relname, x.relname`;
-  return session.map(sql, indexInfo, text);
+  return session.map(sql, indexInfo, { text });
 }
 
 function indexInfo(row: IndexRow): IndexInfo {

@@ -52,7 +52,7 @@ interface SequenceRow extends Row {
 }
 
 export function readSequences(session: Session, text = sharedTexts()): Promise<SequenceInfo[]> {
-  return session.map(SEQUENCES, sequenceInfo, text);
+  return session.map(SEQUENCES, sequenceInfo, { text });
 }
 
 function sequenceInfo(row: SequenceRow): SequenceInfo {

@@ -129,12 +129,12 @@ export async function readTableDefinitions(
   session: Session,
   text = sharedTexts(),
 ): Promise<TableDefinition[]> {
-  const tables = await session.map(TABLES(session.version), tableWithoutColumns, text);
+  const tables = await session.map(TABLES(session.version), tableWithoutColumns, { text });
   const columns = new Map(tables.map((table) => [table.key, table.columns]));
   await session.each(
     COLUMNS(session.version),
     (row: ColumnRow) => columns.get(row.table_key)?.push(columnDefinition(row)),
-    text,
+    { text },
   );
   return tables;
 }

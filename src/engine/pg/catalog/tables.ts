@@ -90,11 +90,12 @@ export async function readTables(
   { sizes = true, text = sharedTexts() } = {},
 ): Promise<TableInfo[]> {
   const tables = await session.query(TABLES(session.version, sizes));
+  const column = sharedColumns();
   const columns = new Map<number, ColumnInfo[]>(tables.map(({ oid }) => [Number(oid), []]));
   await session.each(
     COLUMNS(session.version),
-    (row) => columns.get(Number(row.table_oid))?.push(columnInfo(row)),
-    text,
+    ({ table_oid, ...row }) => columns.get(Number(table_oid))?.push(column(row)),
+    { text },
   );
   const parents = new Map(
     tables.flatMap((row) => (row.parent ? [[Number(row.oid), Number(row.parent)] as const] : [])),
@@ -113,6 +114,17 @@ export async function readTables(
     bytes: BigInt(row.bytes ?? '0'),
     columns: [...(columns.get(Number(row.oid)) ?? NONE)],
   }));
+}
+
+/** Tables of large schemas are much alike, as those of tenants or partitions are: equal columns are one object. */
+function sharedColumns(): (row: Row) => ColumnInfo {
+  const known = new Map<string, ColumnInfo>();
+  return (row) => {
+    const key = Object.values(row).join('\0');
+    const column = known.get(key) ?? columnInfo(row);
+    known.set(key, column);
+    return column;
+  };
 }
 
 function columnInfo(row: Row): ColumnInfo {

@@ -32,7 +32,9 @@ export function* documentParts(
     before = `,${INDENT}`;
   }
   // An empty list has no line of its own.
-  yield before === `,${INDENT}` ? whole.slice(at + LIST.length) : document({ kind, data: { [name]: [], ...data } });
+  yield before === `,${INDENT}`
+    ? whole.slice(at + LIST.length)
+    : document({ kind, data: { [name]: [], ...data } });
 }
 
 /** An error with what it needs to be acted upon by a program. */

@@ -49,7 +49,7 @@ export function readOwners(session: Session, text = sharedTexts()): Promise<Owne
   const sql = `
     SELECT o.object, r.rolname AS owner, o.definer::text AS definer
       FROM (${owned.join(' UNION ALL ')}) o JOIN pg_catalog.pg_roles r ON r.oid = o.owner`;
-  return session.map(sql, ownerInfo, text);
+  return session.map(sql, ownerInfo, { text });
 }
 
 interface OwnerRow extends Row {
