@@ -164,6 +164,7 @@ async function copyStage(run: TaskRun, held: HeldSnapshot | null): Promise<void>
 
 /** Foreign keys wait until all tables are of one moment: after the copy, or once the stream has brought later snapshots together. */
 async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
+  using _heap = tightHeap();
   const incremental = run.request.types.has('incremental');
   const rest = incremental && (await hasRest(run));
   enter(run, 'index', rest ? 'building the keys that changes are applied by' : 'building indexes and keys');
