@@ -173,12 +173,12 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   if (incremental) assertKeys(open, keys);
   await analyze(run);
   run.hooks.signal.throwIfAborted();
-  if (incremental) return pass(run, 'stream');
+  if (incremental) return await pass(run, 'stream');
   await runPhases(run, plan, ['foreign-key', 'post-data']);
   // Before the phase that says that nothing is left to do.
   await takeSequences(run);
   await assertSchemaComplete(run, migratesData(run) ? 'All data is copied, and the sequences are set.' : '');
-  return pass(run, 'done');
+  return await pass(run, 'done');
 }
 
 /** Any other index may come while changes are applied: waiting for it would only have the source keep its log. */
