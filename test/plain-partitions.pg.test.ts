@@ -96,7 +96,7 @@ async function differences({ source, target }: DatabasePair): Promise<string[]> 
   await using here = await source.open();
   await using there = await target.open();
   const [wanted, found] = [await readModel(here), await readModel(there)];
-  const facts = await readCommonFacts({ session: here, model: wanted }, { session: there, model: found });
+  const facts = await readCommonFacts(here, there);
   const plans = [wanted, found].map((model) => planSchema(withPlainPartitions(model), everything, facts));
   return diffPlans(plans[0]!, plans[1]!, await openCanonical()).map(
     ({ id, source: one, target: other }) => `${id}: ${one.join('; ')} | ${other.join('; ')}`,

@@ -69,7 +69,7 @@ async function differences(source: TestDatabase, target: TestDatabase): Promise<
   await using here = await source.open();
   await using there = await target.open();
   const [one, other] = [await readModel(here), await readModel(there)];
-  const facts = await readCommonFacts({ session: here, model: one }, { session: there, model: other });
+  const facts = await readCommonFacts(here, there);
   const plan = (model: typeof one) => planSchema(model, scopeOf(KEEP), facts);
   return diffPlans(plan(one), plan(other), await openCanonical()).map(({ id, kind }) => `${id}: ${kind}`);
 }

@@ -7,6 +7,7 @@ import pg from 'pg';
 import type { Socket } from 'node:net';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { Side } from './conninfo/conninfo.ts';
+import { eachRow, type EachOptions } from './each-row.ts';
 import { isConnectionLoss, PgError, sqlstateOf } from './pg-error.ts';
 import { Wire } from './wire/wire.ts';
 
@@ -109,6 +110,18 @@ export class Session implements AsyncDisposable {
     // Several statements in one string give several results: the last one counts.
     const last: unknown = Array.isArray(result) ? result.at(-1) : result;
     return (last as pg.QueryResult<R>).rows;
+  }
+
+  /** Runs one statement and gives each row to `take` as it comes: of a large answer no second copy is held. */
+  async each<R extends Row>(sql: string, take: (row: R) => void, options: EachOptions = {}): Promise<void> {
+    await this.inTurn(() => eachRow<R>(this.client, sql, { ...options, take }));
+  }
+
+  /** Each row as what `make` makes of it. */
+  async map<R extends Row, T>(sql: string, make: (row: R) => T, options: EachOptions = {}): Promise<T[]> {
+    const made: T[] = [];
+    await this.each<R>(sql, (row) => made.push(make(row)), options);
+    return made;
   }
 
   /** Runs one statement and says how many rows it touched. */

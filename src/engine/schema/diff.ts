@@ -1,6 +1,11 @@
 /** Compares two schemas by what would be run to create each of them. Pure. */
 import { ofRights } from './ddl/rights-ddl.ts';
-import type { SchemaPlan } from './plan.ts';
+import type { SchemaStep } from './plan.ts';
+
+/** What of a plan is compared. */
+interface Texts {
+  readonly steps: readonly Pick<SchemaStep, 'id' | 'statements'>[];
+}
 
 export interface SchemaDifference {
   /** As in the plan: `table shop.orders`. */
@@ -21,8 +26,8 @@ const ON_EVERY_SERVER = 'schema public';
  * that only one has the rights are not worth a line.
  */
 export function diffPlans(
-  source: SchemaPlan,
-  target: SchemaPlan,
+  source: Texts,
+  target: Texts,
   canonical: (statement: string) => string,
 ): SchemaDifference[] {
   const there = new Map(target.steps.map((step) => [step.id, step.statements]));

@@ -1,7 +1,7 @@
 /** One thing to create on the target before its place in the order is known, and what the writers of drafts share. */
 import type { QualifiedName } from '../change/relation.ts';
 import type { CommentInfo } from '../pg/catalog/comments.ts';
-import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import { NONE, type ObjectKey } from '../pg/catalog/user-object.ts';
 import { ident, literal, qname } from '../pg/ident.ts';
 import type { SchemaModel, TableModel } from './model.ts';
 import type { RightsChoice } from './rights/rights-choice.ts';
@@ -69,11 +69,6 @@ export function draft(
 ): Draft {
   return {
     phase: 'pre-data',
-    stub: [],
-    pieces: [],
-    after: [],
-    needs: [],
-    follows: [],
     attachedTo: null,
     creates: null,
     relkind: null,
@@ -82,7 +77,18 @@ export function draft(
     isFollowUp: false,
     isVital: false,
     ...given,
+    create: exact(given.create),
+    stub: exact(given.stub),
+    pieces: exact(given.pieces),
+    after: exact(given.after),
+    needs: exact(given.needs),
+    follows: exact(given.follows),
   };
+}
+
+/** A list that was put together has room for a dozen more, which is most of what the drafts of a large schema would take. */
+function exact<T>(list: readonly T[] = NONE): readonly T[] {
+  return list.length === 0 ? NONE : list.slice();
 }
 
 /** What the writers of drafts look up, and where they say what they leave out. */

@@ -2,12 +2,13 @@
 import type { Dependency } from '../pg/catalog/dependencies.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import type { Draft, Piece } from './draft.ts';
+import { ManyLists } from './many-lists.ts';
 
 export interface Graph {
   readonly drafts: ReadonlyMap<ObjectKey, Draft>;
   readonly pieces: ReadonlyMap<ObjectKey, { readonly piece: Piece; readonly owner: Draft }>;
   /** Needs of a draft without those of its pieces, of a piece without its owner, or of an object that is not migrated. */
-  needsOf(key: ObjectKey): ReadonlySet<ObjectKey>;
+  needsOf(key: ObjectKey): readonly ObjectKey[];
 }
 
 /**
@@ -20,15 +21,17 @@ export function buildGraph(
   dependencies: readonly Dependency[],
   others: ReadonlySet<ObjectKey>,
 ): Graph {
-  const byKey = new Map(drafts.map((one) => [one.key, one]));
-  const pieces = new Map(
-    drafts.flatMap((owner) => owner.pieces.map((piece) => [piece.key, { piece, owner }] as const)),
-  );
-  const wholes = new Map(dependencies.filter(({ isPart }) => isPart).map(({ object, on }) => [object, on]));
-  // One string for each key: comparing it with itself takes no look at its characters.
-  const own = new Map([...byKey.keys(), ...pieces.keys(), ...others].map((key) => [key, key]));
-  const isNode = (key: ObjectKey) => own.has(key);
+  const byKey = new Map<ObjectKey, Draft>();
+  const pieces = new Map<ObjectKey, { readonly piece: Piece; readonly owner: Draft }>();
+  for (const owner of drafts) {
+    byKey.set(owner.key, owner);
+    for (const piece of owner.pieces) pieces.set(piece.key, { piece, owner });
+  }
+  const wholes = new Map<ObjectKey, ObjectKey>();
+  for (const { object, on, isPart } of dependencies) if (isPart) wholes.set(object, on);
+  const isNode = (key: ObjectKey) => byKey.has(key) || pieces.has(key) || others.has(key);
   const resolve = (key: ObjectKey): ObjectKey | null => {
+    if (isNode(key)) return key;
     const passed = new Set<ObjectKey>();
     let at: ObjectKey | undefined = key;
     while (at !== undefined && !isNode(at) && !passed.has(at)) {
@@ -38,7 +41,7 @@ export function buildGraph(
     return at !== undefined && isNode(at) ? at : null;
   };
 
-  const needs = new Map<ObjectKey, Set<ObjectKey>>();
+  const needs = new ManyLists<ObjectKey, ObjectKey>();
   const add = (from: ObjectKey, on: ObjectKey) => {
     const [needing, needed] = [resolve(from), resolve(on)];
     if (needing === null || needed === null || needing === needed) return;
@@ -46,14 +49,13 @@ export function buildGraph(
     if (byKey.get(needing)?.relkind === 'S' && byKey.get(needed)?.relkind !== null && byKey.has(needed))
       return;
     if (pieces.get(needing)?.owner.key === needed) return;
-    const one = own.get(needed) ?? needed;
-    const set = needs.get(needing);
-    if (set) set.add(one);
-    else needs.set(own.get(needing) ?? needing, new Set([one]));
+    needs.add(needing, needed);
   };
   // What is a part of two things (the cast of a range to its multirange) makes neither need the other.
   for (const { object, on, isPart } of dependencies) if (!isPart || isNode(object)) add(object, on);
-  for (const one of drafts) for (const key of [...one.needs, ...one.follows]) add(one.key, key);
-  const none: ReadonlySet<ObjectKey> = new Set();
-  return { drafts: byKey, pieces, needsOf: (key) => needs.get(key) ?? none };
+  for (const one of drafts) {
+    for (const key of one.needs) add(one.key, key);
+    for (const key of one.follows) add(one.key, key);
+  }
+  return { drafts: byKey, pieces, needsOf: (key) => needs.of(key) };
 }

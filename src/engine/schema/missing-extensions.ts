@@ -11,7 +11,10 @@ export function extensionsToCreate(model: SchemaModel, { extensions, creatable }
 }
 
 /** Those that nobody creates, in the form of `SchemaPlan.notMigrated`: `extension citext: …`. */
-export function missingExtensions(model: SchemaModel, { extensions, creatable }: Facts): string[] {
+export function missingExtensions(
+  model: Pick<SchemaModel, 'extensions'>,
+  { extensions, creatable }: Facts,
+): string[] {
   return model.extensions
     .filter(({ name }) => !extensions.has(name) && !creatable.has(name))
     .map(

@@ -3,7 +3,8 @@ import { ident } from '../pg/ident.ts';
 
 /** Unique per kind and parts: a part with a dot, a quote or a space is quoted, so that `"a.b".c` and `a."b.c"` differ. */
 export function objectId(kind: string, ...parts: readonly string[]): string {
-  return `${kind} ${objectName(...parts)}`;
+  // Joined, and not pasted together: there are very many, and they are kept.
+  return [kind, objectName(...parts)].join(' ');
 }
 
 /** The same without the kind. */

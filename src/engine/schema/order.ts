@@ -5,9 +5,10 @@
  * 2. A step's phase is the latest of its own and of those it needs; a piece that would hold its owner back is detached too.
  * 3. A cycle without pieces cannot be cut: its members keep the order in which they were given, and the target says what is missing.
  */
-import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import { NONE, type ObjectKey } from '../pg/catalog/user-object.ts';
 import { PHASES, type Draft, type Piece, type Phase } from './draft.ts';
 import type { Graph } from './graph.ts';
+import { ManyLists } from './many-lists.ts';
 
 /** A draft with the pieces that stay with it, or a detached piece of it. */
 export interface OrderedStep {
@@ -20,7 +21,8 @@ export interface OrderedStep {
   readonly needs: readonly ObjectKey[];
 }
 
-export function orderDrafts(graph: Graph, live: ReadonlySet<ObjectKey>): OrderedStep[] {
+/** One after the other: of each only what becomes of it is kept. */
+export function* orderDrafts(graph: Graph, live: ReadonlySet<ObjectKey>): Generator<OrderedStep> {
   const steps = new Steps(graph, live);
   const needs = cutCycles(steps);
   // What is detached on the way changes what later steps need.
@@ -34,33 +36,36 @@ export function orderDrafts(graph: Graph, live: ReadonlySet<ObjectKey>): Ordered
   };
 
   // What a step needs stands before it, so its phase is known; detaching a piece here cannot change an earlier one.
-  return topological([...needs.keys()], (key) => needs.get(key) ?? []).flatMap((key): OrderedStep[] => {
+  for (const key of topological(needs)) {
     const part = graph.pieces.get(key);
     const owner = graph.drafts.get(key);
     if (part) {
       const phase = latest([part.owner.key, ...steps.livingNeeds(key)], 0);
       phases.set(key, phase);
-      return [pieceStep(key, part, phaseNamed(phase), needsOf(key))];
+      yield pieceStep(key, part, phaseNamed(phase), needsOf(key));
+      continue;
     }
-    if (!owner) return [];
+    if (!owner) continue;
     const staying = steps.staying(owner);
-    const bodies = staying.filter((piece) => piece.isBody);
     let own = latest(steps.livingNeeds(key), PHASES.indexOf(owner.phase));
-    for (const body of bodies) own = latest(steps.livingNeeds(body.key), own);
+    for (const piece of staying) if (piece.isBody) own = latest(steps.livingNeeds(piece.key), own);
     phases.set(key, own);
     const late = staying.filter((piece) => !piece.isBody && latest(steps.livingNeeds(piece.key), own) > own);
-    const whole = { key, draft: owner, detached: null, phase: phaseNamed(own) };
-    if (late.length === 0) return [{ ...whole, pieces: staying, needs: needsOf(key) }];
     for (const piece of late) {
       phases.set(piece.key, latest(steps.livingNeeds(piece.key), own));
       steps.detach(piece);
+      hasChanged = true;
     }
-    hasChanged = true;
-    const following = late.map((piece) =>
-      pieceStep(piece.key, { piece, owner }, phaseNamed(phases.get(piece.key) ?? own), needsOf(piece.key)),
-    );
-    return [{ ...whole, pieces: steps.staying(owner), needs: needsOf(key) }, ...following];
-  });
+    const pieces = late.length === 0 ? staying : steps.staying(owner);
+    yield { key, draft: owner, detached: null, phase: phaseNamed(own), pieces, needs: needsOf(key) };
+    for (const piece of late)
+      yield pieceStep(
+        piece.key,
+        { piece, owner },
+        phaseNamed(phases.get(piece.key) ?? own),
+        needsOf(piece.key),
+      );
+  }
 }
 
 function pieceStep(
@@ -81,7 +86,6 @@ class Steps {
   readonly graph: Graph;
   private readonly live: ReadonlySet<ObjectKey>;
   private readonly detached = new Set<ObjectKey>();
-  private readonly living = new Map<ObjectKey, readonly ObjectKey[]>();
 
   constructor(graph: Graph, live: ReadonlySet<ObjectKey>) {
     this.graph = graph;
@@ -97,17 +101,13 @@ class Steps {
   }
 
   /** The pieces that are created with their owner. */
-  staying({ pieces }: Draft): Piece[] {
-    return pieces.filter(({ key }) => this.live.has(key) && !this.detached.has(key));
+  staying({ pieces }: Draft): readonly Piece[] {
+    const stays = ({ key }: Piece) => this.live.has(key) && !this.detached.has(key);
+    return pieces.every(stays) ? pieces : pieces.filter(stays);
   }
 
   livingNeeds(key: ObjectKey): readonly ObjectKey[] {
-    let found = this.living.get(key);
-    if (!found) {
-      found = [...this.graph.needsOf(key)].filter((needed) => this.live.has(needed));
-      this.living.set(key, found);
-    }
-    return found;
+    return this.graph.needsOf(key).filter((needed) => this.live.has(needed));
   }
 
   /** The step in which an object is created: a piece that is not detached is created with its owner. */
@@ -118,8 +118,7 @@ class Steps {
 
   /** The steps that one needs, with its pieces. */
   needsOf(key: ObjectKey): ObjectKey[] {
-    const found = new Set<ObjectKey>();
-    for (const needed of this.livingNeeds(key)) found.add(this.stepOf(needed));
+    const found = new Set<ObjectKey>(this.livingNeeds(key).map((needed) => this.stepOf(needed)));
     const draft = this.graph.drafts.get(key);
     if (draft && draft.pieces.length > 0)
       for (const piece of this.staying(draft))
@@ -135,6 +134,7 @@ class Steps {
 function cutCycles(steps: Steps): Map<ObjectKey, ObjectKey[]> {
   for (;;) {
     const needs = new Map(steps.keys().map((key) => [key, steps.needsOf(key)]));
+    if (isAcyclic(needs)) return needs;
     const circular = cyclicPart(needs);
     const through = [...circular].flatMap((key) => {
       const draft = steps.graph.drafts.get(key);
@@ -160,22 +160,19 @@ function cyclicPart(needs: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): Set<Ob
 
 /** Takes away, again and again, what points at nothing that is left. */
 function peel(edges: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): Set<ObjectKey> {
-  const back = new Map<ObjectKey, ObjectKey[]>();
+  const back = new ManyLists<ObjectKey, ObjectKey>();
   const open = new Map<ObjectKey, number>();
+  const free: ObjectKey[] = [];
   for (const [key, targets] of edges) {
     const known = targets.filter((target) => edges.has(target));
     open.set(key, known.length);
-    for (const target of known) {
-      const list = back.get(target);
-      if (list) list.push(key);
-      else back.set(target, [key]);
-    }
+    if (known.length === 0) free.push(key);
+    for (const target of known) back.add(target, key);
   }
   const left = new Set(edges.keys());
-  const free = [...open].filter(([, count]) => count === 0).map(([key]) => key);
   for (let key = free.pop(); key !== undefined; key = free.pop()) {
     left.delete(key);
-    for (const pointing of back.get(key) ?? []) {
+    for (const pointing of back.of(key)) {
       const count = (open.get(pointing) ?? 0) - 1;
       open.set(pointing, count);
       if (count === 0) free.push(pointing);
@@ -184,14 +181,21 @@ function peel(edges: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): Set<ObjectKe
   return left;
 }
 
+/** In the order of running, each comes after all that it needs only where nothing needs itself. */
+function isAcyclic(needs: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): boolean {
+  const before = new Set<ObjectKey>();
+  return topological(needs).every((key) => {
+    before.add(key);
+    return (needs.get(key) ?? NONE).every((needed) => before.has(needed) || !needs.has(needed));
+  });
+}
+
 /** Depth first in the given order, so that nothing moves without need. Its own stack: chains of views may be deep. */
-function topological(
-  keys: readonly ObjectKey[],
-  needsOf: (key: ObjectKey) => readonly ObjectKey[],
-): ObjectKey[] {
+function topological(needs: ReadonlyMap<ObjectKey, readonly ObjectKey[]>): ObjectKey[] {
+  const needsOf = (key: ObjectKey) => needs.get(key) ?? NONE;
   const order: ObjectKey[] = [];
   const seen = new Set<ObjectKey>();
-  for (const root of keys) {
+  for (const root of needs.keys()) {
     if (seen.has(root)) continue;
     seen.add(root);
     const path = [{ key: root, left: [...needsOf(root)].toReversed() }];

@@ -2,7 +2,7 @@
 import { displayName, type QualifiedName } from '../change/relation.ts';
 import type { Dependency } from '../pg/catalog/dependencies.ts';
 import type { NotMigratedInfo } from '../pg/catalog/not-migrated.ts';
-import type { ObjectKey } from '../pg/catalog/user-object.ts';
+import { NONE, type ObjectKey } from '../pg/catalog/user-object.ts';
 import { ident } from '../pg/ident.ts';
 import { draftAll } from './drafts.ts';
 import { PHASES, type Piece, type Phase } from './draft.ts';
@@ -63,7 +63,26 @@ export interface SchemaPlan {
 /**
  * The steps that create what `scope` includes on the target, and by name what is not created. Extensions are not part of it: see missing-extensions.ts.
  */
-export function planSchema(whole: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
+export function planSchema(model: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaPlan {
+  const { graph, live, judgement } = judge(model, scope, target);
+  return { ...judgement, steps: stepsOf(orderDrafts(graph, live)) };
+}
+
+/** What of a plan can be known without its steps, which are the most of it. */
+export type SchemaJudgement = Omit<SchemaPlan, 'steps'>;
+
+/** Only what cannot be created, and what is left out. */
+export function judgeSchema(model: SchemaModel, scope: SchemaScope, target: TargetFacts): SchemaJudgement {
+  return judge(model, scope, target).judgement;
+}
+
+interface Judged {
+  readonly graph: Graph;
+  readonly live: ReadonlySet<ObjectKey>;
+  readonly judgement: SchemaJudgement;
+}
+
+function judge(whole: SchemaModel, scope: SchemaScope, target: TargetFacts): Judged {
   const model = { ...whole, notMigrated: whole.notMigrated.filter((one) => !isThere(one, target)) };
   const selected = selectedTables(model, (name) => scope.includesTable(name));
   const { done, rights = ACCOUNT_OWNS_ALL } = scope;
@@ -78,9 +97,7 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
     selected,
     wholeDatabase: scope.wholeDatabase,
   });
-  const steps = stepsOf(orderDrafts(graph, live));
-  return {
-    steps,
+  const judgement: SchemaJudgement = {
     blocked: model.tables.flatMap(({ key, info }) => {
       const reason = blocked.get(key) ?? incomplete.get(key);
       return reason === undefined ? [] : [{ table: info, reason }];
@@ -93,6 +110,7 @@ export function planSchema(whole: SchemaModel, scope: SchemaScope, target: Targe
         .map(({ id, reason }) => `${id}: ${reason}`),
     ],
   };
+  return { graph, live, judgement };
 }
 
 /** What uses a member of an extension that is to be created needs the extension. */
@@ -154,7 +172,7 @@ function unknownKinds(
   return model.notMigrated
     .filter(({ key, isQuiet }) => {
       if (isQuiet) return false;
-      const touched = [...graph.needsOf(key)].filter((needed) => tables.has(needed));
+      const touched = graph.needsOf(key).filter((needed) => tables.has(needed));
       return touched.length > 0 ? touched.some((table) => live.has(table)) : wholeDatabase;
     })
     .map(({ kind, name, reason }) => `${kind} ${name}: ${reason}`);
@@ -167,7 +185,7 @@ function orderRefreshes(model: SchemaModel, graph: Graph): Graph {
       .filter((view) => view.isMaterialized && graph.drafts.has(refreshKey(view)))
       .map((view) => [view.key, refreshKey(view)]),
   );
-  const added = new Map<ObjectKey, Set<ObjectKey>>();
+  const added = new Map<ObjectKey, readonly ObjectKey[]>();
   for (const [view, refresh] of refreshes) {
     const seen = new Set<ObjectKey>([view]);
     for (const key of seen) {
@@ -178,43 +196,49 @@ function orderRefreshes(model: SchemaModel, graph: Graph): Graph {
       for (const piece of draft?.pieces ?? []) if (piece.isBody) seen.add(piece.key);
     }
     const before = [...seen].flatMap((key) => (key === view ? [] : (refreshes.get(key) ?? [])));
-    added.set(refresh, new Set([...graph.needsOf(refresh), ...before]));
+    added.set(refresh, [...new Set([...graph.needsOf(refresh), ...before])]);
   }
   return { ...graph, needsOf: (key) => added.get(key) ?? graph.needsOf(key) };
 }
 
-function stepsOf(ordered: readonly OrderedStep[]): SchemaStep[] {
-  const ids = new Map<ObjectKey, { id: string; phase: Phase }>();
-  const steps = ordered.map((step): SchemaStep => {
-    const id = step.detached?.id ?? step.draft.id;
-    const whole = step.detached === null ? step.draft : null;
-    // Only what stands before counts: of a cycle that cannot be cut, one link is missing here.
-    const dependsOn = step.needs.flatMap((key) => {
-      const needed = ids.get(key);
-      return needed && needed.phase === step.phase ? [needed.id] : [];
-    });
-    const real = step.draft.isVital ? [] : step.needs.filter((key) => !step.draft.follows.includes(key));
-    const needs = real.flatMap((key) => ids.get(key)?.id ?? []);
-    ids.set(step.key, { id, phase: step.phase });
-    return {
-      id,
-      phase: step.phase,
-      statements: statementsOf(step),
-      creates: whole?.creates ?? null,
-      relkind: whole?.relkind ?? null,
-      owner: step.draft.attachedTo,
-      dependsOn,
-      needs,
-      weight: whole?.weight ?? 0n,
-    };
-  });
-  const waiting = new Set(ordered.flatMap(({ draft }) => (draft.waitsForIndexes ? [draft.id] : [])));
+function stepsOf(ordered: Iterable<OrderedStep>): SchemaStep[] {
+  const made = new Map<ObjectKey, SchemaStep>();
+  const waiting = new Set<string>();
+  for (const step of ordered) {
+    made.set(step.key, stepOf(step, made));
+    if (step.draft.waitsForIndexes) waiting.add(step.draft.id);
+  }
+  const steps = [...made.values()];
   return PHASES.flatMap((phase) =>
     withWaits(
       steps.filter((step) => step.phase === phase),
       waiting,
     ),
   );
+}
+
+/** `made`: the steps that stand before it. */
+function stepOf(step: OrderedStep, made: ReadonlyMap<ObjectKey, SchemaStep>): SchemaStep {
+  const { draft, phase, needs } = step;
+  const whole = step.detached === null ? draft : null;
+  // Only what stands before counts: of a cycle that cannot be cut, one link is missing here.
+  const before = (key: ObjectKey) => made.get(key) ?? [];
+  const real = draft.isVital ? NONE : needs.filter((key) => !draft.follows.includes(key));
+  return {
+    id: step.detached?.id ?? draft.id,
+    phase,
+    statements: statementsOf(step),
+    creates: whole?.creates ?? null,
+    relkind: whole?.relkind ?? null,
+    owner: draft.attachedTo,
+    dependsOn: idsOf(needs.flatMap(before).filter((needed) => needed.phase === phase)),
+    needs: idsOf(real.flatMap(before)),
+    weight: whole?.weight ?? 0n,
+  };
+}
+
+function idsOf(steps: readonly SchemaStep[]): readonly string[] {
+  return steps.length === 0 ? NONE : steps.map(({ id }) => id);
 }
 
 /** A constraint that takes an index over wants the table for itself: it is not begun while one is built, and keeps none from beginning. */
@@ -240,15 +264,13 @@ function needs(id: string, wanted: string, steps: ReadonlyMap<string, SchemaStep
   return seen.has(wanted);
 }
 
-function statementsOf({ draft, pieces, detached }: OrderedStep): string[] {
-  if (detached) return [`${detached.onLater} ${detached.command}`, ...detached.after];
+/** Kept texts are joined, and not pasted together: a paste holds its parts. */
+function statementsOf({ draft, pieces, detached }: OrderedStep): readonly string[] {
+  if (detached) return [[detached.onLater, detached.command].join(' '), ...detached.after];
   const isWhole = draft.stub.length === 0 || pieces.some((piece) => piece.isBody);
-  return [
-    ...(isWhole ? draft.create : draft.stub),
-    ...piecesSql(pieces),
-    ...pieces.flatMap((piece) => piece.after),
-    ...draft.after,
-  ];
+  const create = isWhole ? draft.create : draft.stub;
+  if (pieces.length + draft.after.length === 0) return create;
+  return [...create, ...piecesSql(pieces), ...pieces.flatMap((piece) => piece.after), ...draft.after];
 }
 
 function piecesSql(all: readonly Piece[]): string[] {
@@ -258,7 +280,7 @@ function piecesSql(all: readonly Piece[]): string[] {
       pieces.filter((piece) => piece.joins),
       (piece) => piece.on,
     ),
-  ].map(([on, group]) => `${on} ${group.map((piece) => piece.command).join(', ')}`);
-  const single = pieces.filter((piece) => !piece.joins).map((piece) => `${piece.on} ${piece.command}`);
+  ].map(([on, group]) => [on, group.map((piece) => piece.command).join(', ')].join(' '));
+  const single = pieces.filter((piece) => !piece.joins).map((piece) => [piece.on, piece.command].join(' '));
   return [...joined, ...single];
 }

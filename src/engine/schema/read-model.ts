@@ -28,6 +28,7 @@ import { readCollations } from '../pg/catalog/text/collations.ts';
 import { readConversions } from '../pg/catalog/text/conversions.ts';
 import { readTextSearch } from '../pg/catalog/text/text-search.ts';
 import { readTriggers } from '../pg/catalog/triggers.ts';
+import { sharedTexts } from '../pg/catalog/user-object.ts';
 import { readViews } from '../pg/catalog/views.ts';
 import type { Session } from '../pg/session.ts';
 import type { SchemaModel, TableModel } from './model.ts';
@@ -38,6 +39,7 @@ import type { SchemaModel, TableModel } from './model.ts';
  * transaction for that.
  */
 export async function readModel(session: Session): Promise<SchemaModel> {
+  const text = sharedTexts();
   return {
     version: session.version,
     schemas: await readSchemas(session),
@@ -45,10 +47,10 @@ export async function readModel(session: Session): Promise<SchemaModel> {
     domains: await readDomains(session),
     composites: await readComposites(session),
     ranges: await readRanges(session),
-    sequences: await readSequences(session),
-    tables: await readTableModels(session),
-    constraints: await readConstraints(session),
-    indexes: await readIndexes(session),
+    sequences: await readSequences(session, text),
+    tables: await readTableModels(session, text),
+    constraints: await readConstraints(session, text),
+    indexes: await readIndexes(session, text),
     views: await readViews(session),
     routines: await readRoutines(session),
     aggregates: await readAggregates(session),
@@ -62,9 +64,9 @@ export async function readModel(session: Session): Promise<SchemaModel> {
     textSearch: await readTextSearch(session),
     statistics: await readExtendedStatistics(session),
     policies: await readPolicies(session),
-    comments: await readComments(session),
-    rights: await readRights(session),
-    dependencies: await readDependencies(session),
+    comments: await readComments(session, text),
+    rights: await readRights(session, text),
+    dependencies: await readDependencies(session, text),
     extensions: await readExtensions(session),
     extensionMembers: await readExtensionMembers(session),
     builtins: await readBuiltinNames(session),
@@ -76,9 +78,10 @@ export async function readModel(session: Session): Promise<SchemaModel> {
 }
 
 /** A table created or dropped between the two readings is left out. */
-async function readTableModels(session: Session): Promise<TableModel[]> {
-  const infos = new Map((await readTables(session)).map((info) => [`pg_class:${info.oid}`, info]));
-  const definitions = await readTableDefinitions(session);
+async function readTableModels(session: Session, text: (value: string) => string): Promise<TableModel[]> {
+  const tables = await readTables(session, { text });
+  const infos = new Map(tables.map((info) => [text(`pg_class:${info.oid}`), info]));
+  const definitions = await readTableDefinitions(session, text);
   return definitions.flatMap((definition) => {
     const info = infos.get(definition.key);
     return info ? [{ key: definition.key, info, definition }] : [];

@@ -1,5 +1,5 @@
 /** Reads what the plan must know of the target. */
-import { readBuiltinNames } from '../pg/catalog/builtin-names.ts';
+import { readBuiltinNames, type BuiltinNames } from '../pg/catalog/builtin-names.ts';
 import { readCreatableExtensions, readExtensions } from '../pg/catalog/extensions.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import { PgError } from '../pg/pg-error.ts';
@@ -21,7 +21,9 @@ export async function readTargetFacts(
   { createExtensions = false }: FactWishes = {},
 ): Promise<TargetFacts> {
   const creatable = createExtensions ? await readCreatableExtensions(target) : new Set<string>();
-  const server = await readServer(target, model);
+  const major = (version: number) => Math.trunc(version / 10_000);
+  const isSame = major(model.version) === major(target.version);
+  const server = await readServer(target, isSame ? model.builtins : await readBuiltinNames(target));
   return { ...server, creatable, refused: await readRefused(target, model, server) };
 }
 
@@ -29,11 +31,11 @@ export async function readTargetFacts(
  * For comparing two databases by their plans: a server of the older version, on which everything is allowed and there that either of them
  * has, so that both plans leave out the same.
  */
-export async function readCommonFacts(
-  one: { readonly session: Session; readonly model: SchemaModel },
-  other: { readonly session: Session; readonly model: SchemaModel },
-): Promise<TargetFacts> {
-  const [a, b] = [await readServer(one.session, one.model), await readServer(other.session, other.model)];
+export async function readCommonFacts(one: Session, other: Session): Promise<TargetFacts> {
+  const [a, b] = [
+    await readServer(one, await readBuiltinNames(one)),
+    await readServer(other, await readBuiltinNames(other)),
+  ];
   const both = (names: (facts: Server) => ReadonlySet<string>) => new Set([...names(a), ...names(b)]);
   const roles = both((facts) => facts.roles);
   return {
@@ -55,7 +57,7 @@ export async function readCommonFacts(
 
 type Server = Omit<TargetFacts, 'refused' | 'creatable'>;
 
-async function readServer(target: Session, model: SchemaModel): Promise<Server> {
+async function readServer(target: Session, builtins: BuiltinNames): Promise<Server> {
   const account = await target.one(
     `SELECT r.rolsuper::text AS super, (r.rolsuper OR r.rolbypassrls)::text AS bypasses,
             (SELECT ('lz4' = ANY (s.enumvals))::text FROM pg_catalog.pg_settings s WHERE s.name = 'default_toast_compression') AS lz4
@@ -63,7 +65,6 @@ async function readServer(target: Session, model: SchemaModel): Promise<Server> 
   );
   const names = async (sql: string) => new Set((await target.query(sql)).map(({ name }) => name ?? ''));
   const rights = await readRightsFacts(target);
-  const major = (version: number) => Math.trunc(version / 10_000);
   return {
     version: target.version,
     isSuperuser: account.super === 'true',
@@ -77,8 +78,7 @@ async function readServer(target: Session, model: SchemaModel): Promise<Server> 
     accessMethods: await names('SELECT amname AS name FROM pg_catalog.pg_am'),
     extensions: new Set((await readExtensions(target)).map(({ name }) => name)),
     hasLz4: account.lz4 === 'true',
-    builtins:
-      major(model.version) === major(target.version) ? model.builtins : await readBuiltinNames(target),
+    builtins,
   };
 }
 

@@ -3,6 +3,7 @@ import type { QualifiedName } from '../change/relation.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import type { Draft } from './draft.ts';
 import type { Graph } from './graph.ts';
+import { ManyLists } from './many-lists.ts';
 import type { SchemaModel } from './model.ts';
 
 /** Keys of the included tables; a partition goes with its root, or alone where it is a new one. */
@@ -80,25 +81,29 @@ export function participants(
   return { live, lost, incomplete };
 }
 
+const NOBODY: Pick<Dependents, 'of'> = { of: () => [] };
+
+type Dependents = ManyLists<ObjectKey, ObjectKey>;
+
+function dependentsIn(graph: Graph): Dependents {
+  const dependents: Dependents = new ManyLists();
+  for (const keys of [graph.drafts.keys(), graph.pieces.keys()])
+    for (const key of keys) for (const needed of graph.needsOf(key)) dependents.add(needed, key);
+  return dependents;
+}
+
 /** Drafts and pieces that need an absent object, directly or not → the words for what they lack. */
 function findLost(
   graph: Graph,
   absent: ReadonlyMap<ObjectKey, string>,
 ): { lost: Map<ObjectKey, string>; tables: Map<ObjectKey, string> } {
-  const dependents = new Map<ObjectKey, ObjectKey[]>();
-  for (const key of [...graph.drafts.keys(), ...graph.pieces.keys()]) {
-    for (const needed of graph.needsOf(key)) {
-      const list = dependents.get(needed);
-      if (list) list.push(key);
-      else dependents.set(needed, [key]);
-    }
-  }
+  const dependents = absent.size === 0 ? NOBODY : dependentsIn(graph);
   const lost = new Map<ObjectKey, string>();
   const tables = new Map<ObjectKey, string>();
   const queue = [...absent];
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
     const [key, words] = next;
-    for (const dependent of dependents.get(key) ?? []) {
+    for (const dependent of dependents.of(key)) {
       const one = graph.drafts.get(dependent);
       const isTable = one?.relkind === 'r' || one?.relkind === 'p';
       // A parent that is not selected is done without.

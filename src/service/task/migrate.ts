@@ -7,6 +7,7 @@
  * on the target, so `kill -9` at any moment costs at most the work in flight.
  */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { atMost } from '../../base/runtime/sleep.ts';
 import type { MigrationProgress, MigrationSummary } from '../../contract/progress.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
@@ -124,6 +125,7 @@ async function pass(run: TaskRun, phase: TaskPhase): Promise<void> {
 }
 
 async function schemaStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
+  using _heap = tightHeap();
   const { types } = run.request;
   if (types.has('schema')) {
     enter(
@@ -162,6 +164,7 @@ async function copyStage(run: TaskRun, held: HeldSnapshot | null): Promise<void>
 
 /** Foreign keys wait until all tables are of one moment: after the copy, or once the stream has brought later snapshots together. */
 async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
+  using _heap = tightHeap();
   const incremental = run.request.types.has('incremental');
   const rest = incremental && (await hasRest(run));
   enter(run, 'index', rest ? 'building the keys that changes are applied by' : 'building indexes and keys');
@@ -170,12 +173,12 @@ async function indexStage(run: TaskRun, plan: SchemaPlan): Promise<void> {
   if (incremental) assertKeys(open, keys);
   await analyze(run);
   run.hooks.signal.throwIfAborted();
-  if (incremental) return pass(run, 'stream');
+  if (incremental) return await pass(run, 'stream');
   await runPhases(run, plan, ['foreign-key', 'post-data']);
   // Before the phase that says that nothing is left to do.
   await takeSequences(run);
   await assertSchemaComplete(run, migratesData(run) ? 'All data is copied, and the sequences are set.' : '');
-  return pass(run, 'done');
+  return await pass(run, 'done');
 }
 
 /** Any other index may come while changes are applied: waiting for it would only have the source keep its log. */

@@ -1,5 +1,6 @@
 /** From a request to a task that may run: who are the two databases, what is selected, may it start, and is it ours alone. */
 import { AppError } from '../../base/errors/app-error.ts';
+import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { endBackends, identify, isSameDatabase } from '../../engine/pg/identity.ts';
@@ -49,6 +50,7 @@ interface Parts {
 
 /** Nothing is changed on either side before every check has passed. Throws SAME_DATABASE, NOTHING_SELECTED, CHECKS_FAILED, FILTER_INVALID. */
 export async function prepareTask(parts: Parts): Promise<TaskRun> {
+  using _heap = tightHeap();
   const { request, hooks, ends, book } = parts;
   assertStartFits(request);
   const found = await find(parts);

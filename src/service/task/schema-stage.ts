@@ -1,4 +1,5 @@
 /** Schema migration inside a task: the plan is read anew at each start, and what the target records as done is passed over. */
+import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { isShortOfConnections } from '../../engine/pg/connect-failure.ts';
 import { membership } from '../../engine/selection/selection.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
@@ -38,6 +39,7 @@ function namesWith(run: TaskRun, only: readonly TableInfo[] | undefined): Target
 /** Of the whole selection, or of a few tables with what belongs to them and what they need. */
 export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaPlan> {
   if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
+  using _heap = tightHeap();
   const target = await run.ends.target();
   const model = await readSourceModel(run, only);
   const names = namesWith(run, only);

@@ -8,7 +8,7 @@ import type { Session } from '../../engine/pg/session.ts';
 import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { estimate } from '../../engine/precheck/estimate.ts';
 import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
-import { planSchema } from '../../engine/schema/plan.ts';
+import { judgeSchema } from '../../engine/schema/plan.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';
 import { readTargetFacts } from '../../engine/schema/read-target-facts.ts';
@@ -159,7 +159,7 @@ async function notMigrated(
   const read = await firstModel.take(source);
   const made = task.partitions === 'plain' ? withPlainPartitions(read) : read;
   const model = await mapModel(made, mapping, source);
-  return planSchema(model, scope, await readTargetFacts(target, model, task)).notMigrated;
+  return judgeSchema(model, scope, await readTargetFacts(target, model, task)).notMigrated;
 }
 
 /** When only following changes is impossible, both ways out: without it, or after the change. */

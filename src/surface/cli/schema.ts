@@ -1,6 +1,7 @@
 /** `opendts schema`: what a schema migration would create, how the schemas of two live databases differ; and the migration of the schema alone. */
 import { Argument } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
+import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { displayName, type QualifiedName } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
@@ -12,8 +13,9 @@ import { withPlainPartitions } from '../../engine/schema/plain-partitions.ts';
 import type { SchemaModel } from '../../engine/schema/model.ts';
 import { planSchema, type SchemaPlan, type SchemaScope } from '../../engine/schema/plan.ts';
 import { readCommonFacts, readTargetFacts } from '../../engine/schema/read-target-facts.ts';
-import { withKnownOwners } from '../../engine/schema/rights/known-owners.ts';
+import { schemasWithoutOwner, withoutOwners } from '../../engine/schema/rights/known-owners.ts';
 import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
+import type { TargetFacts } from '../../engine/schema/target-facts.ts';
 import { openCanonical } from '../../engine/schema/rewrite/canonical.ts';
 import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import { readModel } from '../../engine/schema/read-model.ts';
@@ -28,8 +30,9 @@ import type { CliCommand, CliContext } from './context.ts';
 import { runMigration, type MigrateFlags } from './migrate.ts';
 import { withJobs } from './options/parallel-options.ts';
 import { editObject, reportObjects, skipObjects, type ObjectFlags } from './schema-objects.ts';
-import { document } from './view/json.ts';
+import { document, documentParts } from './view/json.ts';
 import { many } from './view/quantities.ts';
+import { writeParts } from './view/write-parts.ts';
 import { openSide } from './sides.ts';
 import { withPartitions } from './options/partition-options.ts';
 import { withRights } from './options/rights-options.ts';
@@ -79,6 +82,7 @@ export const schemaCommand: CliCommand = {
     if (action === 'report') return reportObjects({ task, ids, flags, context });
     if (action === 'skip') return skipObjects({ task, ids, flags, context });
     if (action === 'edit') return editObject({ task, ids, flags, context });
+    using _heap = tightHeap();
     await using source = await openSide(task, 'source', 'schema', context.signal);
     await using target = await openSide(task, 'target', 'schema', context.signal);
     const asked = { task, source, target, context, json: flags.json ?? false };
@@ -132,52 +136,47 @@ async function showPlan({ task, source, target, context, json }: Asked): Promise
     ...plan.blocked.map(({ table, reason }) => `table ${displayName(table)}: ${reason}`),
     ...plan.notMigrated,
   ];
-  context.stdout.write(
+  await writeParts(
+    context.stdout,
     json
-      ? document({ kind: 'SchemaPlan', data: { steps: plan.steps.map(shown), notMigrated } })
-      : planLines(plan, notMigrated)
-          .map((line) => `${line}\n`)
-          .join(''),
+      ? documentParts('SchemaPlan', 'steps', { items: shown(plan), data: { notMigrated } })
+      : planLines(plan, notMigrated),
   );
   return EXIT.ok;
 }
 
-function shown({ id, phase, statements, dependsOn }: SchemaPlan['steps'][number]) {
-  return { id, phase, statements, dependsOn };
+function* shown({ steps }: SchemaPlan) {
+  for (const { id, phase, statements, dependsOn } of steps) yield { id, phase, statements, dependsOn };
 }
 
 /** A script that psql can run; what is not migrated is in comments. */
-function planLines({ steps }: SchemaPlan, notMigrated: readonly string[]): string[] {
-  return [
-    "SET search_path = '';",
-    'SET check_function_bodies = off;',
-    '',
-    ...steps.flatMap(({ id, phase, statements }) => [
-      `-- ${phase}: ${oneLine(id)}`,
-      ...statements.map((statement) => `${statement};`),
-      '',
-    ]),
-    ...notMigrated.map((line) => `-- not migrated: ${oneLine(line)}`),
-    `-- ${many(steps.length, 'step')}`,
-  ];
+function* planLines({ steps }: SchemaPlan, notMigrated: readonly string[]): Generator<string> {
+  yield "SET search_path = '';\nSET check_function_bodies = off;\n\n";
+  for (const { id, phase, statements } of steps) {
+    yield `-- ${phase}: ${oneLine(id)}\n`;
+    for (const statement of statements) yield `${statement};\n`;
+    yield '\n';
+  }
+  for (const line of notMigrated) yield `-- not migrated: ${oneLine(line)}\n`;
+  yield `-- ${many(steps.length, 'step')}\n`;
 }
 
 async function showDifferences({ task, source, target, context, json }: Asked): Promise<ExitCode> {
   const { names, scope, retyped } = await choose(source, task);
-  const here = await readWanted(source, task, names);
-  const there = withKnownOwners(await readModel(target), here);
-  const facts = await readCommonFacts({ session: source, model: here }, { session: target, model: there });
+  const facts = await readCommonFacts(source, target);
   const includesTable = scope.wholeDatabase ? () => true : (name: QualifiedName) => scope.includesTable(name);
-  const [wanted, found] = [
-    planSchema(here, scope, facts),
-    planSchema(there, { ...scope, includesTable }, facts),
-  ];
-  const differences = diffPlans(wanted, found, await openCanonical(retyped));
+  const here = await planned(() => readWanted(source, task, names), scope, facts);
+  const there = await planned(
+    async () => withoutOwners(await readModel(target), here.withoutOwner),
+    { ...scope, includesTable },
+    facts,
+  );
+  const differences = diffPlans(here, there, await openCanonical(retyped));
   const present = new Set(there.extensions.map(({ name }) => name));
   const missing = missingExtensions(here, { extensions: present, creatable: new Set() });
   const isSame = differences.length + missing.length === 0;
   // What neither plan creates cannot be compared by it.
-  const notCompared = [...new Set([...wanted.notMigrated, ...found.notMigrated])];
+  const notCompared = [...new Set([...here.notMigrated, ...there.notMigrated])];
   context.stdout.write(
     json
       ? document({
@@ -189,10 +188,7 @@ async function showDifferences({ task, source, target, context, json }: Asked): 
           ...missing,
           ...notCompared.map((line) => `not compared: ${oneLine(line)}`),
           isSame
-            ? painter(context, context.stdout)(
-                'green',
-                `no difference in ${many(wanted.steps.length, 'step')}`,
-              )
+            ? painter(context, context.stdout)('green', `no difference in ${many(here.steps.length, 'step')}`)
             : painter(context, context.stdout)(
                 'red',
                 `${many(differences.length + missing.length, 'difference')} found`,
@@ -202,6 +198,18 @@ async function showDifferences({ task, source, target, context, json }: Asked): 
           .join(''),
   );
   return isSame ? EXIT.ok : EXIT.differences;
+}
+
+/** What is compared; the model and the rest of the plan are gone when the other one is read. */
+async function planned(read: () => Promise<SchemaModel>, scope: SchemaScope, facts: TargetFacts) {
+  const model = await read();
+  const { steps, notMigrated } = planSchema(model, scope, facts);
+  return {
+    steps: steps.map(({ id, statements }) => ({ id, statements })),
+    notMigrated,
+    extensions: model.extensions,
+    withoutOwner: schemasWithoutOwner(model),
+  };
 }
 
 const WORDS = { missing: 'only on the source', extra: 'only on the target', different: 'differs' } as const;

@@ -1,7 +1,7 @@
 /** Constraints of tables except NOT NULL: CHECK, PRIMARY KEY, UNIQUE, EXCLUDE, FOREIGN KEY. */
-import type { Session } from '../session.ts';
+import type { Row, Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
-import type { ObjectKey } from './user-object.ts';
+import { sharedTexts, type ObjectKey } from './user-object.ts';
 
 export interface ConstraintInfo {
   readonly key: ObjectKey;
@@ -34,25 +34,27 @@ const KINDS: Readonly<Record<string, ConstraintInfo['kind']>> = {
   f: 'foreign key',
 };
 
-export async function readConstraints(session: Session): Promise<ConstraintInfo[]> {
+interface ConstraintRow extends Row {
+  readonly key: string;
+  readonly table_key: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly definition: string;
+  readonly validated: string;
+  readonly enforced: string;
+  readonly is_local: string;
+  readonly parent: string | null;
+  readonly index: string | null;
+  readonly references: string | null;
+  readonly deferrable: string;
+  readonly deferred: string;
+  readonly temporal: string;
+}
+
+export function readConstraints(session: Session, text = sharedTexts()): Promise<ConstraintInfo[]> {
   const since = (version: number, sql: string, otherwise: string) =>
     session.version >= version ? sql : otherwise;
-  const rows = await session.query<{
-    key: string;
-    table_key: string;
-    name: string;
-    kind: string;
-    definition: string;
-    validated: string;
-    enforced: string;
-    is_local: string;
-    parent: string | null;
-    index: string | null;
-    references: string | null;
-    deferrable: string;
-    deferred: string;
-    temporal: string;
-  }>(`
+  const sql = `
     SELECT 'pg_constraint:' || k.oid AS key, 'pg_class:' || k.conrelid AS table_key, k.conname AS name, k.contype::text AS kind,
            pg_catalog.pg_get_constraintdef(k.oid) AS definition, k.convalidated::text AS validated,
            ${since(180_000, 'k.conenforced::text', "'true'")} AS enforced, k.conislocal::text AS is_local,
@@ -64,8 +66,12 @@ export async function readConstraints(session: Session): Promise<ConstraintInfo[
       FROM pg_catalog.pg_constraint k
       JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE k.contype IN ('c', 'p', 'u', 'x', 'f') AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_RELATION}
-     ORDER BY n.nspname, c.relname, k.conname`);
-  return rows.map((row) => ({
+     ORDER BY n.nspname, c.relname, k.conname`;
+  return session.map(sql, constraintInfo, { text });
+}
+
+function constraintInfo(row: ConstraintRow): ConstraintInfo {
+  return {
     key: row.key,
     table: row.table_key,
     name: row.name,
@@ -80,5 +86,5 @@ export async function readConstraints(session: Session): Promise<ConstraintInfo[
     deferrable: row.deferrable === 'true',
     deferred: row.deferred === 'true',
     temporal: row.temporal === 'true',
-  }));
+  };
 }

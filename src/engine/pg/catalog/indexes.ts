@@ -1,8 +1,8 @@
 /** Indexes of tables and materialized views, those of constraints among them. */
 import type { QualifiedName } from '../../change/relation.ts';
-import type { Session } from '../session.ts';
+import type { Row, Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
-import { optionList, type ObjectKey } from './user-object.ts';
+import { listOf, sharedTexts, type ObjectKey } from './user-object.ts';
 
 export interface IndexInfo extends QualifiedName {
   readonly key: ObjectKey;
@@ -28,26 +28,28 @@ export interface IndexInfo extends QualifiedName {
   readonly statistics: readonly { readonly position: number; readonly target: number }[];
 }
 
-export async function readIndexes(session: Session): Promise<IndexInfo[]> {
-  const rows = await session.query<{
-    key: string;
-    table_key: string;
-    schema: string;
-    name: string;
-    definition: string;
-    is_partitioned: string;
-    parent: string | null;
-    valid: string;
-    clustered: string;
-    replica_identity: string;
-    nulls_not_distinct: string;
-    has_included: string;
-    options: string | null;
-    option_texts: string;
-    method: string;
-    has_class_options: string;
-    statistics: string;
-  }>(`
+interface IndexRow extends Row {
+  readonly key: string;
+  readonly table_key: string;
+  readonly schema: string;
+  readonly name: string;
+  readonly definition: string;
+  readonly is_partitioned: string;
+  readonly parent: string | null;
+  readonly valid: string;
+  readonly clustered: string;
+  readonly replica_identity: string;
+  readonly nulls_not_distinct: string;
+  readonly has_included: string;
+  readonly options: string | null;
+  readonly option_texts: string;
+  readonly method: string;
+  readonly has_class_options: string;
+  readonly statistics: string;
+}
+
+export function readIndexes(session: Session, text = sharedTexts()): Promise<IndexInfo[]> {
+  const sql = `
     SELECT 'pg_class:' || x.oid AS key, 'pg_class:' || i.indrelid AS table_key, n.nspname AS schema, x.relname AS name,
            pg_catalog.pg_get_indexdef(x.oid) AS definition, (x.relkind = 'I')::text AS is_partitioned,
            (SELECT 'pg_class:' || h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = x.oid) AS parent,
@@ -69,29 +71,29 @@ export async function readIndexes(session: Session): Promise<IndexInfo[]> {
       FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = x.relam
       JOIN pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND ${USER_RELATION}
-     ORDER BY n.nspname, c.relname, x.relname`);
-  return rows.map((row) => {
-    const optionTexts: string[] = JSON.parse(row.option_texts);
-    const statistics: { position: number; target: number }[] = JSON.parse(row.statistics);
-    return {
-      key: row.key,
-      table: row.table_key,
-      schema: row.schema,
-      name: row.name,
-      definition: row.definition,
-      isPartitioned: row.is_partitioned === 'true',
-      parent: row.parent,
-      valid: row.valid === 'true',
-      clustered: row.clustered === 'true',
-      replicaIdentity: row.replica_identity === 'true',
-      nullsNotDistinct: row.nulls_not_distinct === 'true',
-      hasIncluded: row.has_included === 'true',
-      options: optionList(row.options),
-      optionTexts,
-      method: row.method,
-      hasClassOptions: row.has_class_options === 'true',
-      // Before PostgreSQL 11 an index column has a target of its own only by accident of an upgrade.
-      statistics,
-    };
-  });
+     ORDER BY n.nspname, c.relname, x.relname`;
+  return session.map(sql, indexInfo, { text });
+}
+
+function indexInfo(row: IndexRow): IndexInfo {
+  return {
+    key: row.key,
+    table: row.table_key,
+    schema: row.schema,
+    name: row.name,
+    definition: row.definition,
+    isPartitioned: row.is_partitioned === 'true',
+    parent: row.parent,
+    valid: row.valid === 'true',
+    clustered: row.clustered === 'true',
+    replicaIdentity: row.replica_identity === 'true',
+    nullsNotDistinct: row.nulls_not_distinct === 'true',
+    hasIncluded: row.has_included === 'true',
+    options: listOf(row.options),
+    optionTexts: listOf(row.option_texts),
+    method: row.method,
+    hasClassOptions: row.has_class_options === 'true',
+    // Before PostgreSQL 11 an index column has a target of its own only by accident of an upgrade.
+    statistics: listOf(row.statistics),
+  };
 }

@@ -1,7 +1,7 @@
 /** Sequences with their options and the column they belong to; identity sequences too. Their values are not read here. */
 import type { QualifiedName } from '../../change/relation.ts';
-import type { Session } from '../session.ts';
-import type { ObjectKey } from './user-object.ts';
+import type { Row, Session } from '../session.ts';
+import { sharedTexts, type ObjectKey } from './user-object.ts';
 import { USER_RELATION } from './tables.ts';
 
 export interface SequenceInfo extends QualifiedName {
@@ -21,23 +21,7 @@ export interface SequenceInfo extends QualifiedName {
   readonly isIdentity: boolean;
 }
 
-export async function readSequences(session: Session): Promise<SequenceInfo[]> {
-  const rows = await session.query<{
-    key: string;
-    schema: string;
-    name: string;
-    type: string;
-    start: string;
-    increment: string;
-    min: string;
-    max: string;
-    cache: string;
-    cycle: string;
-    persistence: string;
-    owner_table: string | null;
-    owner_column: string | null;
-    owner_kind: string | null;
-  }>(`
+const SEQUENCES = `
     SELECT 'pg_class:' || c.oid AS key, n.nspname AS schema, c.relname AS name,
            pg_catalog.format_type(s.seqtypid, NULL) AS type, s.seqstart::text AS start, s.seqincrement::text AS increment,
            s.seqmin::text AS min, s.seqmax::text AS max, s.seqcache::text AS cache, s.seqcycle::text AS cycle,
@@ -48,8 +32,31 @@ export async function readSequences(session: Session): Promise<SequenceInfo[]> {
       LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0
        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
      WHERE c.relpersistence <> 't' AND ${USER_RELATION}
-     ORDER BY n.nspname, c.relname`);
-  return rows.map((row) => ({
+     ORDER BY n.nspname, c.relname`;
+
+interface SequenceRow extends Row {
+  readonly key: string;
+  readonly schema: string;
+  readonly name: string;
+  readonly type: string;
+  readonly start: string;
+  readonly increment: string;
+  readonly min: string;
+  readonly max: string;
+  readonly cache: string;
+  readonly cycle: string;
+  readonly persistence: string;
+  readonly owner_table: string | null;
+  readonly owner_column: string | null;
+  readonly owner_kind: string | null;
+}
+
+export function readSequences(session: Session, text = sharedTexts()): Promise<SequenceInfo[]> {
+  return session.map(SEQUENCES, sequenceInfo, { text });
+}
+
+function sequenceInfo(row: SequenceRow): SequenceInfo {
+  return {
     key: row.key,
     schema: row.schema,
     name: row.name,
@@ -63,5 +70,5 @@ export async function readSequences(session: Session): Promise<SequenceInfo[]> {
     unlogged: row.persistence === 'u',
     owner: row.owner_table === null ? null : { table: row.owner_table, attnum: Number(row.owner_column) },
     isIdentity: row.owner_kind === 'i',
-  }));
+  };
 }

@@ -5,7 +5,8 @@ import {
   collationName,
   columnCompression,
   columnStorage,
-  optionList,
+  listOf,
+  sharedTexts,
   type ObjectKey,
 } from './user-object.ts';
 
@@ -124,27 +125,35 @@ interface ColumnRow extends Readonly<Record<string, string | null>> {
 }
 
 /** Definitions of all user tables, two statements whatever their number. Expressions come qualified: the session has an empty search_path. */
-export async function readTableDefinitions(session: Session): Promise<TableDefinition[]> {
-  const tables = await session.query<TableRow>(TABLES(session.version));
-  const columns = await session.query<ColumnRow>(COLUMNS(session.version));
-  const byTable = Map.groupBy(columns, (row) => row.table_key);
-  return tables.map((row) => {
-    const parents: ObjectKey[] = JSON.parse(row.parents);
-    return {
-      key: row.key,
-      partitionKey: row.partition_key,
-      partitionBound: row.partition_bound,
-      parents,
-      options: optionList(row.options),
-      toastOptions: optionList(row.toast_options),
-      accessMethod: row.access_method,
-      ofType: row.of_type,
-      hasOids: row.has_oids === 'true',
-      rowSecurity: row.row_security === 'true',
-      forcedRowSecurity: row.forced_row_security === 'true',
-      columns: (byTable.get(row.key) ?? []).map(columnDefinition),
-    };
-  });
+export async function readTableDefinitions(
+  session: Session,
+  text = sharedTexts(),
+): Promise<TableDefinition[]> {
+  const tables = await session.map(TABLES(session.version), tableWithoutColumns, { text });
+  const columns = new Map(tables.map((table) => [table.key, table.columns]));
+  await session.each(
+    COLUMNS(session.version),
+    (row: ColumnRow) => columns.get(row.table_key)?.push(columnDefinition(row)),
+    { text },
+  );
+  return tables;
+}
+
+function tableWithoutColumns(row: TableRow): TableDefinition & { columns: ColumnDefinition[] } {
+  return {
+    key: row.key,
+    partitionKey: row.partition_key,
+    partitionBound: row.partition_bound,
+    parents: listOf(row.parents),
+    options: listOf(row.options),
+    toastOptions: listOf(row.toast_options),
+    accessMethod: row.access_method,
+    ofType: row.of_type,
+    hasOids: row.has_oids === 'true',
+    rowSecurity: row.row_security === 'true',
+    forcedRowSecurity: row.forced_row_security === 'true',
+    columns: [],
+  };
 }
 
 function columnDefinition(row: ColumnRow): ColumnDefinition {
@@ -159,7 +168,7 @@ function columnDefinition(row: ColumnRow): ColumnDefinition {
     storage: row.storage,
     compression: row.compression,
     statistics: row.statistics,
-    options: optionList(row.options),
+    options: listOf(row.options),
     notNullConstraint,
   };
 }

@@ -1,6 +1,7 @@
 /** Tables with rows of their own (plain tables, partitions) and their columns, as copy, stream and schema need them. */
 import type { QualifiedName, ReplicaIdentity } from '../../change/relation.ts';
-import type { Session } from '../session.ts';
+import type { Row, Session } from '../session.ts';
+import { listOf, NONE, sharedTexts } from './user-object.ts';
 
 export interface ColumnInfo {
   readonly attnum: number;
@@ -84,43 +85,64 @@ const COLUMNS = (version: number) => `
  * All user tables, two statements whatever their number. Sizes take a lock on each table for a moment; without them `bytes` is 0, and
  * nobody is waited for.
  */
-export async function readTables(session: Session, { sizes = true } = {}): Promise<TableInfo[]> {
-  const [tables, columns] = [
-    await session.query(TABLES(session.version, sizes)),
-    await session.query(COLUMNS(session.version)),
-  ];
+export async function readTables(
+  session: Session,
+  { sizes = true, text = sharedTexts() } = {},
+): Promise<TableInfo[]> {
+  const tables = await session.query(TABLES(session.version, sizes));
+  const column = sharedColumns();
+  const columns = new Map<number, ColumnInfo[]>(tables.map(({ oid }) => [Number(oid), []]));
+  await session.each(
+    COLUMNS(session.version),
+    ({ table_oid, ...row }) => columns.get(Number(table_oid))?.push(column(row)),
+    { text },
+  );
   const parents = new Map(
     tables.flatMap((row) => (row.parent ? [[Number(row.oid), Number(row.parent)] as const] : [])),
   );
-  const byTable = Map.groupBy(columns, (row) => row.table_oid);
   return tables.map((row) => ({
     oid: Number(row.oid),
-    schema: row.schema ?? '',
-    name: row.name ?? '',
+    schema: text(row.schema ?? ''),
+    name: text(row.name ?? ''),
     kind: row.kind === 'p' ? 'p' : 'r',
     isPartition: row.is_partition === 'true',
     rootOid: topOf(parents, Number(row.oid)),
     persistence: row.persistence === 'u' ? 'unlogged' : 'permanent',
     replicaIdentity: row.replica_identity as ReplicaIdentity,
-    identityColumns: row.identity_columns ? (JSON.parse(row.identity_columns) as string[]) : [],
+    identityColumns: listOf(row.identity_columns ?? null),
     estimatedRows: Number(row.estimated_rows),
     bytes: BigInt(row.bytes ?? '0'),
-    columns: (byTable.get(row.oid ?? null) ?? []).map((column) => ({
-      attnum: Number(column.attnum),
-      name: column.name ?? '',
-      typeOid: Number(column.type_oid),
-      typmod: Number(column.typmod),
-      type: column.type ?? '',
-      bareType: column.bare_type ?? '',
-      typeKind: column.type_kind ?? '',
-      isArray: column.is_array === 'true',
-      isBuiltinType: column.is_builtin === 'true',
-      notNull: column.not_null === 'true',
-      generated: column.generated as ColumnInfo['generated'],
-      identity: column.identity as ColumnInfo['identity'],
-      deterministic: column.deterministic === 'true',
-    })),
+    columns: [...(columns.get(Number(row.oid)) ?? NONE)],
   }));
+}
+
+/** Tables of large schemas are much alike, as those of tenants or partitions are: equal columns are one object. */
+function sharedColumns(): (row: Row) => ColumnInfo {
+  const known = new Map<string, ColumnInfo>();
+  return (row) => {
+    const key = Object.values(row).join('\0');
+    const column = known.get(key) ?? columnInfo(row);
+    known.set(key, column);
+    return column;
+  };
+}
+
+function columnInfo(row: Row): ColumnInfo {
+  return {
+    attnum: Number(row.attnum),
+    name: row.name ?? '',
+    typeOid: Number(row.type_oid),
+    typmod: Number(row.typmod),
+    type: row.type ?? '',
+    bareType: row.bare_type ?? '',
+    typeKind: row.type_kind ?? '',
+    isArray: row.is_array === 'true',
+    isBuiltinType: row.is_builtin === 'true',
+    notNull: row.not_null === 'true',
+    generated: row.generated as ColumnInfo['generated'],
+    identity: row.identity as ColumnInfo['identity'],
+    deterministic: row.deterministic === 'true',
+  };
 }
 
 function topOf(parents: ReadonlyMap<number, number>, oid: number): number | null {

@@ -2,13 +2,7 @@
 import type { QualifiedName } from '../../change/relation.ts';
 import type { Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
-import {
-  collationName,
-  columnCompression,
-  columnStorage,
-  optionList,
-  type ObjectKey,
-} from './user-object.ts';
+import { collationName, columnCompression, columnStorage, listOf, type ObjectKey } from './user-object.ts';
 
 export interface ViewColumn {
   readonly name: string;
@@ -105,8 +99,8 @@ export async function readViews(session: Session): Promise<ViewInfo[]> {
       isMaterialized: row.kind === 'm',
       queryKey: row.query_key,
       query: row.query,
-      options: optionList(row.options),
-      toastOptions: optionList(row.toast_options),
+      options: listOf(row.options),
+      toastOptions: listOf(row.toast_options),
       columns: (columns.get(row.key) ?? []).map((column) => ({
         name: column.name,
         type: column.type,
@@ -114,7 +108,7 @@ export async function readViews(session: Session): Promise<ViewInfo[]> {
         storage: column.storage,
         compression: column.compression,
         statistics: column.statistics,
-        options: optionList(column.options),
+        options: listOf(column.options),
       })),
       populated: row.populated === 'true',
       accessMethod: row.access_method,

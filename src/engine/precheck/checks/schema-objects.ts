@@ -5,7 +5,7 @@ import { FirstModel } from '../../schema/first-model.ts';
 import { mapModel } from '../../schema/map/map-model.ts';
 import type { SchemaModel } from '../../schema/model.ts';
 import { withPlainPartitions } from '../../schema/plain-partitions.ts';
-import { planSchema, type SchemaPlan, type SchemaScope } from '../../schema/plan.ts';
+import { judgeSchema, type SchemaJudgement, type SchemaScope } from '../../schema/plan.ts';
 import type { TargetFacts } from '../../schema/target-facts.ts';
 import { membership } from '../../selection/selection.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';
@@ -22,7 +22,7 @@ export const schemaObjects: Check = {
     const model = context.partitions === 'plain' ? withPlainPartitions(read) : read;
     const facts = await firstModel.readFacts(source, target, context);
     const findings = [
-      ...blockedTables(planSchema(await mapModel(model, mapping, source), scopeOf(context), facts), context),
+      ...blockedTables(judgeSchema(await mapModel(model, mapping, source), scopeOf(context), facts), context),
       ...missingRoles(model, facts, context),
       ...forced(model, facts, context),
     ];
@@ -37,7 +37,7 @@ function scopeOf({ tables, mapping, wholeDatabase }: CheckContext): SchemaScope 
   return { includesTable: membership(wanted), wholeDatabase, done: new Set<string>() };
 }
 
-function blockedTables({ blocked }: SchemaPlan, { tables, mapping }: CheckContext): Finding[] {
+function blockedTables({ blocked }: SchemaJudgement, { tables, mapping }: CheckContext): Finding[] {
   if (blocked.length === 0) return [];
   const names = new Set(blocked.map(({ table }) => nameKey(table)));
   const chosen = tables.filter((table) => names.has(nameKey(mapping.table(table))));

@@ -42,7 +42,14 @@ function foreignKey(constraint: ConstraintInfo, context: DraftContext): Draft[] 
       key,
       id,
       create: [
-        `ALTER TABLE ${fromPartitioned ? '' : 'ONLY '}${on} ADD CONSTRAINT ${ident(name)} ${constraint.definition}${inTwoSteps ? ' NOT VALID' : ''}`,
+        [
+          fromPartitioned ? 'ALTER TABLE' : 'ALTER TABLE ONLY',
+          on,
+          'ADD CONSTRAINT',
+          ident(name),
+          constraint.definition,
+          ...(inTwoSteps ? ['NOT VALID'] : []),
+        ].join(' '),
         ...commentsOn(context, key, `CONSTRAINT ${ident(name)} ON ${on}`),
       ],
       needs,

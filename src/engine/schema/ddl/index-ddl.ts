@@ -193,7 +193,8 @@ function constraintSql(
   const deferral = constraint.deferrable
     ? ` DEFERRABLE INITIALLY ${constraint.deferred ? 'DEFERRED' : 'IMMEDIATE'}`
     : '';
-  return [`${add} ${constraint.kind.toUpperCase()} USING INDEX ${ident(index.name)}${deferral}`];
+  const kind = constraint.kind.toUpperCase();
+  return [[add, kind, 'USING INDEX', ident(index.name)].join(' ') + deferral];
 }
 
 /** CLUSTER and REPLICA IDENTITY marks lock the table against index builds, so they wait until all are done. */

@@ -11,7 +11,7 @@ import { defaultPrivilegeDrafts, schemaDefaults } from './default-privileges-ddl
 import { grantedRights, type AclPart } from './granted-rights.ts';
 import { ownerChange } from './owner-ddl.ts';
 import { publicEntries } from './public-schema.ts';
-import { subjects, type Subject } from './rights-subjects.ts';
+import { subjectGroups, type Subject } from './rights-subjects.ts';
 import { roleNeeds } from './role-ddl.ts';
 import { serverRightsDrafts } from './server-rights-ddl.ts';
 import { settingDrafts } from './setting-ddl.ts';
@@ -21,13 +21,16 @@ const RIGHTS = 'rights of ';
 
 export function rightsDrafts(context: DraftContext, made: readonly Draft[]): Draft[] {
   const { grants } = context.rights;
-  const ids = new Map(made.map(({ key, id }) => [key, id]));
+  const ids = new Map<ObjectKey, string>();
+  for (const { key, id } of made) ids.set(key, id);
   const known = lookups(context);
-  const objects = [...Map.groupBy(subjects(context), ({ of }) => of)].flatMap(([of, group]) => {
+  const objects: Draft[] = [];
+  for (const group of subjectGroups(context)) {
+    const of = group[0]?.of ?? '';
     const table = context.tables.get(of);
     const id = ids.has(of) && table ? tableId(table) : ids.get(of);
-    return id === undefined ? [] : objectDraft({ of, id, group }, known, context);
-  });
+    if (id !== undefined) objects.push(...objectDraft({ of, id, group }, known, context));
+  }
   if (grants === 'none') return objects;
   return [
     ...objects,

@@ -1,8 +1,10 @@
 /** What can have an owner and rights, by the words with which ALTER … OWNER TO and GRANT name it. */
 import type { AggregateInfo } from '../../pg/catalog/aggregates.ts';
+import type { SequenceInfo } from '../../pg/catalog/sequences.ts';
 import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import type { DraftContext } from '../draft.ts';
+import { sequencesByColumn } from '../owned-sequences.ts';
 import { operatorName } from './operator-ddl.ts';
 import { aggregateName, routineName } from './routine-ddl.ts';
 
@@ -33,19 +35,19 @@ function subject(one: Parts, altered: string, granted: string | null = altered):
   return { key, of: key, altered: [altered], granted, schema, isSchema: false, ownedWith: null };
 }
 
-/** In the order in which their rights are set: who owns a schema, or may create in it, may own what is there. */
-export function subjects(context: DraftContext): Subject[] {
+/**
+ * Those that are made in one step together, in the order in which their rights are set: who owns a schema, or may create in it, may own what
+ * is there.
+ */
+export function* subjectGroups(context: DraftContext): Generator<readonly Subject[]> {
   const { model } = context;
-  return [
-    ...model.schemas.map(({ key, name }): Subject => {
-      return { ...subject({ key, schema: name }, `SCHEMA ${ident(name)}`), isSchema: true };
-    }),
-    ...typeSubjects(context),
-    ...relationSubjects(context),
-    ...model.routines.map((one) => subject(one, routineName(one))),
-    ...model.aggregates.map((one) => aggregateSubject(one, context)),
-    ...ungrantable(context),
-  ];
+  for (const { key, name } of model.schemas)
+    yield [{ ...subject({ key, schema: name }, `SCHEMA ${ident(name)}`), isSchema: true }];
+  for (const one of typeSubjects(context)) yield [one];
+  yield* relationSubjects(context);
+  for (const one of model.routines) yield [subject(one, routineName(one))];
+  for (const one of model.aggregates) yield [aggregateSubject(one, context)];
+  for (const one of ungrantable(context)) yield [one];
 }
 
 function typeSubjects({ model, targetVersion }: DraftContext): Subject[] {
@@ -61,32 +63,42 @@ function typeSubjects({ model, targetVersion }: DraftContext): Subject[] {
   ];
 }
 
-/** A sequence of a column after its table, which takes it along to its owner. */
-function relationSubjects(context: DraftContext): Subject[] {
+/** A sequence of a column after its table, which takes it along to its owner; that of an identity column with it. */
+function* relationSubjects(context: DraftContext): Generator<readonly Subject[]> {
   const { model } = context;
-  return [
-    ...model.tables
-      .filter(({ key }) => context.isSelected(key))
-      .map(({ key, info, definition }): Subject => ({
+  const sequences = sequencesByColumn(model);
+  for (const { key, info, definition } of model.tables) {
+    if (!context.isSelected(key)) continue;
+    const identities = sequences.of(key).filter(({ isIdentity }) => isIdentity);
+    yield [
+      {
         ...subject({ key, schema: info.schema }, `TABLE ${qname(info)}`),
         columnName: (attnum) => definition.columns.find((column) => column.attnum === attnum)?.name,
-      })),
-    ...model.views.map((one): Subject => ({
-      ...subject(
-        one,
-        `${one.isMaterialized ? 'MATERIALIZED VIEW' : 'VIEW'} ${qname(one)}`,
-        `TABLE ${qname(one)}`,
-      ),
-      // A view never loses a column.
-      columnName: (attnum) => one.columns[attnum - 1]?.name,
-    })),
-    ...model.sequences.map((one): Subject => {
-      const alone = subject(one, `SEQUENCE ${qname(one)}`);
-      const table = one.owner && context.isSelected(one.owner.table) ? one.owner.table : null;
-      if (table === null) return alone;
-      return { ...alone, of: one.isIdentity ? table : one.key, altered: [], ownedWith: table };
-    }),
-  ];
+      },
+      ...identities.map((one): Subject => ({ ...sequenceSubject(one, key), of: key })),
+    ];
+  }
+  for (const one of model.views)
+    yield [
+      {
+        ...subject(
+          one,
+          `${one.isMaterialized ? 'MATERIALIZED VIEW' : 'VIEW'} ${qname(one)}`,
+          `TABLE ${qname(one)}`,
+        ),
+        // A view never loses a column.
+        columnName: (attnum) => one.columns[attnum - 1]?.name,
+      },
+    ];
+  for (const one of model.sequences) {
+    const table = one.owner && context.isSelected(one.owner.table) ? one.owner.table : null;
+    if (table === null || !one.isIdentity) yield [sequenceSubject(one, table)];
+  }
+}
+
+function sequenceSubject(one: SequenceInfo, table: ObjectKey | null): Subject {
+  const alone = subject(one, `SEQUENCE ${qname(one)}`);
+  return table === null ? alone : { ...alone, altered: [], ownedWith: table };
 }
 
 function ungrantable(context: DraftContext): Subject[] {

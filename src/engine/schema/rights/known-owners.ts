@@ -2,13 +2,17 @@
 import type { SchemaModel } from '../model.ts';
 
 /**
- * The target's model without the owners of schemas that have none to be compared with: the source's `public` is made by its server, and a
- * schema that only tables are moved to is not on the source at all.
+ * The names of schemas whose owner there is nothing to compare with: the source's `public` is made by its server, and a schema that only
+ * tables are moved to is not on the source at all.
  */
-export function withKnownOwners(target: SchemaModel, source: SchemaModel): SchemaModel {
+export function schemasWithoutOwner(source: SchemaModel): Set<string> {
   const owned = new Set(source.rights.owners.map(({ object }) => object));
-  const without = new Set(source.schemas.filter(({ key }) => !owned.has(key)).map(({ name }) => name));
-  const keys = new Set(target.schemas.filter(({ name }) => without.has(name)).map(({ key }) => key));
+  return new Set(source.schemas.filter(({ key }) => !owned.has(key)).map(({ name }) => name));
+}
+
+/** The target's model without the owners of these schemas. */
+export function withoutOwners(target: SchemaModel, schemas: ReadonlySet<string>): SchemaModel {
+  const keys = new Set(target.schemas.filter(({ name }) => schemas.has(name)).map(({ key }) => key));
   const owners = target.rights.owners.filter(({ object }) => !keys.has(object));
   return { ...target, rights: { ...target.rights, owners } };
 }

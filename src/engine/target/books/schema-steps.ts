@@ -99,11 +99,13 @@ export async function readSteps(
 }
 
 export async function readDoneSteps(session: Session, taskId: string): Promise<Set<string>> {
-  const rows = await session.query(
+  const done = new Set<string>();
+  await session.each(
     `SELECT step FROM _opendts.object WHERE task_id = $1 AND state IN (${DONE_SQL})`,
-    [taskId],
+    ({ step }) => done.add(step ?? ''),
+    { values: [taskId] },
   );
-  return new Set(rows.map((row) => row.step ?? ''));
+  return done;
 }
 
 /** In the transaction of the steps. */

@@ -81,20 +81,27 @@ export async function readTaskTables(
   session: Session,
   taskId: string,
 ): Promise<(TaskTable & { readonly asIs: boolean })[]> {
-  const rows = await session.query(
+  // Tables of large schemas are much alike: those with the same columns share what is known of them.
+  const known = new Map<string, KnownColumns>();
+  const columnsOf = (text: string) => {
+    const columns = known.get(text) ?? fromText(text);
+    known.set(text, columns);
+    return columns;
+  };
+  return session.map(
     'SELECT schema_name, table_name, table_oid, root_oid, apart::text AS apart, bound, as_is::text AS as_is, columns FROM _opendts.task_table WHERE task_id = $1',
-    [taskId],
+    (row) => ({
+      schema: row.schema_name ?? '',
+      name: row.table_name ?? '',
+      oid: Number(row.table_oid),
+      rootOid: row.root_oid == null ? null : Number(row.root_oid),
+      isApart: row.apart === 'true',
+      bound: row.bound ?? null,
+      asIs: row.as_is === 'true',
+      columns: columnsOf(row.columns ?? '[]'),
+    }),
+    { values: [taskId] },
   );
-  return rows.map((row) => ({
-    schema: row.schema_name ?? '',
-    name: row.table_name ?? '',
-    oid: Number(row.table_oid),
-    rootOid: row.root_oid == null ? null : Number(row.root_oid),
-    isApart: row.apart === 'true',
-    bound: row.bound ?? null,
-    asIs: row.as_is === 'true',
-    columns: fromText(row.columns ?? '[]'),
-  }));
 }
 
 /** Where a table belongs now: with the rows of `rootOid`, apart from them, or to none. */

@@ -2,6 +2,7 @@
 import { withRows } from '../../../engine/pg/catalog/filled-tables.ts';
 import { SQLSTATE } from '../../../engine/pg/pg-error.ts';
 import { diffPlans } from '../../../engine/schema/diff.ts';
+import type { SchemaModel } from '../../../engine/schema/model.ts';
 import { planSchema } from '../../../engine/schema/plan.ts';
 import { readModel } from '../../../engine/schema/read-model.ts';
 import { readCommonFacts } from '../../../engine/schema/read-target-facts.ts';
@@ -33,16 +34,17 @@ export async function whatIsThere(
 ): Promise<readonly StepNote[]> {
   if (!problems.some((one) => one.kind === 'failed' && THERE_ALREADY.has(one.sqlstate))) return [];
   await using target = await run.ends.openTarget('look');
-  const [here, there] = [await readSourceModel(run), await readModel(target)];
-  const source = await run.ends.source();
-  const facts = await readCommonFacts({ session: source, model: here }, { session: target, model: there });
+  const facts = await readCommonFacts(await run.ends.source(), target);
   const all = {
     includesTable: () => true,
     wholeDatabase: true,
     done: new Set<string>(),
     rights: rightsChoice(run.request),
   };
-  const [wanted, found] = [planSchema(here, all, facts), planSchema(there, all, facts)];
+  // One model after the other: large ones are not held together.
+  const planned = async (read: () => Promise<SchemaModel>) => planSchema(await read(), all, facts);
+  const wanted = await planned(() => readSourceModel(run));
+  const found = await planned(() => readModel(target));
   const asked = new Set(problems.map(({ step }) => step.id));
   const steps = wanted.steps.filter(({ id }) => asked.has(id));
   const known = new Set(steps.map(({ id }) => id));

@@ -14,6 +14,29 @@ export function document({ kind, data, warnings = [], nextSteps = [] }: Envelope
   return `${toJson({ apiVersion: 'opendts/v1', kind, data, warnings, next_steps: nextSteps }, 2)}\n`;
 }
 
+/** In which place of a document a list stands. */
+const LIST = '"list"';
+const INDENT = '\n      ';
+
+/** The same in parts, for a document whose data begin with a list that is long: its items, under `name`, are made one after the other. */
+export function* documentParts(
+  kind: string,
+  name: string,
+  { items, data }: { readonly items: Iterable<unknown>; readonly data: object },
+): Generator<string> {
+  const whole = document({ kind, data: { [name]: ['list'], ...data } });
+  const at = whole.indexOf(LIST);
+  let before = whole.slice(0, at);
+  for (const item of items) {
+    yield before + toJson(item, 2).replaceAll('\n', INDENT);
+    before = `,${INDENT}`;
+  }
+  // An empty list has no line of its own.
+  yield before === `,${INDENT}`
+    ? whole.slice(at + LIST.length)
+    : document({ kind, data: { [name]: [], ...data } });
+}
+
 /** An error with what it needs to be acted upon by a program. */
 export function errorDocument(error: AppError): string {
   const { code, message, remedy, facts } = error;

@@ -1,6 +1,6 @@
 /** Who owns what: every kind of object that is made on the target. One statement. */
-import type { Session } from '../../session.ts';
-import type { ObjectKey } from '../user-object.ts';
+import type { Row, Session } from '../../session.ts';
+import { sharedTexts, type ObjectKey } from '../user-object.ts';
 
 export interface OwnerInfo {
   readonly object: ObjectKey;
@@ -40,18 +40,24 @@ function ownsPublicByChoice(version: number): string {
 }
 
 /** Of the schema public only where somebody has chosen its owner. */
-export async function readOwners(session: Session): Promise<OwnerInfo[]> {
+export function readOwners(session: Session, text = sharedTexts()): Promise<OwnerInfo[]> {
   const owned = KINDS(session.version).map(
     ({ catalog, owner, where = 'o.oid >= 16384' }) => `
       SELECT '${catalog}:' || o.oid AS object, o.${owner} AS owner, ${catalog === 'pg_proc' ? 'o.prosecdef' : 'false'} AS definer
         FROM pg_catalog.${catalog} o WHERE ${where}`,
   );
-  const rows = await session.query<{ object: string; owner: string; definer: string }>(`
+  const sql = `
     SELECT o.object, r.rolname AS owner, o.definer::text AS definer
-      FROM (${owned.join(' UNION ALL ')}) o JOIN pg_catalog.pg_roles r ON r.oid = o.owner`);
-  return rows.map(({ object, owner, definer }) => ({
-    object,
-    owner,
-    isSecurityDefiner: definer === 'true',
-  }));
+      FROM (${owned.join(' UNION ALL ')}) o JOIN pg_catalog.pg_roles r ON r.oid = o.owner`;
+  return session.map(sql, ownerInfo, { text });
+}
+
+interface OwnerRow extends Row {
+  readonly object: string;
+  readonly owner: string;
+  readonly definer: string;
+}
+
+function ownerInfo({ object, owner, definer }: OwnerRow): OwnerInfo {
+  return { object, owner, isSecurityDefiner: definer === 'true' };
 }

@@ -1,5 +1,6 @@
 /** All that a database says of owners and rights: a fixed number of statements. */
 import type { Session } from '../../session.ts';
+import { sharedTexts } from '../user-object.ts';
 import { readDefaultPrivileges, type DefaultPrivilegesInfo } from './default-privileges.ts';
 import { readGrants, type GrantInfo } from './grants.ts';
 import { readOwners, type OwnerInfo } from './owners.ts';
@@ -16,9 +17,9 @@ export interface Rights {
   readonly memberships: readonly MembershipInfo[];
 }
 
-export async function readRights(session: Session): Promise<Rights> {
+export async function readRights(session: Session, text = sharedTexts()): Promise<Rights> {
   return {
-    owners: await readOwners(session),
+    owners: await readOwners(session, text),
     grants: await readGrants(session),
     defaults: await readDefaultPrivileges(session),
     settings: await readSettings(session, MENTIONED_ROLES),
