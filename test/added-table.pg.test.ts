@@ -10,6 +10,7 @@ import { openChangeReader } from '../src/engine/source/change-reader.ts';
 import { holdSlotSnapshot, nextXid, tryFreshSnapshot } from '../src/engine/source/snapshot-holder.ts';
 import { endOfWal } from '../src/engine/pg/wal-position.ts';
 import { freshDatabase } from './database.ts';
+import { pause } from './follow.ts';
 
 const names = { slot: 'added_slot', publication: 'added_pub' };
 
@@ -58,7 +59,12 @@ describe.each([12, 15, 18] as const)('on PostgreSQL %i', (major) => {
     expect(await tryFreshSnapshot(() => source.open(), needed)).toBeNull();
     await open.query('COMMIT');
     await session.query('INSERT INTO added VALUES (4)');
-    const held = await tryFreshSnapshot(() => source.open(), needed);
+    // Transactions of other tests on this server may stand in its way for a moment.
+    let held = await tryFreshSnapshot(() => source.open(), needed);
+    for (let tries = 0; held === null && tries < 100; tries++) {
+      await pause(100);
+      held = await tryFreshSnapshot(() => source.open(), needed);
+    }
     if (!held) throw new Error('no snapshot');
     const unit = Unit.waiting();
     unit.bind(held);

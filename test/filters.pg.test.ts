@@ -234,10 +234,12 @@ describe('the rows a filter passes', () => {
     },
   );
 
-  it.each([
-    [18, 17, 25],
-    [12, 18, 14],
-  ] as const)(
+  it.each(
+    firstOf(1, [
+      [18, 17, 25],
+      [12, 18, 14],
+    ] as const),
+  )(
     'are the same where parts of a table were copied at different moments under load (from %i to %i)',
     async (from, to, commits) => {
       await using pair = await pairOf(from, to);
@@ -257,7 +259,7 @@ describe('the rows a filter passes', () => {
     },
   );
 
-  it.each([12, 18] as const)(
+  it.each(firstOf(1, [12, 18] as const))(
     'are the same where the copy goes on beside the stream (source %i)',
     async (from) => {
       await using pair = await pairOf(from, 17);

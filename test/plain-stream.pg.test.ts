@@ -283,12 +283,14 @@ describe('a copy of several partitions into one table that is killed', () => {
     ${[0, 1, 2].map((n) => `CREATE TABLE p_${n} PARTITION OF p FOR VALUES FROM (${n * 20_000}) TO (${(n + 1) * 20_000})`).join('; ')};
     INSERT INTO p SELECT i, repeat(md5(i::text), 30) FROM generate_series(0, 59999) i`;
 
-  it.each([
-    { types: ['schema', 'full', 'incremental'], commits: 1 },
-    { types: ['schema', 'full', 'incremental'], commits: 2 },
-    { types: ['schema', 'full'], commits: 1 },
-    { types: ['schema', 'full'], commits: 2 },
-  ] as const)('goes on, and ends with all rows once: $types, after $commits', async ({ types, commits }) => {
+  it.each(
+    firstOf(2, [
+      { types: ['schema', 'full', 'incremental'], commits: 2 },
+      { types: ['schema', 'full'], commits: 1 },
+      { types: ['schema', 'full', 'incremental'], commits: 1 },
+      { types: ['schema', 'full'], commits: 2 },
+    ] as const),
+  )('goes on, and ends with all rows once: $types, after $commits', async ({ types, commits }) => {
     await using pair = await freshPair(15, 17, sql);
     const { source, target } = pair;
     const how: RunOptions = { ...PLAIN, types, jobs: 1 };
@@ -301,12 +303,14 @@ describe('a copy of several partitions into one table that is killed', () => {
     expect((await comparePlain(source, target)).differing).toEqual([]);
   });
 
-  it.each([
-    'copy.before-unit-commit:2',
-    'copy.after-unit-commit:1',
-    'join.before-commit:1',
-    'join.after-commit:1',
-  ])('kill -9 at %s costs nothing', async (failpoint) => {
+  it.each(
+    firstOf(3, [
+      'copy.before-unit-commit:2',
+      'join.before-commit:1',
+      'join.after-commit:1',
+      'copy.after-unit-commit:1',
+    ]),
+  )('kill -9 at %s costs nothing', async (failpoint) => {
     await using pair = await freshPair(15, 17, sql);
     const { source, target } = pair;
     using home = cliHome();

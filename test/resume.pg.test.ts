@@ -212,44 +212,43 @@ describe('a second snapshot', () => {
   const everywhere = (mark: string) =>
     `${all((t) => `INSERT INTO ${t} VALUES (1, '${mark}'), (1, '${mark}'); DELETE FROM ${t} WHERE ctid = (SELECT ctid FROM ${t} WHERE b = 'v' LIMIT 1); UPDATE ${t} SET a = a + 1 WHERE ctid = (SELECT ctid FROM ${t} WHERE b = 'v' LIMIT 1)`, 't')}; ${all((t) => `UPDATE ${t} SET n = n + 1`, 'k')}`;
 
-  it.each([
-    [12, 18],
-    [17, 17],
-    [18, 15],
-  ] as const)(
-    'from %i to %i takes each open, committed and rolled back transaction once',
-    async (from, to) => {
-      await using source = await freshDatabase(from);
-      await using target = await freshDatabase(to);
-      await source.session.query(MANY);
-      await stopAfterOneUnit(source, target);
-      await source.session.query(everywhere('before'));
-      await using open = await source.open({ role: 'open' });
-      await using back = await source.open({ role: 'back' });
-      for (const session of [open, back]) await session.query('SET search_path = public');
-      await open.query(
-        `BEGIN; ${all((t) => `INSERT INTO ${t} VALUES (7, 'open')`, 't')}; SAVEPOINT a; ${all((t) => `INSERT INTO ${t} VALUES (8, 'sub')`, 't')}; SAVEPOINT b; ${all((t) => `INSERT INTO ${t} VALUES (9, 'lost')`, 't')}; ROLLBACK TO b`,
-      );
-      await back.query(`BEGIN; ${all((t) => `DELETE FROM ${t}`, 'k')}`);
-      const following = follow(source, target);
-      for (;;) {
-        const [{ n } = { n: '0' }] = await target.session.query(
-          `SELECT count(*)::text AS n FROM _opendts.copy_chunk WHERE snapshot IS NOT NULL`,
-        );
-        if (Number(n) > 0) break;
-        await pause(20);
-      }
-      await open.query('COMMIT');
-      await back.query('ROLLBACK');
-      await source.session.query(everywhere('after'));
-      await (await following).catchUp();
-      await expectIdentical(source, target);
+  it.each(
+    firstOf(2, [
+      [12, 18],
+      [18, 15],
+      [17, 17],
+    ] as const),
+  )('from %i to %i takes each open, committed and rolled back transaction once', async (from, to) => {
+    await using source = await freshDatabase(from);
+    await using target = await freshDatabase(to);
+    await source.session.query(MANY);
+    await stopAfterOneUnit(source, target);
+    await source.session.query(everywhere('before'));
+    await using open = await source.open({ role: 'open' });
+    await using back = await source.open({ role: 'back' });
+    for (const session of [open, back]) await session.query('SET search_path = public');
+    await open.query(
+      `BEGIN; ${all((t) => `INSERT INTO ${t} VALUES (7, 'open')`, 't')}; SAVEPOINT a; ${all((t) => `INSERT INTO ${t} VALUES (8, 'sub')`, 't')}; SAVEPOINT b; ${all((t) => `INSERT INTO ${t} VALUES (9, 'lost')`, 't')}; ROLLBACK TO b`,
+    );
+    await back.query(`BEGIN; ${all((t) => `DELETE FROM ${t}`, 'k')}`);
+    const following = follow(source, target);
+    for (;;) {
       const [{ n } = { n: '0' }] = await target.session.query(
-        'SELECT sum(invisible)::text AS n FROM _opendts.account',
+        `SELECT count(*)::text AS n FROM _opendts.copy_chunk WHERE snapshot IS NOT NULL`,
       );
-      expect(Number(n)).toBeGreaterThan(0);
-    },
-  );
+      if (Number(n) > 0) break;
+      await pause(20);
+    }
+    await open.query('COMMIT');
+    await back.query('ROLLBACK');
+    await source.session.query(everywhere('after'));
+    await (await following).catchUp();
+    await expectIdentical(source, target);
+    const [{ n } = { n: '0' }] = await target.session.query(
+      'SELECT sum(invisible)::text AS n FROM _opendts.account',
+    );
+    expect(Number(n)).toBeGreaterThan(0);
+  });
 
   it('takes a transaction that was prepared before and committed after it once', async () => {
     const server = await startEmbedded({

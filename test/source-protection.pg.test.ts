@@ -208,7 +208,7 @@ describe('while rows are copied', () => {
       'canceling',
     );
     const pattern = new RegExp(`Backend ${alter.pid} .* waits for the copy of public.big; later queries`);
-    await expect.poll(() => warned(run, pattern), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => warned(run, pattern), { timeout: 60_000 }).toBe(1);
     await pause(3_500);
     expect(warned(run, pattern)).toBe(1);
     await source.session.query(`SELECT pg_cancel_backend(${alter.pid})`);
