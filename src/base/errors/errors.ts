@@ -6,6 +6,7 @@
 import { area, type ErrorEntry } from './error-entry.ts';
 import { EXIT } from './exit.ts';
 import { SCHEMA_ERRORS } from './schema-errors.ts';
+import { SERVICE_ERRORS } from './service-errors.ts';
 
 const usage = area(EXIT.usage);
 const connection = area(EXIT.connection);
@@ -272,6 +273,7 @@ export const ERRORS = {
   ),
   SOURCE_PROTECTED: timeout(409, 'The copy was ended to spare the source: {limit}. {done}', '{remedy}'),
   TIMED_OUT: timeout.later(504, '{what} was not reached in {seconds} s.', '{remedy}'),
+  ...SERVICE_ERRORS,
   // Defects
   STREAM_BROKEN: unexpected(
     500,
