@@ -20,7 +20,7 @@ CREATE TABLE opendts.connection (
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
   UNIQUE (group_id, name),
-  CHECK ((secret_kind = 'sealed') = (sealed IS NOT NULL)),
-  CHECK ((sealed IS NULL) = (sealed_key_id IS NULL)),
-  CHECK ((secret_kind IN ('file', 'env')) = (secret_reference IS NOT NULL))
+  CONSTRAINT connection_sealed CHECK ((secret_kind = 'sealed') = (sealed IS NOT NULL)),
+  CONSTRAINT connection_sealed_key CHECK ((sealed IS NULL) = (sealed_key_id IS NULL)),
+  CONSTRAINT connection_referred CHECK ((secret_kind IN ('file', 'env')) = (secret_reference IS NOT NULL))
 );

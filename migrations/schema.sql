@@ -3,50 +3,47 @@
 -- schema opendts
 CREATE SCHEMA IF NOT EXISTS "opendts";
 
--- schema public
-CREATE SCHEMA IF NOT EXISTS "public";
-
 -- table opendts.account
 CREATE TABLE "opendts"."account" (
-  "id" uuid CONSTRAINT "account_id_not_null" NOT NULL,
-  "name" text COLLATE pg_catalog."C" CONSTRAINT "account_name_not_null" NOT NULL,
+  "id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
   "password_hash" text,
-  "must_change_password" boolean CONSTRAINT "account_must_change_password_not_null" NOT NULL,
-  "is_administrator" boolean CONSTRAINT "account_is_administrator_not_null" NOT NULL,
-  "is_disabled" boolean CONSTRAINT "account_is_disabled_not_null" NOT NULL,
-  "version" integer CONSTRAINT "account_version_not_null" NOT NULL,
-  "created_at" timestamp with time zone CONSTRAINT "account_created_at_not_null" NOT NULL
+  "must_change_password" boolean NOT NULL,
+  "is_administrator" boolean NOT NULL,
+  "is_disabled" boolean NOT NULL,
+  "version" integer NOT NULL,
+  "created_at" timestamp with time zone NOT NULL
 );
 ALTER TABLE ONLY "opendts"."account" ALTER COLUMN "is_disabled" SET DEFAULT false, ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now();
 
 -- table opendts.api_token
 CREATE TABLE "opendts"."api_token" (
-  "id" uuid CONSTRAINT "api_token_id_not_null" NOT NULL,
-  "account_id" uuid CONSTRAINT "api_token_account_id_not_null" NOT NULL,
-  "name" text COLLATE pg_catalog."C" CONSTRAINT "api_token_name_not_null" NOT NULL,
-  "prefix" text CONSTRAINT "api_token_prefix_not_null" NOT NULL,
-  "token_hash" text CONSTRAINT "api_token_token_hash_not_null" NOT NULL,
-  "created_at" timestamp with time zone CONSTRAINT "api_token_created_at_not_null" NOT NULL,
-  "expires_at" timestamp with time zone CONSTRAINT "api_token_expires_at_not_null" NOT NULL,
+  "id" uuid NOT NULL,
+  "account_id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "prefix" text NOT NULL,
+  "token_hash" text NOT NULL,
+  "created_at" timestamp with time zone NOT NULL,
+  "expires_at" timestamp with time zone NOT NULL,
   "revoked_at" timestamp with time zone
 );
 ALTER TABLE ONLY "opendts"."api_token" ALTER COLUMN "created_at" SET DEFAULT now();
 
 -- table opendts.audit
 CREATE TABLE "opendts"."audit" (
-  "id" bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME "opendts"."audit_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1 NO CYCLE) CONSTRAINT "audit_id_not_null" NOT NULL,
-  "at" timestamp with time zone CONSTRAINT "audit_at_not_null" NOT NULL,
+  "id" bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME "opendts"."audit_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1 NO CYCLE) NOT NULL,
+  "at" timestamp with time zone NOT NULL,
   "account_id" uuid,
   "account_name" text,
-  "via" text CONSTRAINT "audit_via_not_null" NOT NULL,
-  "address" text CONSTRAINT "audit_address_not_null" NOT NULL,
-  "request_id" text CONSTRAINT "audit_request_id_not_null" NOT NULL,
-  "operation" text CONSTRAINT "audit_operation_not_null" NOT NULL,
+  "via" text NOT NULL,
+  "address" text NOT NULL,
+  "request_id" text NOT NULL,
+  "operation" text NOT NULL,
   "group_id" uuid,
   "group_name" text,
   "object_id" text,
   "object_name" text,
-  "outcome" text CONSTRAINT "audit_outcome_not_null" NOT NULL,
+  "outcome" text NOT NULL,
   "error_code" text,
   "before" jsonb,
   "after" jsonb
@@ -55,74 +52,74 @@ ALTER TABLE ONLY "opendts"."audit" ALTER COLUMN "at" SET DEFAULT clock_timestamp
 
 -- table opendts.connection
 CREATE TABLE "opendts"."connection" (
-  "id" uuid CONSTRAINT "connection_id_not_null" NOT NULL,
-  "group_id" uuid CONSTRAINT "connection_group_id_not_null" NOT NULL,
-  "name" text COLLATE pg_catalog."C" CONSTRAINT "connection_name_not_null" NOT NULL,
-  "kind" text CONSTRAINT "connection_kind_not_null" NOT NULL,
-  "conninfo" text CONSTRAINT "connection_conninfo_not_null" NOT NULL,
+  "id" uuid NOT NULL,
+  "group_id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "kind" text NOT NULL,
+  "conninfo" text NOT NULL,
   "instance_id" text,
   "region" text,
   "access_method" text,
-  "secret_kind" text CONSTRAINT "connection_secret_kind_not_null" NOT NULL,
+  "secret_kind" text NOT NULL,
   "sealed_key_id" text,
   "sealed" text,
   "secret_reference" text,
-  "version" integer CONSTRAINT "connection_version_not_null" NOT NULL,
-  "created_at" timestamp with time zone CONSTRAINT "connection_created_at_not_null" NOT NULL,
-  "updated_at" timestamp with time zone CONSTRAINT "connection_updated_at_not_null" NOT NULL
+  "version" integer NOT NULL,
+  "created_at" timestamp with time zone NOT NULL,
+  "updated_at" timestamp with time zone NOT NULL
 );
-ALTER TABLE ONLY "opendts"."connection" ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ADD CONSTRAINT "connection_check" CHECK (((secret_kind = 'sealed'::text) = (sealed IS NOT NULL))), ADD CONSTRAINT "connection_check1" CHECK (((sealed IS NULL) = (sealed_key_id IS NULL))), ADD CONSTRAINT "connection_check2" CHECK (((secret_kind = ANY (ARRAY['file'::text, 'env'::text])) = (secret_reference IS NOT NULL))), ADD CONSTRAINT "connection_secret_kind_check" CHECK ((secret_kind = ANY (ARRAY['none'::text, 'sealed'::text, 'file'::text, 'env'::text])));
+ALTER TABLE ONLY "opendts"."connection" ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ADD CONSTRAINT "connection_referred" CHECK (((secret_kind = ANY (ARRAY['file'::text, 'env'::text])) = (secret_reference IS NOT NULL))), ADD CONSTRAINT "connection_sealed" CHECK (((secret_kind = 'sealed'::text) = (sealed IS NOT NULL))), ADD CONSTRAINT "connection_sealed_key" CHECK (((sealed IS NULL) = (sealed_key_id IS NULL))), ADD CONSTRAINT "connection_secret_kind_check" CHECK ((secret_kind = ANY (ARRAY['none'::text, 'sealed'::text, 'file'::text, 'env'::text])));
 
 -- table opendts.idempotency
 CREATE TABLE "opendts"."idempotency" (
-  "account_id" uuid CONSTRAINT "idempotency_account_id_not_null" NOT NULL,
-  "key" text CONSTRAINT "idempotency_key_not_null" NOT NULL,
-  "operation" text CONSTRAINT "idempotency_operation_not_null" NOT NULL,
-  "request_digest" text CONSTRAINT "idempotency_request_digest_not_null" NOT NULL,
+  "account_id" uuid NOT NULL,
+  "key" text NOT NULL,
+  "operation" text NOT NULL,
+  "request_digest" text NOT NULL,
   "response" jsonb,
-  "created_at" timestamp with time zone CONSTRAINT "idempotency_created_at_not_null" NOT NULL
+  "created_at" timestamp with time zone NOT NULL
 );
 ALTER TABLE ONLY "opendts"."idempotency" ALTER COLUMN "created_at" SET DEFAULT now();
 
 -- table opendts.login_attempt
 CREATE TABLE "opendts"."login_attempt" (
-  "subject" text CONSTRAINT "login_attempt_subject_not_null" NOT NULL,
-  "attempts" integer CONSTRAINT "login_attempt_attempts_not_null" NOT NULL,
-  "first_at" timestamp with time zone CONSTRAINT "login_attempt_first_at_not_null" NOT NULL
+  "subject" text NOT NULL,
+  "attempts" integer NOT NULL,
+  "first_at" timestamp with time zone NOT NULL
 );
 
 -- table opendts.login_session
 CREATE TABLE "opendts"."login_session" (
-  "token_hash" text CONSTRAINT "login_session_token_hash_not_null" NOT NULL,
-  "account_id" uuid CONSTRAINT "login_session_account_id_not_null" NOT NULL,
-  "created_at" timestamp with time zone CONSTRAINT "login_session_created_at_not_null" NOT NULL,
-  "expires_at" timestamp with time zone CONSTRAINT "login_session_expires_at_not_null" NOT NULL
+  "token_hash" text NOT NULL,
+  "account_id" uuid NOT NULL,
+  "created_at" timestamp with time zone NOT NULL,
+  "expires_at" timestamp with time zone NOT NULL
 );
 ALTER TABLE ONLY "opendts"."login_session" ALTER COLUMN "created_at" SET DEFAULT now();
 
 -- table opendts.membership
 CREATE TABLE "opendts"."membership" (
-  "group_id" uuid CONSTRAINT "membership_group_id_not_null" NOT NULL,
-  "account_id" uuid CONSTRAINT "membership_account_id_not_null" NOT NULL,
-  "role" text CONSTRAINT "membership_role_not_null" NOT NULL,
-  "rights" jsonb CONSTRAINT "membership_rights_not_null" NOT NULL
+  "group_id" uuid NOT NULL,
+  "account_id" uuid NOT NULL,
+  "role" text NOT NULL,
+  "rights" jsonb NOT NULL
 );
 ALTER TABLE ONLY "opendts"."membership" ADD CONSTRAINT "membership_role_check" CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'migrator'::text, 'switcher'::text, 'admin'::text])));
 
 -- table opendts.migration
 CREATE TABLE "opendts"."migration" (
-  "number" integer CONSTRAINT "migration_number_not_null" NOT NULL,
-  "name" text CONSTRAINT "migration_name_not_null" NOT NULL,
-  "checksum" text CONSTRAINT "migration_checksum_not_null" NOT NULL,
-  "applied_at" timestamp with time zone CONSTRAINT "migration_applied_at_not_null" NOT NULL
+  "number" integer NOT NULL,
+  "name" text NOT NULL,
+  "checksum" text NOT NULL,
+  "applied_at" timestamp with time zone NOT NULL
 );
 ALTER TABLE ONLY "opendts"."migration" ALTER COLUMN "applied_at" SET DEFAULT now();
 
 -- table opendts.resource_group
 CREATE TABLE "opendts"."resource_group" (
-  "id" uuid CONSTRAINT "resource_group_id_not_null" NOT NULL,
-  "name" text COLLATE pg_catalog."C" CONSTRAINT "resource_group_name_not_null" NOT NULL,
-  "created_at" timestamp with time zone CONSTRAINT "resource_group_created_at_not_null" NOT NULL
+  "id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "created_at" timestamp with time zone NOT NULL
 );
 ALTER TABLE ONLY "opendts"."resource_group" ALTER COLUMN "created_at" SET DEFAULT now();
 

@@ -57,8 +57,8 @@ describe('the metadata store', () => {
   });
 
   it('has the schema that migrations/schema.sql says (vitest -u writes it)', async () => {
-    await using db = await freshDatabase(18);
-    await using empty = await freshDatabase(18);
+    await using db = await freshDatabase(17);
+    await using empty = await freshDatabase(17);
     await using store = Store.at(db.uri);
     await migrate(store);
     await using session = await db.open();
@@ -66,9 +66,11 @@ describe('the metadata store', () => {
     const model = await readModel(session);
     const everything = { includesTable: () => true, wholeDatabase: true, done: new Set<string>() };
     const { steps, notMigrated } = planSchema(model, everything, await readTargetFacts(there, model));
+    // PostgreSQL 18 names NOT NULL too, which makes it hard to read.
+    const ours = steps.filter(({ id }) => id !== 'schema public');
     const text = [
       '-- What all migrations together make, as opendts reads it: for people and for reviews. Nothing runs it.',
-      ...steps.flatMap(({ id, statements }) => [
+      ...ours.flatMap(({ id, statements }) => [
         '',
         `-- ${id}`,
         ...statements.map((statement) => `${statement};`),
