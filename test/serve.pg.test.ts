@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { isRunning } from '../src/base/runtime/process-mark.ts';
 import { freshDatabase } from './database.ts';
 import { cliHome, type RunningCli } from './spawn-cli.ts';
 
@@ -98,10 +99,23 @@ describe('opendts serve', () => {
     ) as { token: string };
     const known = { env: { OPENDTS_SERVER: again.url, OPENDTS_TOKEN: token } };
     expect((await cli(['connection', 'list'], known)).stdout).toContain('old shop');
+    const log = (await cli(['audit', '--export'], known)).stdout.trim().split('\n');
+    const entries = log.map((line) => JSON.parse(line) as { operation: string });
+    expect(entries.map(({ operation }) => operation).toReversed()).toEqual([
+      ...[
+        'session.create',
+        'session.create',
+        'password.change',
+        'session.create',
+        'token.create',
+        'session.delete',
+      ],
+      ...['connection.create', 'connection.update'],
+    ]);
     second.child.kill('SIGTERM');
     const ended = await second.finished;
     expect([ended.code, ended.signal]).toEqual([0, null]);
-    expect(existsSync(`/proc/${pid}`)).toBe(false);
+    expect(isRunning(`${pid} -`)).toBe(false);
 
     expect((await cli(['keys', 'rotate', '--data-dir', dataDir])).stdout).toContain(
       '1 secret sealed with a new key',

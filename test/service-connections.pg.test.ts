@@ -7,11 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestStep } from '../src/contract/api/connection-operations.ts';
 import { addKey, Keyring } from '../src/service/connection/keyring.ts';
 import { requireKeys, sealAnew } from '../src/service/connection/rotate.ts';
+import { startEmbedded } from '../src/base/embedded/server.ts';
 import { parseConninfo } from '../src/engine/pg/conninfo/parse.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { startService, type TestService } from './service.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'opendts-service-'));
+/** Certificates that a connection may name. */
+const certificateDir = join(import.meta.dirname, 'tls');
 const keyFile = join(folder, 'key');
 writeFileSync(keyFile, randomBytes(32).toString('base64'));
 writeFileSync(join(folder, 'password'), 'no password of anybody\n');
@@ -20,7 +23,7 @@ let service: TestService;
 let database: TestDatabase;
 let token: string;
 beforeAll(async () => {
-  service = await startService(18, { key: { file: keyFile }, secretDir: folder });
+  service = await startService(18, { key: { file: keyFile }, secretDir: folder, certificateDir });
   database = await freshDatabase(17);
   token = (await service.account({ isAdministrator: true })).token;
 });
@@ -95,6 +98,35 @@ describe('the test of a connection', () => {
     const missing = at('127.0.0.1', port).replace(database.name, 'no_such_database');
     const found = await tested(await saved({ conninfo: missing, password }));
     expect(failure(found)?.code).toBe('DATABASE_MISSING');
+  });
+
+  it('says whose certificate it was shown, and whether it is trusted', async () => {
+    const pem = (name: string) => readFileSync(join(certificateDir, name), 'utf8');
+    const server = await startEmbedded({
+      major: 18,
+      settings: { ssl: 'on', ssl_cert_file: 'server.crt', ssl_key_file: 'server.key' },
+      files: { 'server.crt': pem('server.crt'), 'server.key': pem('server.key') },
+    });
+    try {
+      const base = `host=db.opendts.test hostaddr=127.0.0.1 port=${server.port} user=postgres dbname=postgres sslmode=verify-full`;
+      const saveFor = (file: string) =>
+        saved({ conninfo: `${base} sslrootcert=${join(certificateDir, file)}`, password: server.password });
+      const trusted = await tested(await saveFor('ca.crt'));
+      expect([results(trusted), trusted.steps[2]?.detail]).toEqual([
+        'passed passed passed passed passed passed alert',
+        expect.stringMatching(
+          /^TLSv1\.3, certificate of db\.opendts\.test until 2\d{3}-\d\d-\d\d, verified$/,
+        ),
+      ]);
+      const strange = await tested(await saveFor('other-ca.crt'));
+      expect(results(strange)).toBe('passed passed failed skipped skipped skipped skipped');
+      expect(failure(strange)).toMatchObject({
+        code: 'CONNECT_FAILED',
+        remedy: expect.stringContaining('sslrootcert'),
+      });
+    } finally {
+      await server.remove();
+    }
   });
 
   it('uses a password that is kept in a file of the server', async () => {

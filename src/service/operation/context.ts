@@ -30,6 +30,7 @@ export interface Trace {
 }
 
 export interface Context {
+  readonly name: OperationName;
   /** A transaction, or the store itself where the operation waits for something else. */
   readonly db: Db;
   readonly services: Services;

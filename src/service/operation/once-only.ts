@@ -1,19 +1,16 @@
 /** A create that is sent twice with one Idempotency-Key is carried out once, and answered twice. */
 import { AppError } from '../../base/errors/app-error.ts';
-import type { OperationName } from '../../contract/api/operations.ts';
 import { claimKey } from '../store/idempotency/claim-key.ts';
 import { keepResponse } from '../store/idempotency/keep-response.ts';
 import { callerOf, type Context } from './context.ts';
 
-interface Create {
-  readonly name: OperationName;
-  readonly input: unknown;
-  readonly work: () => Promise<unknown>;
-}
-
 /** In the transaction of the work: the key is kept exactly when the work is done. Throws IDEMPOTENCY_KEY_USED. */
-export async function onceOnly(context: Context, { name, input, work }: Create): Promise<unknown> {
-  const { db, request, services } = context;
+export async function onceOnly(
+  context: Context,
+  input: unknown,
+  work: () => Promise<unknown>,
+): Promise<unknown> {
+  const { db, name, request, services } = context;
   const key = request.idempotencyKey;
   if (key === null) return work();
   const accountId = callerOf(context).id;
