@@ -101,17 +101,15 @@ describe('opendts serve', () => {
     expect((await cli(['connection', 'list'], known)).stdout).toContain('old shop');
     const log = (await cli(['audit', '--export'], known)).stdout.trim().split('\n');
     const entries = log.map((line) => JSON.parse(line) as { operation: string });
-    expect(entries.map(({ operation }) => operation).toReversed()).toEqual([
-      ...[
-        'session.create',
-        'session.create',
-        'password.change',
-        'session.create',
-        'token.create',
-        'session.delete',
-      ],
-      ...['connection.create', 'connection.update'],
-    ]);
+    const loggedIn = [
+      'session.create',
+      'session.create',
+      'password.change',
+      'session.create',
+      'token.create',
+    ];
+    const done = [...loggedIn, 'session.delete', 'connection.create', 'connection.update'];
+    expect(entries.map(({ operation }) => operation).toReversed()).toEqual(done);
     second.child.kill('SIGTERM');
     const ended = await second.finished;
     expect([ended.code, ended.signal]).toEqual([0, null]);
@@ -126,6 +124,10 @@ describe('opendts serve', () => {
       env: { OPENDTS_SERVER: rotated.url, OPENDTS_TOKEN: token },
     });
     expect([tested.code, tested.stdout]).toEqual([0, expect.stringContaining('login')]);
+    const deleted = await cli(['connection', 'delete', 'old shop'], {
+      env: { OPENDTS_SERVER: rotated.url, OPENDTS_TOKEN: token },
+    });
+    expect([deleted.stdout, deleted.code]).toEqual(['deleted old shop\n', 0]);
     third.child.kill('SIGTERM');
     said.push(killed.stderr, ended.stdout, ended.stderr, (await third.finished).stderr);
     for (const hidden of [password, secret, token, 'a password of my own'])

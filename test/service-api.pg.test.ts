@@ -200,6 +200,11 @@ describe('a person', () => {
       "SELECT bool_or(expires_at > now() + interval '11 hours') AS slid FROM opendts.login_session",
     )) as [{ slid: string }];
     expect(slid).toBe('t');
+    const expire = (when: string) =>
+      service.database.session.query(`UPDATE opendts.login_session SET expires_at = now() ${when}`);
+    await expire('');
+    expect((await service.send('GET /groups', { cookie })).status).toBe(401);
+    await expire("+ interval '1 hour'");
     const out = await service.send('DELETE /session', { cookie, csrf });
     expect(out.headers.get('set-cookie')).toContain('Max-Age=0');
     expect((await service.send('GET /groups', { cookie })).status).toBe(401);
@@ -324,6 +329,16 @@ describe('what is saved', () => {
       expect(made.body).toMatchObject({ name, instanceId: name, region: name });
       const shown = await service.send(`GET ${path('groups', name, 'connections', name)}`, { token: admin });
       expect(shown.body).toEqual(made.body);
+      const token = await service.send('POST /tokens', { token: admin, body: { name } });
+      expect((await service.send(`DELETE ${path('tokens', name)}`, { token: admin })).body.id).toBe(
+        token.body.id,
+      );
+      expect(
+        (await service.send(`GET ${path('groups', name, 'audit')}`, { token: admin })).body.items.length,
+      ).toBe(1);
+    }
+    // A new account costs a hash that is meant to be slow.
+    for (const name of odd.slice(0, 4)) {
       const account = await service.send('POST /accounts', { token: admin, body: { name } });
       expect([name, account.status]).toEqual([name, 201]);
       const member = await service.send(`PUT ${path('groups', name, 'members', name)}`, {
@@ -331,13 +346,6 @@ describe('what is saved', () => {
         body: { role: 'viewer' },
       });
       expect(member.body).toMatchObject({ account: name, role: 'viewer' });
-      const token = await service.send('POST /tokens', { token: admin, body: { name } });
-      expect((await service.send(`DELETE ${path('tokens', name)}`, { token: admin })).body.id).toBe(
-        token.body.id,
-      );
-      expect(
-        (await service.send(`GET ${path('groups', name, 'audit')}`, { token: admin })).body.items.length,
-      ).toBe(2);
     }
     for (const name of ['', ' x', 'x\n', '\u0000', '..', randomUUID(), 'x'.repeat(101)])
       expect((await service.send('POST /groups', { token: admin, body: { name } })).body.code).toBe(
