@@ -125,9 +125,11 @@ describe('the metadata store', () => {
               "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%' AND datname = current_database()",
             )
           ).length,
+        { timeout: 20_000 },
       )
       .toBeGreaterThan(0);
     await ended;
+    // At once: the lost session must not be lent again.
     expect(await store.query(nothing, 'SELECT 1')).toHaveLength(1);
   });
 

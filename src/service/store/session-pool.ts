@@ -2,6 +2,7 @@
  * Sessions of the engine, kept and lent: hosts, TLS, roles and the words of failures are those of every other connection of ours
  * (decision 22). A session that was lost is replaced when it is next needed.
  */
+import { AppError } from '../../base/errors/app-error.ts';
 import type { Session } from '../../engine/pg/session.ts';
 
 export interface PoolOptions {
@@ -29,6 +30,10 @@ export class SessionPool implements AsyncDisposable {
       const session = this.takeIdle() ?? (await this.options.open());
       try {
         return await work(session);
+      } catch (thrown) {
+        // Its socket may close only later: nobody is to be given it meanwhile.
+        if (isConnectionLost(thrown)) session.destroy();
+        throw thrown;
       } finally {
         if (this.closed || session.isEnded) await session.end();
         else this.idle.push(session);
@@ -52,4 +57,8 @@ export class SessionPool implements AsyncDisposable {
     this.closed = true;
     await Promise.all(this.idle.splice(0).map((session) => session.end()));
   }
+}
+
+function isConnectionLost(thrown: unknown): boolean {
+  return thrown instanceof AppError && thrown.code === 'CONNECTION_LOST';
 }

@@ -53,9 +53,11 @@ export const serveCommand: CliCommand = {
 
 /** Throws CONFIG_INVALID. */
 function nodeOptions(options: ServeOptions, { config }: CliContext): NodeOptions {
-  const [wrong] = options.allowNetwork.filter((network) => !isNetwork(network));
-  if (wrong !== undefined)
-    throw invalidConfig('allowNetwork', `${wrong} is no address and no network (10.0.0.0/8)`);
+  for (const option of ['allowNetwork', 'trustedProxy'] as const) {
+    const wrong = options[option].find((network) => !isNetwork(network));
+    if (wrong !== undefined)
+      throw invalidConfig(option, `${wrong} is no address and no network (10.0.0.0/8)`);
+  }
   return {
     databaseUrl: databaseUrlOf(options),
     dataDir: options.dataDir ?? config.dataHome,
