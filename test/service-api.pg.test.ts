@@ -5,6 +5,7 @@ import type { Operation } from '../src/contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../src/contract/api/operations.ts';
 import { ROLES } from '../src/contract/api/roles.ts';
 import { isAllowed } from '../src/service/account/permissions.ts';
+import { cliHome } from './spawn-cli.ts';
 import { startService, type Answer, type TestService } from './service.ts';
 
 const SECRET = 'MARKER-of-the-secret';
@@ -227,7 +228,30 @@ describe('a person', () => {
       "UPDATE opendts.login_attempt SET first_at = now() - interval '16 minutes'",
     );
     expect((await login(name, once)).status).toBe(200);
+    await login(name, 'a guess');
+    await service.database.session.query('UPDATE opendts.login_attempt SET attempts = 50');
+    expect((await login(name, once)).status).toBe(429);
+    const reset = await service.send(`POST ${path('accounts', name, 'password')}`, { token: admin });
+    await service.database.session.query("DELETE FROM opendts.login_attempt WHERE subject LIKE 'address %'");
+    expect((await login(name, reset.body.oneTimePassword)).status).toBe(200);
   }, 120_000);
+
+  it('who has lost the password gets another from whoever administers, or from whoever runs the server', async () => {
+    const { name, once } = await person();
+    const cookie = cookieOf(await login(name, once));
+    const reset = await service.send(`POST ${path('accounts', name, 'password')}`, { token: admin });
+    expect((await service.send('GET /session', { cookie })).status).toBe(401);
+    expect((await login(name, once)).status).toBe(401);
+    expect((await login(name, reset.body.oneTimePassword)).body.account.mustChangePassword).toBe(true);
+    using home = cliHome();
+    const { stdout } = await home.run(['reset-password', name], {
+      env: { DATABASE_URL: service.database.uri },
+    });
+    const [, given = ''] = /^one-time password of \S+: (\S+) /.exec(stdout) ?? [];
+    expect((await login(name, given)).status).toBe(200);
+    const { items } = (await service.send('GET /audit?limit=3', { token: admin })).body;
+    expect(items[1]).toMatchObject({ operation: 'account.resetPassword', via: 'command line', object: name });
+  }, 60_000);
 
   it('who administers cannot leave nobody who does', async () => {
     await using own = await startService(15);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { networkOf } from './check-password.ts';
 import { hashPassword, isPassword } from './password.ts';
 import { csrfTokenOf, isApiToken, isCsrfTokenOf, newApiToken, newToken } from './tokens.ts';
 
@@ -34,5 +35,19 @@ describe('a token', () => {
     expect(isCsrfTokenOf(one, csrfTokenOf(one))).toBe(true);
     expect(isCsrfTokenOf(one, csrfTokenOf(other))).toBe(false);
     expect(isCsrfTokenOf(one, '')).toBe(false);
+  });
+});
+
+describe('attempts from one network', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:DB8:0001:2::6', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ])('%s counts as %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
   });
 });

@@ -4,6 +4,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import type { ACCOUNT_OPERATIONS } from '../../contract/api/account-operations.ts';
 import { checkPassword } from '../account/check-password.ts';
 import { hashPassword } from '../account/password.ts';
+import { resetPassword } from '../account/reset-password.ts';
 import { startSession } from '../account/sessions.ts';
 import { csrfTokenOf, hashOf, newApiToken, oneTimePassword } from '../account/tokens.ts';
 import type { Account } from '../store/account/account-row.ts';
@@ -111,12 +112,9 @@ export const ACCOUNT_HANDLERS: Handlers<keyof typeof ACCOUNT_OPERATIONS> = {
   },
 
   'account.resetPassword': async ({ db, trace }, input) => {
-    const { id, name } = await requireAccount(db, input.account);
-    Object.assign(trace, { objectId: id, objectName: name });
-    const password = oneTimePassword();
-    await setPassword(db, { accountId: id, hash: await hashPassword(password), mustChange: true });
-    await deleteSessionsOf(db, id);
-    return { oneTimePassword: password };
+    const account = await requireAccount(db, input.account);
+    Object.assign(trace, { objectId: account.id, objectName: account.name });
+    return { oneTimePassword: await resetPassword(db, account) };
   },
 };
 

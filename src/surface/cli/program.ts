@@ -13,6 +13,7 @@ import { keysCommand } from './keys.ts';
 import { loginCommand } from './login.ts';
 import { migrateCommand } from './migrate.ts';
 import { reportError } from './report-error.ts';
+import { resetPasswordCommand } from './reset-password.ts';
 import { schemaCommand } from './schema.ts';
 import { serveCommand } from './serve.ts';
 import { tablesCommand } from './tables.ts';
@@ -34,6 +35,7 @@ const COMMANDS: readonly CliCommand[] = [
   connectionCommand,
   auditCommand,
   keysCommand,
+  resetPasswordCommand,
 ];
 
 type OnRun = (entry: CliCommand, command: Command) => Promise<void>;
