@@ -16,7 +16,8 @@ const postmaster = () =>
   Number(readFileSync(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
 
 afterAll(() => {
-  // A test that failed half-way leaves it running.
+  // A test that failed half-way leaves them running.
+  for (const { child } of nodes) child.kill('SIGKILL');
   if (existsSync(join(dataDir, 'postgres', 'data', 'postmaster.pid'))) process.kill(postmaster(), 'SIGQUIT');
   home[Symbol.dispose]();
   rmSync(dataDir, { recursive: true, force: true });
@@ -31,11 +32,15 @@ async function started(cli: RunningCli): Promise<{ url: string; password: string
   };
 }
 
-const serve = (env: Readonly<Record<string, string>> = {}) =>
-  home.start(['serve', '--port', '0', '--data-dir', dataDir], { env });
+const nodes: RunningCli[] = [];
+function serve(): RunningCli {
+  const node = home.start(['serve', '--port', '0', '--data-dir', dataDir]);
+  nodes.push(node);
+  return node;
+}
 
 describe('opendts serve', () => {
-  it('brings its own database, tells a password once, keeps what it is told by the command line, and is adopted after kill -9', async () => {
+  it('brings its own database and keeps it running, tells a password once, keeps what it is told by the command line, and is adopted after kill -9', async () => {
     await using database = await freshDatabase(17);
     const secret = decodeURIComponent(new URL(database.uri).password);
     const first = serve();
@@ -83,14 +88,19 @@ describe('opendts serve', () => {
     expect(updated.stdout).toContain('name: old shop\n');
 
     const pid = postmaster();
-    for (const process of [first.child.pid, pid])
-      expect(readFileSync(`/proc/${process}/cmdline`, 'utf8')).not.toContain(password);
+    for (const one of [first.child.pid, pid])
+      expect(readFileSync(`/proc/${one}/cmdline`, 'utf8')).not.toContain(password);
+    process.kill(pid, 'SIGKILL');
+    const ready = () => fetch(`${url}/readyz`).then(({ status }) => status);
+    await expect.poll(ready, { timeout: 60_000, interval: 500 }).toBe(200);
+    const restarted = postmaster();
+    expect(restarted).not.toBe(pid);
     first.child.kill('SIGKILL');
     const killed = await first.finished;
     const second = serve();
     const again = await started(second);
     expect(again.password).toBeUndefined();
-    expect(postmaster()).toBe(pid);
+    expect(postmaster()).toBe(restarted);
     // A token is shown to the server that it is of, and another port is another server.
     const there = { env: { OPENDTS_SERVER: again.url } };
     expect((await cli(['connection', 'list'], there)).stderr).toContain('There is no token');
@@ -113,7 +123,7 @@ describe('opendts serve', () => {
     second.child.kill('SIGTERM');
     const ended = await second.finished;
     expect([ended.code, ended.signal]).toEqual([0, null]);
-    expect(isRunning(`${pid} -`)).toBe(false);
+    expect(isRunning(`${restarted} -`)).toBe(false);
 
     expect((await cli(['keys', 'rotate', '--data-dir', dataDir])).stdout).toContain(
       '1 secret sealed with a new key',

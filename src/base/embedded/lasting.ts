@@ -16,7 +16,8 @@ const SETTINGS = { listen_addresses: '127.0.0.1', unix_socket_directories: '' };
 export interface LastingServer {
   /** Database `postgres`, password included. */
   readonly uri: string;
-  readonly pid: number;
+  /** False once its process is gone: killed, or short of memory. */
+  isRunning(): boolean;
   /** Ends sessions and writes a checkpoint; returns when the process is gone. */
   stop(): Promise<void>;
 }
@@ -28,7 +29,7 @@ export async function openLasting(folder: string): Promise<LastingServer> {
   const { pid, port } = (await adopt(folder)) ?? (await start(folder));
   return {
     uri: `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`,
-    pid,
+    isRunning: () => isPostgresOf(pid, folder),
     stop: async () => {
       if (isPostgresOf(pid, folder)) process.kill(pid, 'SIGINT');
       await until(() => !isPostgresOf(pid, folder), folder, 'stop');

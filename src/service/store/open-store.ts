@@ -25,20 +25,29 @@ export interface OpenStore extends AsyncDisposable {
  */
 export async function openStore({ databaseUrl, dataDir }: StoreOptions): Promise<OpenStore> {
   await using opened = new AsyncDisposableStack();
-  const uri = databaseUrl ?? (await openEmbedded(dataDir, opened));
-  const store = opened.use(Store.at(uri));
+  const address = databaseUrl ?? (await openEmbedded(dataDir, opened));
+  const store = opened.use(Store.at(address));
   const migrated = await migrate(store);
   const kept = opened.move();
   return { store, migrated, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-async function openEmbedded(dataDir: string, opened: AsyncDisposableStack): Promise<string> {
+/** Gives where the server is whenever it is asked; one that was killed is started again then. */
+async function openEmbedded(dataDir: string, opened: AsyncDisposableStack): Promise<() => Promise<string>> {
   // Searchable by all: under root the server runs as another user, who owns its own folder alone.
   makeDataDir(dataDir);
   opened.defer(takeLock(dataDir, 'DATA_DIR_LOCKED'));
-  const server = await openLasting(join(dataDir, 'postgres'));
-  opened.defer(() => server.stop());
-  return server.uri;
+  const folder = join(dataDir, 'postgres');
+  let latest = openLasting(folder);
+  await latest;
+  opened.defer(async () => (await latest.catch(() => null))?.stop());
+  return async () => {
+    const seen = latest;
+    const server = await seen.catch(() => null);
+    // Of several that find it gone, one starts it.
+    if (!server?.isRunning() && latest === seen) latest = openLasting(folder);
+    return (await latest).uri;
+  };
 }
 
 /** Throws DATA_DIR_UNUSABLE. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
 import { answersWithin } from '../../engine/pg/answers-within.ts';
 import { connect } from '../../engine/pg/connect.ts';
+import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
 import { identify, type DatabaseIdentity } from '../../engine/pg/identity.ts';
 import { isDisturbance, PgError, SQLSTATE } from '../../engine/pg/pg-error.ts';
@@ -30,11 +31,15 @@ export class Store implements Db, AsyncDisposable {
     this.pool = pool;
   }
 
-  /** Opens the store at a connection string; nothing ambient counts. Connects when it is first asked. Throws STORE_ADDRESS_INVALID. */
-  static at(uri: string): Store {
-    const info = readAddress(uri);
+  /**
+   * Opens the store at a connection string, or where a function says for every new session; nothing ambient counts. Connects when it is
+   * first asked. Throws STORE_ADDRESS_INVALID.
+   */
+  static at(address: string | (() => Promise<string>)): Store {
+    const where =
+      typeof address === 'string' ? fixed(readAddress(address)) : async () => readAddress(await address());
     const open = async () => {
-      const session = await connect(info, { side: 'target', applicationName: 'opendts:store' });
+      const session = await connect(await where(), { side: 'target', applicationName: 'opendts:store' });
       await session.query(LIMITS);
       return session;
     };
@@ -79,7 +84,12 @@ function on(session: Session): Db {
   };
 }
 
-function readAddress(uri: string) {
+/** What stays as it is. */
+function fixed<T>(value: T): () => Promise<T> {
+  return () => Promise.resolve(value);
+}
+
+function readAddress(uri: string): ConnInfo {
   try {
     return parseConninfo(uri, 'target');
   } catch (thrown) {
@@ -88,7 +98,13 @@ function readAddress(uri: string) {
   }
 }
 
-const CONNECTING = ['CONNECT_FAILED', 'CONNECT_REFUSED_LOGIN', 'DATABASE_MISSING', 'CONNECTION_LOST'];
+const CONNECTING = [
+  'CONNECT_FAILED',
+  'CONNECT_REFUSED_LOGIN',
+  'DATABASE_MISSING',
+  'CONNECTION_LOST',
+  'EMBEDDED_FAILED',
+];
 
 function explain(thrown: unknown): unknown {
   const isOurs = thrown instanceof AppError && CONNECTING.includes(thrown.code);
