@@ -18,7 +18,8 @@ const postmaster = () =>
 afterAll(() => {
   // A test that failed half-way leaves them running.
   for (const { child } of nodes) child.kill('SIGKILL');
-  if (existsSync(join(dataDir, 'postgres', 'data', 'postmaster.pid'))) process.kill(postmaster(), 'SIGQUIT');
+  const left = existsSync(join(dataDir, 'postgres', 'data', 'postmaster.pid')) ? postmaster() : 0;
+  if (isRunning(`${left} -`)) process.kill(left, 'SIGQUIT');
   home[Symbol.dispose]();
   rmSync(dataDir, { recursive: true, force: true });
 });
