@@ -145,6 +145,35 @@ describe('the test of a connection', () => {
   });
 });
 
+describe('a secret of the server', () => {
+  it('is named by who administers it, and by nobody who edits connections of a group', async () => {
+    const editor = (await service.account({ group: 'default', role: 'admin' })).token;
+    const edit = (line: string, body: object) => service.send(line, { token: editor, body });
+    const base = 'host=127.0.0.1 port=1 user=u dbname=d';
+    const own = `sslmode=require sslcert=${join(certificateDir, 'client.crt')} sslkey=${join(certificateDir, 'client.key')}`;
+    const refused = [
+      { conninfo: base, passwordFile: 'password' },
+      { conninfo: base, passwordVariable: 'OPENDTS_PASSWORD_X' },
+      { conninfo: `${base} ${own}` },
+    ];
+    for (const body of refused) {
+      const made = await edit(`POST ${collection}`, { name: 'refused', ...body });
+      expect([body, made.status, made.body.code]).toEqual([body, 403, 'FORBIDDEN']);
+    }
+    const name = await saved({ conninfo: `${base} ${own}`, passwordFile: 'password' });
+    const change = (body: object) => edit(`PATCH ${collection}/${name}`, body);
+    // What is named stays, and stays with the server that it was named for.
+    expect((await change({ version: 1, region: 'r' })).body).toMatchObject({ version: 2, secret: 'file' });
+    expect(
+      (await change({ version: 2, conninfo: `${base} ${own}`.replace('port=1', 'port=2') })).body.code,
+    ).toBe('FORBIDDEN');
+    expect((await change({ version: 2, conninfo: base })).body.code).toBe('SECRET_NEEDED');
+    expect((await change({ version: 2, conninfo: base, password: 'mine' })).body).toMatchObject({
+      secret: 'sealed',
+    });
+  });
+});
+
 describe('a connection', () => {
   it('leads only into allowed networks', async () => {
     await using walled = await startService(18, { networks: ['10.0.0.0/8'] });

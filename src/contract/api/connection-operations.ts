@@ -17,11 +17,15 @@ const fields = {
     .max(4000)
     .describe('URI or keyword/value. A password in it is taken out and sealed'),
   password: z.string().min(1).max(1000).describe('Sealed, and never shown again'),
-  passwordFile: z.string().min(1).max(1000).describe('A file below the secret folder of the server, instead'),
+  passwordFile: z
+    .string()
+    .min(1)
+    .max(1000)
+    .describe('A file below the secret folder of the server, instead; named by who administers opendts'),
   passwordVariable: z
     .string()
     .regex(/^OPENDTS_PASSWORD_[A-Z0-9_]{1,100}$/, 'write OPENDTS_PASSWORD_…')
-    .describe('An environment variable of the server, instead'),
+    .describe('An environment variable of the server, instead; named by who administers opendts'),
   instanceId: z.string().max(100).nullable(),
   region: z.string().max(100).nullable(),
   accessMethod: z.enum(ACCESS_METHODS).nullable(),

@@ -13,13 +13,22 @@ import type { Db } from '../store/store.ts';
 import { isDuplicate } from '../store/store.ts';
 import { judgeConninfo, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Keyring } from './keyring.ts';
-import { storedSecret, type SecretSources } from './secret.ts';
+import { storedSecret, type GivenSecret, type SecretSources } from './secret.ts';
 
 /** What the server allows connections, and seals them with. */
 export interface ConnectionSettings {
   readonly keyring: Keyring;
   readonly secrets: SecretSources;
   readonly policy: EndpointPolicy;
+}
+
+/** Beside that, what whoever edits one may do. */
+export interface EditSettings extends ConnectionSettings {
+  /**
+   * Name files and variables of the server: a password, or a client certificate with its key. They are not of one group, and who names one
+   * could have it used, or sent, wherever they like.
+   */
+  readonly mayName: boolean;
 }
 
 export type ShownConnection = Answer<'connection.show'>;
@@ -29,10 +38,11 @@ export async function createConnection(
   db: Db,
   groupId: string,
   input: Omit<Input<'connection.create'>, 'group'>,
-  settings: ConnectionSettings,
+  settings: EditSettings,
 ): Promise<StoredConnection> {
   const id = randomUUID();
   const { info, password } = readConninfo(input.conninfo, settings.policy);
+  requireMayName(settings, input, info);
   const given = password === null ? input : { ...input, password: onePassword(input.password, password) };
   const secret = storedSecret(given, id, settings.keyring, settings.secrets);
   const made = await insertConnection(db, {
@@ -54,12 +64,13 @@ export async function changeConnection(
   db: Db,
   before: StoredConnection,
   input: Omit<Input<'connection.update'>, 'group' | 'connection'>,
-  settings: ConnectionSettings,
+  settings: EditSettings,
 ): Promise<StoredConnection> {
   const { info, password } = readConninfo(input.conninfo ?? before.conninfo, settings.policy);
   const given = password === null ? input : { ...input, password: onePassword(input.password, password) };
   const secret = storedSecret(given, before.id, settings.keyring, settings.secrets);
   const conninfo = redactConninfo(info);
+  requireMayName(settings, input, conninfo === before.conninfo ? null : info);
   if (conninfo !== before.conninfo && before.secretKind !== 'none' && secret === null)
     throw new AppError('SECRET_NEEDED');
   const fields: ConnectionFields = {
@@ -120,6 +131,16 @@ export function shownConnection(stored: StoredConnection): ShownConnection {
     createdAt: stored.createdAt,
     updatedAt: stored.updatedAt,
   };
+}
+
+/** `info` where it is a new one. Throws FORBIDDEN. */
+function requireMayName({ mayName }: EditSettings, given: GivenSecret, info: ConnInfo | null): void {
+  const names = [given.passwordFile, given.passwordVariable, info?.ssl.cert, info?.ssl.key];
+  if (mayName || names.every((one) => one === undefined || one === null)) return;
+  throw new AppError('FORBIDDEN', {
+    right: 'an account that administers opendts to name a secret of the server',
+    whom: 'who has one, or give the password',
+  });
 }
 
 function readConninfo(text: string, policy: EndpointPolicy): { info: ConnInfo; password: string | null } {

@@ -7,16 +7,17 @@ import {
   forgetConnection,
   requireConnection,
   shownConnection,
+  type EditSettings,
 } from '../connection/saved-connections.ts';
 import { readSecret } from '../connection/secret.ts';
 import { testConnection } from '../connection/test-connection.ts';
 import { listConnections } from '../store/connection/list-connections.ts';
-import { groupOf, type Context, type Handlers } from './context.ts';
+import { callerOf, groupOf, type Context, type Handlers } from './context.ts';
 import { listPage } from './pages.ts';
 
 export const CONNECTION_HANDLERS: Handlers<keyof typeof CONNECTION_OPERATIONS> = {
   'connection.create': async (context, input) => {
-    const made = await createConnection(context.db, groupOf(context).id, input, context.services.connections);
+    const made = await createConnection(context.db, groupOf(context).id, input, settingsOf(context));
     const shown = shownConnection(made);
     Object.assign(context.trace, { objectId: made.id, objectName: made.name, after: shown });
     return shown;
@@ -33,7 +34,7 @@ export const CONNECTION_HANDLERS: Handlers<keyof typeof CONNECTION_OPERATIONS> =
   'connection.update': async (context, input) => {
     const before = await found(context, input.connection);
     context.trace.before = shownConnection(before);
-    const changed = await changeConnection(context.db, before, input, context.services.connections);
+    const changed = await changeConnection(context.db, before, input, settingsOf(context));
     const shown = shownConnection(changed);
     context.trace.after = shown;
     return shown;
@@ -56,6 +57,10 @@ export const CONNECTION_HANDLERS: Handlers<keyof typeof CONNECTION_OPERATIONS> =
     return { passed: failed === undefined, steps };
   },
 };
+
+function settingsOf(context: Context): EditSettings {
+  return { ...context.services.connections, mayName: callerOf(context).isAdministrator };
+}
 
 async function found(context: Context, idOrName: string) {
   const connection = await requireConnection(context.db, groupOf(context).id, idOrName);

@@ -2,6 +2,7 @@
 import { Argument, type Command } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
+import { shellWord } from '../../base/runtime/shell-word.ts';
 import type { TestStep } from '../../contract/api/connection-operations.ts';
 import type { Answer, Asked, OperationName } from '../../contract/api/operations.ts';
 import { accessTo, callApi, type Access } from './api-client.ts';
@@ -192,9 +193,8 @@ function show({ flags, context }: Ask, connection: Connection): ExitCode {
   })
     .filter(([, value]) => value !== null)
     .map(([field, value]) => `${field}: ${printable(String(value))}`);
-  const nextSteps = [
-    { why: 'See whether it works', command: `opendts connection test ${id} --group ${flags.group}` },
-  ];
+  const command = `opendts connection test ${id} --group ${shellWord(flags.group)}`;
+  const nextSteps = [{ why: 'See whether it works', command }];
   context.stdout.write(
     flags.json ? document({ kind: 'Connection', data: connection, nextSteps }) : lines(rows),
   );
