@@ -8,6 +8,7 @@ const wings: Record<string, string[]> = {
   engine: ['base', 'contract'],
   service: ['engine', 'base', 'contract'],
   'surface/cli': ['engine', 'service', 'base', 'contract', 'demo'],
+  'surface/http': ['service', 'base', 'contract'],
   demo: ['engine', 'service', 'base', 'contract'],
 };
 
@@ -23,6 +24,15 @@ const rooms: Record<string, string[]> = {
   pipeline: ['change', 'selection', 'source', 'transform', 'target'],
   verify: ['change', 'selection', 'pg', 'schema', 'source'],
   precheck: ['change', 'selection', 'pg', 'schema', 'source'],
+};
+
+/** Rooms of src/service: what is kept at the bottom, what is asked for at the top. */
+const serviceRooms: Record<string, string[]> = {
+  store: [],
+  account: ['store'],
+  connection: ['store'],
+  task: ['store', 'connection'],
+  operation: ['store', 'account', 'connection'],
 };
 
 /** Folders of this depth are reached as ../x, ../../x …; the driver is reached only from engine/pg. */
@@ -51,17 +61,18 @@ const wingLayers = Object.entries(wings).map(([from, to]) => {
     .flatMap(reach);
   return layer(`src/${from}/**`, forbidden, `${from}/ may import only ${to.join(', ') || 'nothing'}`, false);
 });
-const roomLayers = Object.entries(rooms).map(([from, to]) => {
-  const otherRooms = Object.keys(rooms).filter((name) => name !== from && !to.includes(name));
-  const otherWings = ['service', 'surface', 'demo'];
-  const forbidden = [...otherRooms, ...otherWings].flatMap(reach);
-  return layer(
-    `src/engine/${from}/**`,
-    forbidden,
-    `engine/${from} may import only ${to.join(', ') || 'nothing'} of engine`,
-    from === 'pg',
-  );
-});
+/** The rooms of one wing; `outside` are the wings that it may not import. */
+function roomLayers(wing: string, table: Record<string, string[]>, outside: string[]): OxlintOverride[] {
+  return Object.entries(table).map(([from, to]) => {
+    const otherRooms = Object.keys(table).filter((name) => name !== from && !to.includes(name));
+    return layer(
+      `src/${wing}/${from}/**`,
+      [...otherRooms, ...outside].flatMap(reach),
+      `${wing}/${from} may import only ${to.join(', ') || 'nothing'} of ${wing}`,
+      wing === 'engine' && from === 'pg',
+    );
+  });
+}
 
 export default defineConfig({
   plugins: ['typescript', 'import', 'oxc', 'unicorn', 'node'],
@@ -86,7 +97,8 @@ export default defineConfig({
   },
   overrides: [
     ...wingLayers,
-    ...roomLayers,
+    ...roomLayers('engine', rooms, ['service', 'surface', 'demo']),
+    ...roomLayers('service', serviceRooms, ['surface', 'demo']),
     {
       files: ['bin/**', 'src/main.ts', 'scripts/**', 'test/**', '**/*.test.ts'],
       rules: { 'node/no-process-env': 'off' },

@@ -40,6 +40,7 @@ describe('the installed package', () => {
   it('holds compiled code and neither sources nor tests', async () => {
     const files = readdirSync(join(app, 'node_modules', 'opendts'), { recursive: true, encoding: 'utf8' });
     expect(files).toContain(join('dist', 'main.js'));
+    expect(files).toContain(join('migrations', '0001_account.sql'));
     expect(files.filter((file) => /\.ts$|\.test\.|^(src|test|scripts)\b/.test(file))).toEqual([]);
   });
 

@@ -20,6 +20,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Arguments of node itself. */
   readonly nodeArgs?: readonly string[];
+  /** What it reads on stdin. */
+  readonly input?: string;
 }
 
 export interface RunningCli {
@@ -38,16 +40,20 @@ export interface CliHome extends Disposable {
 
 export function cliHome(): CliHome {
   const folder = mkdtempSync(join(tmpdir(), 'opendts-cli-'));
-  const start = (args: readonly string[], { env = {}, nodeArgs = [] }: CliOptions = {}): RunningCli => {
+  const start = (
+    args: readonly string[],
+    { env = {}, nodeArgs = [], input }: CliOptions = {},
+  ): RunningCli => {
     const child = spawn(process.execPath, [...nodeArgs, BIN, ...args], {
       cwd: folder,
       env: { PATH: process.env.PATH, HOME: folder, XDG_CACHE_HOME: CACHE, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    child.stdin?.end(input);
     let stdout = '';
     let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const finished = new Promise<CliResult>((resolve) =>
       child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr })),
     );

@@ -6,6 +6,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isRunning, processMark } from '../runtime/process-mark.ts';
+import { isPostgresOf, readPostmaster } from './postmaster.ts';
 
 export const FOLDER_PREFIX = 'opendts-pg';
 const MARK = 'maker';
@@ -40,17 +41,7 @@ function removeIfOrphan(folder: string): void {
     isRunning(readFileSync(mark, 'utf8'))
   )
     return;
-  const pidFile = join(folder, 'data', 'postmaster.pid');
-  const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8').split('\n')[0]) : 0;
+  const pid = readPostmaster(folder)?.pid ?? 0;
   if (pid > 0 && isPostgresOf(pid, folder)) process.kill(pid, 'SIGQUIT');
   rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
-}
-
-/** The pid in an old file may belong to somebody else by now. */
-function isPostgresOf(pid: number, folder: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(join(folder, 'data'));
-  } catch {
-    return false;
-  }
 }

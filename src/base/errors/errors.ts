@@ -6,6 +6,7 @@
 import { area, type ErrorEntry } from './error-entry.ts';
 import { EXIT } from './exit.ts';
 import { SCHEMA_ERRORS } from './schema-errors.ts';
+import { SERVICE_ERRORS } from './service-errors.ts';
 
 const usage = area(EXIT.usage);
 const connection = area(EXIT.connection);
@@ -237,11 +238,6 @@ export const ERRORS = {
     'A TRUNCATE of {table} cannot be applied: {target} holds the rows of other tables too, and which are whose is not known there.',
     'Have them copied again together: opendts tables --recopy {table}. To empty one of tables that go into one, use DELETE.',
   ),
-  PARTITION_REFUSED: data(
-    409,
-    'The rows of partition {table} cannot join the others in {into}: {problem}.',
-    'Remove the cause on the target and let it go on (opendts tables --retry {table}), or have both emptied and copied again (--recopy {table}).',
-  ),
   RELATION_CHANGED: data(
     409,
     'Table {table} changed on the source while changes are followed: {difference}.',
@@ -277,6 +273,7 @@ export const ERRORS = {
   ),
   SOURCE_PROTECTED: timeout(409, 'The copy was ended to spare the source: {limit}. {done}', '{remedy}'),
   TIMED_OUT: timeout.later(504, '{what} was not reached in {seconds} s.', '{remedy}'),
+  ...SERVICE_ERRORS,
   // Defects
   STREAM_BROKEN: unexpected(
     500,

@@ -21,4 +21,9 @@ export const SCHEMA_ERRORS = {
     'No migration into this target has an object "{object}".{nearest}',
     'List them with their ids: opendts schema report --all.',
   ),
+  PARTITION_REFUSED: data(
+    409,
+    'The rows of partition {table} cannot join the others in {into}: {problem}.',
+    'Remove the cause on the target and let it go on (opendts tables --retry {table}), or have both emptied and copied again (--recopy {table}).',
+  ),
 };

@@ -84,7 +84,8 @@ function networkRemedy(thrown: unknown, { ssl, connectTimeoutSeconds }: ConnInfo
     return `Check host, port and firewall; wait longer with connect_timeout (now ${connectTimeoutSeconds}).`;
   if (/does not support SSL/.test(thrown.message))
     return `The server has TLS off and sslmode=${ssl.mode} asks for it: set ssl = on there, or give sslmode=prefer.`;
-  if (isTlsFailure(thrown))
+  // Some codes of OpenSSL say nothing of TLS (UNABLE_TO_VERIFY_LEAF_SIGNATURE).
+  if (isTlsFailure(thrown) || thrown.message.includes('certificate'))
     return `Check the certificate of the server against sslrootcert and the host name (sslmode=${ssl.mode}).`;
   return 'Check host, port, firewall and sslmode.';
 }

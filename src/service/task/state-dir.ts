@@ -9,9 +9,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
+import { takeLock } from '../../base/runtime/folder-lock.ts';
 import type { MigrationSummary, Phase } from '../../contract/progress.ts';
 import { conflictMode, OPERATIONS, taskSpec } from '../../contract/task-spec.ts';
-import { takeLock } from './state-lock.ts';
 
 /** The options that make a migration what it is: `jobs` and `until` may change from run to run. */
 const taskOptions = z.strictObject({
@@ -74,7 +74,7 @@ export function defaultStateDir(stateHome: string, options: TaskOptions): string
 export function openStateDir(path: string, options: TaskOptions): StateDir {
   const release = usable(path, () => {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    return takeLock(path);
+    return takeLock(path, 'STATE_DIR_LOCKED');
   });
   try {
     for (const record of readRecords(path)) {

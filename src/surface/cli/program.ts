@@ -1,18 +1,24 @@
 /** The command line as a whole: the commands, their help, and what happens to a command that fails. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
+import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { cleanupCommand } from './cleanup.ts';
+import { connectionCommand } from './connection.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { demoCommand } from './demo.ts';
 import { inspectCommand } from './inspect.ts';
+import { keysCommand } from './keys.ts';
+import { loginCommand } from './login.ts';
 import { migrateCommand } from './migrate.ts';
 import { reportError } from './report-error.ts';
+import { resetPasswordCommand } from './reset-password.ts';
 import { schemaCommand } from './schema.ts';
+import { serveCommand } from './serve.ts';
 import { tablesCommand } from './tables.ts';
 import { verifyCommand } from './verify.ts';
+import { packageVersion } from './version.ts';
 
 const COMMANDS: readonly CliCommand[] = [
   checkCommand,
@@ -24,6 +30,12 @@ const COMMANDS: readonly CliCommand[] = [
   cleanupCommand,
   inspectCommand,
   demoCommand,
+  serveCommand,
+  loginCommand,
+  connectionCommand,
+  auditCommand,
+  keysCommand,
+  resetPasswordCommand,
 ];
 
 type OnRun = (entry: CliCommand, command: Command) => Promise<void>;
@@ -63,11 +75,4 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     if (thrown instanceof CommanderError && thrown.code === 'commander.help') return EXIT.usage;
     return reportError(thrown, context, args.includes('--json'));
   }
-}
-
-/** package.json lies beside bin/, two levels above src/surface or dist/surface. */
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  const { version } = JSON.parse(text) as { version: string };
-  return version;
 }

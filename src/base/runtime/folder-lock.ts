@@ -1,20 +1,23 @@
 /**
- * The lock of a state directory: a file with the pid and the start time of its owner. Made complete under another name and then
- * linked, so it exists whole or not at all; a lock whose owner is gone is taken over.
+ * The lock of a folder that one process at a time may use: a file with the pid and the start time of its owner. Made complete under
+ * another name and then linked, so it exists whole or not at all; a lock whose owner is gone is taken over.
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppError } from '../../base/errors/app-error.ts';
-import { isRunning, pidOf, processMark } from '../../base/runtime/process-mark.ts';
+import { AppError } from '../errors/app-error.ts';
+import { isRunning, pidOf, processMark } from './process-mark.ts';
 
-/** Takes the lock of a folder; the returned function releases it. Throws STATE_DIR_LOCKED while another living process has it. */
-export function takeLock(dir: string): () => void {
+/** What the folder is, in the words of the error. */
+type LockedCode = 'STATE_DIR_LOCKED' | 'DATA_DIR_LOCKED';
+
+/** Takes the lock of a folder; the returned function releases it. Throws `code` while another living process has it. */
+export function takeLock(dir: string, code: LockedCode): () => void {
   const lock = join(dir, 'lock');
   const mine = `${processMark()}\n`;
   const temporary = join(dir, `lock.${process.pid}`);
   writeFileSync(temporary, mine, { mode: 0o600 });
   try {
-    while (!link(temporary, lock)) removeStale(dir, lock);
+    while (!link(temporary, lock)) removeStale(dir, lock, code);
   } finally {
     rmSync(temporary, { force: true });
   }
@@ -36,10 +39,10 @@ function link(from: string, to: string): boolean {
 }
 
 /** Moves a dead owner's lock out of the way. Two processes may do so at once: whoever moved a fresh lock puts it back. */
-function removeStale(dir: string, lock: string): void {
+function removeStale(dir: string, lock: string, code: LockedCode): void {
   const owner = read(lock);
   if (owner === null) return;
-  if (isRunning(owner)) throw new AppError('STATE_DIR_LOCKED', { dir, pid: pidOf(owner) ?? '?' });
+  if (isRunning(owner)) throw new AppError(code, { dir, pid: pidOf(owner) ?? '?' });
   const aside = join(dir, `lock.stale.${process.pid}`);
   try {
     renameSync(lock, aside);

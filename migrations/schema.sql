@@ -1,0 +1,275 @@
+-- What all migrations together make, as opendts reads it: for people and for reviews. Nothing runs it.
+
+-- schema opendts
+CREATE SCHEMA IF NOT EXISTS "opendts";
+
+-- table opendts.account
+CREATE TABLE "opendts"."account" (
+  "id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "password_hash" text,
+  "must_change_password" boolean NOT NULL,
+  "is_administrator" boolean NOT NULL,
+  "is_disabled" boolean NOT NULL,
+  "version" integer NOT NULL,
+  "created_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."account" ALTER COLUMN "is_disabled" SET DEFAULT false, ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now();
+
+-- table opendts.api_token
+CREATE TABLE "opendts"."api_token" (
+  "id" uuid NOT NULL,
+  "account_id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "prefix" text NOT NULL,
+  "token_hash" text NOT NULL,
+  "created_at" timestamp with time zone NOT NULL,
+  "expires_at" timestamp with time zone NOT NULL,
+  "revoked_at" timestamp with time zone
+);
+ALTER TABLE ONLY "opendts"."api_token" ALTER COLUMN "created_at" SET DEFAULT now();
+
+-- table opendts.audit
+CREATE TABLE "opendts"."audit" (
+  "id" bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME "opendts"."audit_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1 NO CYCLE) NOT NULL,
+  "at" timestamp with time zone NOT NULL,
+  "account_id" uuid,
+  "account_name" text,
+  "via" text NOT NULL,
+  "address" text NOT NULL,
+  "request_id" text NOT NULL,
+  "operation" text NOT NULL,
+  "group_id" uuid,
+  "group_name" text,
+  "object_id" text,
+  "object_name" text,
+  "outcome" text NOT NULL,
+  "error_code" text,
+  "before" jsonb,
+  "after" jsonb
+);
+ALTER TABLE ONLY "opendts"."audit" ALTER COLUMN "at" SET DEFAULT clock_timestamp(), ADD CONSTRAINT "audit_outcome_check" CHECK ((outcome = ANY (ARRAY['done'::text, 'failed'::text])));
+
+-- table opendts.connection
+CREATE TABLE "opendts"."connection" (
+  "id" uuid NOT NULL,
+  "group_id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "kind" text NOT NULL,
+  "conninfo" text NOT NULL,
+  "instance_id" text,
+  "region" text,
+  "access_method" text,
+  "secret_kind" text NOT NULL,
+  "sealed_key_id" text,
+  "sealed" text,
+  "secret_reference" text,
+  "version" integer NOT NULL,
+  "created_at" timestamp with time zone NOT NULL,
+  "updated_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."connection" ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ADD CONSTRAINT "connection_referred" CHECK (((secret_kind = ANY (ARRAY['file'::text, 'env'::text])) = (secret_reference IS NOT NULL))), ADD CONSTRAINT "connection_sealed" CHECK (((secret_kind = 'sealed'::text) = (sealed IS NOT NULL))), ADD CONSTRAINT "connection_sealed_key" CHECK (((sealed IS NULL) = (sealed_key_id IS NULL))), ADD CONSTRAINT "connection_secret_kind_check" CHECK ((secret_kind = ANY (ARRAY['none'::text, 'sealed'::text, 'file'::text, 'env'::text])));
+
+-- table opendts.idempotency
+CREATE TABLE "opendts"."idempotency" (
+  "account_id" uuid NOT NULL,
+  "key" text NOT NULL,
+  "operation" text NOT NULL,
+  "request_digest" text NOT NULL,
+  "response" jsonb,
+  "created_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."idempotency" ALTER COLUMN "created_at" SET DEFAULT now();
+
+-- table opendts.login_attempt
+CREATE TABLE "opendts"."login_attempt" (
+  "subject" text NOT NULL,
+  "attempts" integer NOT NULL,
+  "first_at" timestamp with time zone NOT NULL
+);
+
+-- table opendts.login_session
+CREATE TABLE "opendts"."login_session" (
+  "token_hash" text NOT NULL,
+  "account_id" uuid NOT NULL,
+  "created_at" timestamp with time zone NOT NULL,
+  "expires_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."login_session" ALTER COLUMN "created_at" SET DEFAULT now();
+
+-- table opendts.membership
+CREATE TABLE "opendts"."membership" (
+  "group_id" uuid NOT NULL,
+  "account_id" uuid NOT NULL,
+  "role" text NOT NULL,
+  "rights" jsonb NOT NULL
+);
+ALTER TABLE ONLY "opendts"."membership" ADD CONSTRAINT "membership_role_check" CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'migrator'::text, 'switcher'::text, 'admin'::text])));
+
+-- table opendts.migration
+CREATE TABLE "opendts"."migration" (
+  "number" integer NOT NULL,
+  "name" text NOT NULL,
+  "checksum" text NOT NULL,
+  "applied_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."migration" ALTER COLUMN "applied_at" SET DEFAULT now();
+
+-- table opendts.resource_group
+CREATE TABLE "opendts"."resource_group" (
+  "id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "created_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."resource_group" ALTER COLUMN "created_at" SET DEFAULT now();
+
+-- function opendts.refuse_change()
+CREATE FUNCTION opendts.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$function$
+;
+
+-- index opendts.account_name
+CREATE UNIQUE INDEX account_name ON opendts.account USING btree (lower(name));
+
+-- index of primary key opendts.account.account_pkey
+CREATE UNIQUE INDEX account_pkey ON opendts.account USING btree (id);
+
+-- primary key opendts.account.account_pkey
+ALTER TABLE ONLY "opendts"."account" ADD CONSTRAINT "account_pkey" PRIMARY KEY USING INDEX "account_pkey";
+
+-- index of unique constraint opendts.api_token.api_token_account_id_name_key
+CREATE UNIQUE INDEX api_token_account_id_name_key ON opendts.api_token USING btree (account_id, name);
+
+-- unique constraint opendts.api_token.api_token_account_id_name_key
+ALTER TABLE ONLY "opendts"."api_token" ADD CONSTRAINT "api_token_account_id_name_key" UNIQUE USING INDEX "api_token_account_id_name_key";
+
+-- index of primary key opendts.api_token.api_token_pkey
+CREATE UNIQUE INDEX api_token_pkey ON opendts.api_token USING btree (id);
+
+-- primary key opendts.api_token.api_token_pkey
+ALTER TABLE ONLY "opendts"."api_token" ADD CONSTRAINT "api_token_pkey" PRIMARY KEY USING INDEX "api_token_pkey";
+
+-- index of unique constraint opendts.api_token.api_token_token_hash_key
+CREATE UNIQUE INDEX api_token_token_hash_key ON opendts.api_token USING btree (token_hash);
+
+-- unique constraint opendts.api_token.api_token_token_hash_key
+ALTER TABLE ONLY "opendts"."api_token" ADD CONSTRAINT "api_token_token_hash_key" UNIQUE USING INDEX "api_token_token_hash_key";
+
+-- index opendts.audit_group
+CREATE INDEX audit_group ON opendts.audit USING btree (group_id, id);
+
+-- index of primary key opendts.audit.audit_pkey
+CREATE UNIQUE INDEX audit_pkey ON opendts.audit USING btree (id);
+
+-- primary key opendts.audit.audit_pkey
+ALTER TABLE ONLY "opendts"."audit" ADD CONSTRAINT "audit_pkey" PRIMARY KEY USING INDEX "audit_pkey";
+
+-- index of unique constraint opendts.connection.connection_group_id_name_key
+CREATE UNIQUE INDEX connection_group_id_name_key ON opendts.connection USING btree (group_id, name);
+
+-- unique constraint opendts.connection.connection_group_id_name_key
+ALTER TABLE ONLY "opendts"."connection" ADD CONSTRAINT "connection_group_id_name_key" UNIQUE USING INDEX "connection_group_id_name_key";
+
+-- index of primary key opendts.connection.connection_pkey
+CREATE UNIQUE INDEX connection_pkey ON opendts.connection USING btree (id);
+
+-- primary key opendts.connection.connection_pkey
+ALTER TABLE ONLY "opendts"."connection" ADD CONSTRAINT "connection_pkey" PRIMARY KEY USING INDEX "connection_pkey";
+
+-- index of primary key opendts.idempotency.idempotency_pkey
+CREATE UNIQUE INDEX idempotency_pkey ON opendts.idempotency USING btree (account_id, key);
+
+-- primary key opendts.idempotency.idempotency_pkey
+ALTER TABLE ONLY "opendts"."idempotency" ADD CONSTRAINT "idempotency_pkey" PRIMARY KEY USING INDEX "idempotency_pkey";
+
+-- index of primary key opendts.login_attempt.login_attempt_pkey
+CREATE UNIQUE INDEX login_attempt_pkey ON opendts.login_attempt USING btree (subject);
+
+-- primary key opendts.login_attempt.login_attempt_pkey
+ALTER TABLE ONLY "opendts"."login_attempt" ADD CONSTRAINT "login_attempt_pkey" PRIMARY KEY USING INDEX "login_attempt_pkey";
+
+-- index opendts.login_session_account
+CREATE INDEX login_session_account ON opendts.login_session USING btree (account_id);
+
+-- index of primary key opendts.login_session.login_session_pkey
+CREATE UNIQUE INDEX login_session_pkey ON opendts.login_session USING btree (token_hash);
+
+-- primary key opendts.login_session.login_session_pkey
+ALTER TABLE ONLY "opendts"."login_session" ADD CONSTRAINT "login_session_pkey" PRIMARY KEY USING INDEX "login_session_pkey";
+
+-- index opendts.membership_account
+CREATE INDEX membership_account ON opendts.membership USING btree (account_id);
+
+-- index of primary key opendts.membership.membership_pkey
+CREATE UNIQUE INDEX membership_pkey ON opendts.membership USING btree (group_id, account_id);
+
+-- primary key opendts.membership.membership_pkey
+ALTER TABLE ONLY "opendts"."membership" ADD CONSTRAINT "membership_pkey" PRIMARY KEY USING INDEX "membership_pkey";
+
+-- index of primary key opendts.migration.migration_pkey
+CREATE UNIQUE INDEX migration_pkey ON opendts.migration USING btree (number);
+
+-- primary key opendts.migration.migration_pkey
+ALTER TABLE ONLY "opendts"."migration" ADD CONSTRAINT "migration_pkey" PRIMARY KEY USING INDEX "migration_pkey";
+
+-- index of unique constraint opendts.resource_group.resource_group_name_key
+CREATE UNIQUE INDEX resource_group_name_key ON opendts.resource_group USING btree (name);
+
+-- unique constraint opendts.resource_group.resource_group_name_key
+ALTER TABLE ONLY "opendts"."resource_group" ADD CONSTRAINT "resource_group_name_key" UNIQUE USING INDEX "resource_group_name_key";
+
+-- index of primary key opendts.resource_group.resource_group_pkey
+CREATE UNIQUE INDEX resource_group_pkey ON opendts.resource_group USING btree (id);
+
+-- primary key opendts.resource_group.resource_group_pkey
+ALTER TABLE ONLY "opendts"."resource_group" ADD CONSTRAINT "resource_group_pkey" PRIMARY KEY USING INDEX "resource_group_pkey";
+
+-- foreign key opendts.api_token.api_token_account_id_fkey
+ALTER TABLE ONLY "opendts"."api_token" ADD CONSTRAINT "api_token_account_id_fkey" FOREIGN KEY (account_id) REFERENCES opendts.account(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.api_token.api_token_account_id_fkey
+ALTER TABLE "opendts"."api_token" VALIDATE CONSTRAINT "api_token_account_id_fkey";
+
+-- foreign key opendts.connection.connection_group_id_fkey
+ALTER TABLE ONLY "opendts"."connection" ADD CONSTRAINT "connection_group_id_fkey" FOREIGN KEY (group_id) REFERENCES opendts.resource_group(id) NOT VALID;
+
+-- validation of foreign key opendts.connection.connection_group_id_fkey
+ALTER TABLE "opendts"."connection" VALIDATE CONSTRAINT "connection_group_id_fkey";
+
+-- foreign key opendts.idempotency.idempotency_account_id_fkey
+ALTER TABLE ONLY "opendts"."idempotency" ADD CONSTRAINT "idempotency_account_id_fkey" FOREIGN KEY (account_id) REFERENCES opendts.account(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.idempotency.idempotency_account_id_fkey
+ALTER TABLE "opendts"."idempotency" VALIDATE CONSTRAINT "idempotency_account_id_fkey";
+
+-- foreign key opendts.login_session.login_session_account_id_fkey
+ALTER TABLE ONLY "opendts"."login_session" ADD CONSTRAINT "login_session_account_id_fkey" FOREIGN KEY (account_id) REFERENCES opendts.account(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.login_session.login_session_account_id_fkey
+ALTER TABLE "opendts"."login_session" VALIDATE CONSTRAINT "login_session_account_id_fkey";
+
+-- foreign key opendts.membership.membership_account_id_fkey
+ALTER TABLE ONLY "opendts"."membership" ADD CONSTRAINT "membership_account_id_fkey" FOREIGN KEY (account_id) REFERENCES opendts.account(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.membership.membership_account_id_fkey
+ALTER TABLE "opendts"."membership" VALIDATE CONSTRAINT "membership_account_id_fkey";
+
+-- foreign key opendts.membership.membership_group_id_fkey
+ALTER TABLE ONLY "opendts"."membership" ADD CONSTRAINT "membership_group_id_fkey" FOREIGN KEY (group_id) REFERENCES opendts.resource_group(id) NOT VALID;
+
+-- validation of foreign key opendts.membership.membership_group_id_fkey
+ALTER TABLE "opendts"."membership" VALIDATE CONSTRAINT "membership_group_id_fkey";
+
+-- trigger opendts.audit.audit_append_only
+CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON opendts.audit FOR EACH ROW EXECUTE FUNCTION opendts.refuse_change();
+ALTER TABLE "opendts"."audit" ENABLE ALWAYS TRIGGER "audit_append_only";
+
+-- trigger opendts.audit.audit_not_emptied
+CREATE TRIGGER audit_not_emptied BEFORE TRUNCATE ON opendts.audit FOR EACH STATEMENT EXECUTE FUNCTION opendts.refuse_change();
+ALTER TABLE "opendts"."audit" ENABLE ALWAYS TRIGGER "audit_not_emptied";

@@ -1,0 +1,64 @@
+/** The options of `opendts serve`, once: flag, environment variable and field of the YAML file are made from this. */
+import { z } from 'zod';
+
+const path = z.string().min(1);
+
+export const serveOptions = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('address to listen on; nothing beyond this machine unless told'),
+  port: z.int().min(0).max(65_535).default(8620).describe('port to listen on; 0: any that is free'),
+  dataDir: path.optional().describe('folder of the embedded PostgreSQL and of the key for secrets'),
+  databaseUrl: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('PostgreSQL for our metadata, instead of the embedded one'),
+  databaseUrlFile: path.optional().describe('file that holds the database URL'),
+  key: z.string().min(1).optional().describe('key for secrets: 32 bytes as base64; older keys behind it'),
+  keyFile: path
+    .optional()
+    .describe('file that holds the key for secrets; all nodes of one database need the same'),
+  secretDir: path.optional().describe('folder of password files that connections may name'),
+  certificateDir: path.optional().describe('folder of certificate files that connections may name'),
+  allowNetwork: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('networks that connections may reach, 10.0.0.0/8,… (default: all)'),
+  trustedProxy: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('addresses of proxies whose X-Forwarded-For is believed'),
+  secure: z
+    .boolean()
+    .default(false)
+    .describe('reached over TLS only (by a proxy): cookies are for TLS alone'),
+  logLevel: z
+    .enum(['error', 'warn', 'info', 'debug'])
+    .default('info')
+    .describe('what is logged, as JSON lines on stderr'),
+  drainSeconds: z
+    .int()
+    .min(0)
+    .max(3600)
+    .default(10)
+    .describe('how long requests may take to end after SIGTERM'),
+});
+export type ServeOptions = z.infer<typeof serveOptions>;
+export type ServeOption = keyof ServeOptions;
+
+/** Not on a command line, which every user of the machine can read. */
+export const SECRET_OPTIONS: ReadonlySet<ServeOption> = new Set(['databaseUrl', 'key']);
+
+/** `OPENDTS_LOG_LEVEL`; the database has the name that everybody gives it. */
+export function variableOf(option: ServeOption): string {
+  const name = option.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+  return option.startsWith('databaseUrl') ? name : `OPENDTS_${name}`;
+}
+
+/** `--log-level` */
+export function flagOf(option: ServeOption): string {
+  return `--${option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}

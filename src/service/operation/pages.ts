@@ -1,0 +1,35 @@
+/** Lists, page by page: the cursor is the key of the last row, opaque to callers. */
+import { AppError } from '../../base/errors/app-error.ts';
+import type { Page } from '../store/page.ts';
+
+interface Wanted {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+/** Reads one more than asked for: then there is a next page. Throws INPUT_INVALID for a cursor of somewhere else. */
+export async function listPage<Row, Item>(
+  wanted: Wanted,
+  read: (page: Page) => Promise<Row[]>,
+  { key, show }: { readonly key: (row: Row) => string; readonly show: (row: Row) => Item },
+): Promise<{ items: Item[]; nextCursor: string | null }> {
+  const after = wanted.cursor === undefined ? null : decode(wanted.cursor);
+  const rows = await read({ after, limit: wanted.limit + 1 });
+  const shown = rows.slice(0, wanted.limit);
+  const last = rows.length > wanted.limit ? shown.at(-1) : undefined;
+  return { items: shown.map(show), nextCursor: last === undefined ? null : encode(key(last)) };
+}
+
+function encode(key: string): string {
+  return Buffer.from(JSON.stringify([key])).toString('base64url');
+}
+
+function decode(cursor: string): string {
+  try {
+    const [key] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
+    if (typeof key === 'string' && !key.includes('\0')) return key;
+  } catch {
+    // Said below.
+  }
+  throw new AppError('INPUT_INVALID', { problem: 'cursor: not one that a list has given' });
+}

@@ -1,0 +1,96 @@
+/** `opendts serve`: the service on this machine, with its API. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import { EXIT } from '../../base/errors/exit.ts';
+import type { ServeOptions } from '../../contract/serve-options.ts';
+import { isNetwork } from '../../service/connection/endpoint-policy.ts';
+import { openNode, type NodeOptions } from '../../service/node.ts';
+import type { CliCommand, CliContext } from './context.ts';
+import { packageVersion } from './version.ts';
+import {
+  databaseUrlOf,
+  invalidConfig,
+  keyOf,
+  readServeOptions,
+  withServeOptions,
+} from './options/serve-options.ts';
+
+export const serveCommand: CliCommand = {
+  define(program) {
+    return withServeOptions(
+      program
+        .command('serve')
+        .description('run the service: API, users, connections; its own PostgreSQL unless told'),
+    );
+  },
+
+  async run(command, context) {
+    const { signal, stdout, stderr } = context;
+    const options = readServeOptions(command.opts(), context.config.env);
+    await using node = await openNode(nodeOptions(options, context));
+    // The other commands start without the framework.
+    const { httpServer } = await import('../http/server.ts');
+    const app = httpServer(node.services, {
+      isSecure: options.secure,
+      trustedProxies: options.trustedProxy,
+      version: packageVersion(),
+      log: { level: options.logLevel, stream: stderr },
+    });
+    try {
+      const address = await listen(app, options);
+      if (node.firstAccount !== null) {
+        const { name, password } = node.firstAccount;
+        stdout.write(`first login: name ${name}, one-time password ${password} (shown once; change it)\n`);
+      }
+      stdout.write(`listening on ${address}\n`);
+      await untilAborted(signal);
+    } finally {
+      await drain(app, options.drainSeconds);
+    }
+    return EXIT.ok;
+  },
+};
+
+/** Throws CONFIG_INVALID. */
+function nodeOptions(options: ServeOptions, { config }: CliContext): NodeOptions {
+  for (const option of ['allowNetwork', 'trustedProxy'] as const) {
+    const wrong = options[option].find((network) => !isNetwork(network));
+    if (wrong !== undefined)
+      throw invalidConfig(option, `${wrong} is no address and no network (10.0.0.0/8)`);
+  }
+  return {
+    databaseUrl: databaseUrlOf(options),
+    dataDir: options.dataDir ?? config.dataHome,
+    key: keyOf(options),
+    secretDir: options.secretDir ?? null,
+    certificateDir: options.certificateDir ?? null,
+    networks: options.allowNetwork,
+    env: config.env,
+  };
+}
+
+/** Throws CONFIG_INVALID. */
+async function listen(app: FastifyInstance, { host, port }: ServeOptions): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+    if (code === '') throw thrown;
+    throw invalidConfig('host and port', `cannot listen on ${host}, port ${port} (${code})`);
+  }
+}
+
+/** No new connections from now on; what is being answered may end, but not for ever. */
+async function drain(app: FastifyInstance, seconds: number): Promise<void> {
+  const closing = app.close();
+  await Promise.race([closing, delay(seconds * 1000, undefined, { ref: false })]);
+  app.server.closeAllConnections();
+  await closing;
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,175 @@
+/** The API over HTTP: one route for each operation of the contract, problem details, health, the OpenAPI document. */
+import { randomUUID } from 'node:crypto';
+import {
+  fastify,
+  LogController,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
+import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import { pathFields, type Operation } from '../../contract/api/operation.ts';
+import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
+import type { Services } from '../../service/operation/context.ts';
+import { runOperation } from '../../service/operation/run-operation.ts';
+import { clearSession, readCredentials, requireCsrfToken, setSession } from './credentials.ts';
+import { openApi } from './openapi.ts';
+import { problemOf } from './problem.ts';
+import { referencePage } from './reference-page.ts';
+
+export interface HttpOptions {
+  /** Reached by TLS only, through a proxy: cookies are for TLS alone, and browsers are told to come back that way. */
+  readonly isSecure: boolean;
+  /** Proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly version: string;
+  /** Lines of JSON; null: none. */
+  readonly log: { readonly level: string; readonly stream: { write(line: string): void } } | null;
+}
+
+const BODY_BYTES = 256 * 1024;
+const REQUEST_MS = 60_000;
+
+/** Not yet listening. */
+export function httpServer(services: Services, options: HttpOptions): FastifyInstance {
+  const app = fastify({
+    logger: options.log ?? false,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_BYTES,
+    requestTimeout: REQUEST_MS,
+    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    genReqId: () => randomUUID(),
+    // A name may hold 100 characters, each of them several bytes and those percent-encoded.
+    routerOptions: { maxParamLength: 1300 },
+  });
+  protect(app, options);
+  report(app);
+  health(app, services);
+  const document = openApi(options.version);
+  const page = referencePage(document);
+  app.get('/api/v1/openapi.json', () => document);
+  app.get('/api/v1/docs', (_, reply) => reply.type('text/html; charset=utf-8').send(page));
+  for (const name of Object.keys(OPERATIONS) as OperationName[]) route(app, name, services, options);
+  return app;
+}
+
+function route(
+  app: FastifyInstance,
+  name: OperationName,
+  services: Services,
+  { isSecure }: HttpOptions,
+): void {
+  const operation: Operation = OPERATIONS[name];
+  app.route({
+    method: operation.method,
+    url: `/api/v1${operation.path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+    handler: async (request, reply) => {
+      const credentials = operation.access === 'anyone' ? null : readCredentials(request, isSecure);
+      if (operation.method !== 'GET') requireCsrfToken(request, credentials);
+      const asked = {
+        credentials,
+        address: request.ip,
+        requestId: request.id,
+        idempotencyKey: readIdempotencyKey(request),
+      };
+      const { body, session } = await runOperation(name, readInput(operation, request), asked, services);
+      if (session !== null) setSession(reply, session, isSecure);
+      else if (name === 'session.delete') clearSession(reply, isSecure);
+      return reply.code(operation.creates === undefined ? 200 : 201).send(body);
+    },
+  });
+}
+
+/** Path fields, and the query or the body. Throws INPUT_INVALID. */
+function readInput(operation: Operation, request: FastifyRequest): unknown {
+  const inQuery = operation.method === 'GET' || operation.method === 'DELETE';
+  const rest = (inQuery ? request.query : request.body) ?? {};
+  if (typeof rest !== 'object' || Array.isArray(rest))
+    throw new AppError('INPUT_INVALID', { problem: 'The body is not a JSON object' });
+  const [twice] = pathFields(operation.path).filter((field) => Object.hasOwn(rest, field));
+  if (twice !== undefined)
+    throw new AppError('INPUT_INVALID', { problem: `${twice}: it stands in the path` });
+  return { ...rest, ...(request.params as object) };
+}
+
+function readIdempotencyKey(request: FastifyRequest): string | null {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return null;
+  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(key))
+    throw new AppError('INPUT_INVALID', { problem: 'Idempotency-Key: 1 to 200 visible characters' });
+  return key;
+}
+
+function protect(app: FastifyInstance, { isSecure }: HttpOptions): void {
+  app.addHook('onRequest', async (_, reply) => {
+    reply.headers({
+      'cache-control': 'no-store',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'cross-origin-resource-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      ...(isSecure ? { 'strict-transport-security': 'max-age=31536000' } : {}),
+    });
+  });
+}
+
+/** Problems, and one line of log a request: never a body, a header, or the values that an error of the database speaks of. */
+function report(app: FastifyInstance): void {
+  app.setErrorHandler((thrown, request, reply) => answer(thrown, request, reply));
+  app.setNotFoundHandler((request, reply) =>
+    answer(
+      new AppError('NOT_FOUND', { kind: 'operation', name: `${request.method} ${pathOf(request)}` }),
+      request,
+      reply,
+    ),
+  );
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, ip } = request;
+    const route = request.routeOptions.url ?? null;
+    const ms = Math.round(reply.elapsedTime);
+    request.log.info({ method, route, status: reply.statusCode, ms, ip }, 'request');
+  });
+}
+
+function answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const error = asAppError(thrown);
+  const { status, ...rest } = problemOf(error, request.id);
+  const code = httpStatus(thrown) ?? status;
+  if (code >= 500) {
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    request.log.error({ code: error.code, stack }, error.message);
+  }
+  if (error.code === 'LOGIN_BLOCKED') reply.header('retry-after', String(error.facts.seconds));
+  return reply
+    .code(code)
+    .type('application/problem+json')
+    .send({ ...rest, status: code });
+}
+
+/** What the framework refuses (a body that is no JSON, or too long) is the caller's mistake as well. */
+function asAppError(thrown: unknown): AppError {
+  if (httpStatus(thrown) === null) return toAppError(thrown);
+  const problem = thrown instanceof Error ? thrown.message : 'The request cannot be read';
+  return new AppError('INPUT_INVALID', { problem });
+}
+
+/** The status of an error of the framework. */
+function httpStatus(thrown: unknown): number | null {
+  const isFramework = thrown instanceof Error && 'code' in thrown && String(thrown.code).startsWith('FST_');
+  if (!isFramework || !('statusCode' in thrown)) return null;
+  const { statusCode } = thrown;
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? statusCode : null;
+}
+
+function pathOf({ url }: FastifyRequest): string {
+  return url.replace(/\?.*$/s, '').slice(0, 200);
+}
+
+/** The process lives; it can serve, too: the store answers. A task that failed is no matter of either. */
+function health(app: FastifyInstance, { store }: Services): void {
+  app.get('/livez', () => ({ status: 'ok' }));
+  app.get('/readyz', async () => {
+    await store.identity();
+    return { status: 'ok' };
+  });
+}
