@@ -53,11 +53,11 @@ describe('a copy with four jobs', () => {
     await limit(source, 4);
     const { outcome, warnings } = await migrate(as(source), target, { types, jobs: 4 });
     expect(outcome).toBe('completed');
-    // A session that has just ended counts for a moment longer: on a busy server one worker may be left.
-    expect(warnings.filter((text) => /too many connections.*goes on with/.test(text)).slice(0, 2)).toEqual([
-      expect.stringContaining('goes on with 3 connections on each side'),
-      expect.stringContaining('goes on with 2 connections on each side'),
-    ]);
+    const lowered = warnings.flatMap(
+      (text) => /too many connections.*goes on with (\d+) connections on each side/.exec(text)?.[1] ?? [],
+    );
+    // A session that has just ended counts for a moment longer: on a busy server one worker may be left, and no other end is right.
+    expect(['3 2', '3 2 1']).toContain(lowered.join(' '));
     expect((await compare(source, target)).differing).toEqual([]);
   });
 

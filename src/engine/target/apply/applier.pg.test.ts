@@ -231,6 +231,19 @@ describe('a small window, which goes in one round trip', () => {
     expect(await left(db)).toEqual({ rows: '1', lsn: '0/64' });
   });
 
+  it('is judged from here where rows go by COPY, which something on the target may keep away unseen (P11)', async () => {
+    await using db = await freshDatabase(17);
+    await using applier = await oneRow(db);
+    await db.session
+      .query(`CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN CASE NEW.v WHEN 8 THEN NULL ELSE NEW END; END';
+      CREATE TRIGGER away BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION away(); ALTER TABLE t ENABLE ALWAYS TRIGGER away`);
+    const copy = { ...INSERT, sql: 'COPY public.t FROM STDIN', copyData: Buffer.from('7\n8\n'), expect: 2 };
+    await expect(applier.applyWindow([copy], false, at(200n))).rejects.toMatchObject({
+      name: 'RowCountDiffers',
+    });
+    expect(await left(db)).toEqual({ rows: '1', lsn: '0/64' });
+  });
+
   it('of a former owner leaves nothing (I7)', async () => {
     await using db = await freshDatabase(17);
     await using applier = await oneRow(db);

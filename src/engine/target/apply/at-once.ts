@@ -12,12 +12,13 @@ const MAX_COUNTED = 1_000;
 
 /** Null where the statements have to be judged from here. */
 export function atOnce(planned: readonly Planned[]): readonly Statement[] | null {
-  const isJudged = ({ expect, copyData }: Planned) => expect !== null && copyData === undefined;
-  const counted = planned.reduce((sum, one) => sum + (isJudged(one) ? (one.expect ?? 0) : 0), 0);
-  // What fires may keep a row away from a COPY, which counts only for itself; a WITH that changes rows cannot stand in another.
-  const isOwn = ({ table, sql }: Planned) => table.fires || sql.startsWith('WITH ');
+  const counted = planned.reduce((sum, { expect }) => sum + (expect ?? 0), 0);
+  // A COPY cannot be counted there, and a trigger (of a partition, or a new one) may keep rows away from it; a WITH that changes rows cannot
+  // stand in another.
+  const isOwn = ({ table, sql, copyData }: Planned) =>
+    table.fires || copyData !== undefined || sql.startsWith('WITH ');
   if (counted > MAX_COUNTED || planned.some(isOwn)) return null;
-  return planned.map((one) => (isJudged(one) ? countedBy(one) : one));
+  return planned.map((one) => (one.expect === null ? one : countedBy(one)));
 }
 
 function countedBy({ sql, values, binary, expect }: Planned): Statement {
