@@ -26,9 +26,21 @@ export const SLOW: RunOptions['limits'] = {
 
 export type Pair = DatabasePair;
 
-/** The source with TABLES or with what is given. */
-export function pairOf(from: Major, to: Major, sql: string = TABLES): Promise<Pair> {
-  return freshPair(from, to, sql);
+/** The source with TABLES or with what is given, behind the oldest transaction that is open. */
+export async function pairOf(from: Major, to: Major, sql: string = TABLES): Promise<Pair> {
+  const pair = await freshPair(from, to, sql);
+  await settled(pair.source);
+  return pair;
+}
+
+/**
+ * Waits until no transaction is open that was before the latest write. The server is shared with other tests, and beside an older
+ * transaction a row of now may look written to (source/write-test.ts).
+ */
+async function settled({ session }: TestDatabase): Promise<void> {
+  const { now } = await session.one('SELECT txid_current()::text AS now');
+  const isOpen = `SELECT txid_snapshot_xmin(txid_current_snapshot()) <= $1::bigint AS open`;
+  while ((await session.one(isOpen, [now ?? null])).open === 't') await pause(20);
 }
 
 /** Both ends hold the same, as far as the filters let it pass, and every change is accounted for. */
