@@ -1,7 +1,7 @@
 /** Servers that crash while changes are followed, sessions that are ended, and transactions that are open for long. */
 import { describe, expect, it } from 'vitest';
 import { STREAM_TABLES } from '../scripts/faults/stream-tables.ts';
-import { LSN_ZERO } from '../src/engine/change/lsn.ts';
+import { LSN_ZERO, parseLsn, type Lsn } from '../src/engine/change/lsn.ts';
 import { pgoutputDecoder } from '../src/engine/pg/pgoutput/decoder.ts';
 import { SlotStream } from '../src/engine/pg/slot/stream.ts';
 import { breaking, disturbed, expectExact, openBooks, writersOn, type Pair } from './apply-faults.ts';
@@ -32,6 +32,31 @@ describe.concurrent('a server that crashes and restarts again and again', () => 
     const pair = { source, target: server.database };
     await source.session.query(STREAM_TABLES);
     await disturbed(pair, { disturb: breaking(3, () => server.crash()) });
+  });
+
+  it('the target, which forgets what was not on its disk yet: the source has it still (P9)', async () => {
+    await using server = await ownServer(17, { wal_writer_delay: '10s', wal_writer_flush_after: '1GB' });
+    await using source = await freshDatabase(18);
+    const pair = { source, target: server.database };
+    await source.session.query(STREAM_TABLES);
+    const readLane = async () =>
+      parseLsn((await pair.target.session.one('SELECT end_lsn::text FROM _opendts.lane')).end_lsn ?? '');
+    let forgot = 0;
+    await disturbed(pair, {
+      lanes: 1,
+      disturb: breaking(4, async () => {
+        const committed = await readLane();
+        let confirmed: Lsn = LSN_ZERO;
+        await server.crash(async () => {
+          const slot = `SELECT confirmed_flush_lsn::text AS at FROM pg_replication_slots WHERE slot_name LIKE 'dts%' AND database = current_database()`;
+          confirmed = parseLsn((await source.session.one(slot)).at ?? '');
+        });
+        const left = await readLane();
+        expect(left).toBeGreaterThanOrEqual(confirmed);
+        if (left < committed) forgot++;
+      }),
+    });
+    expect(forgot).toBeGreaterThan(0);
   });
 });
 

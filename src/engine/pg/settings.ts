@@ -15,7 +15,7 @@ export function sessionSettings(version: number): Readonly<Record<string, string
     statement_timeout: '0',
     lock_timeout: '0',
     row_security: 'off',
-    // What we report as durable must be: the unit writer alone turns it off, and checks at the end.
+    // What we report as durable must be: those who turn it off look later whether it is (chunk-writer.ts, applier.ts).
     synchronous_commit: 'on',
     default_transaction_read_only: 'off',
     default_transaction_isolation: 'read committed',

@@ -91,6 +91,7 @@ export class StreamLoop {
   private async endHere(): Promise<StreamEnd> {
     const { applier, wantsRefresh } = this.spec;
     await this.finish();
+    await this.target.give(() => this.flush());
     await this.target.settled();
     // First: whoever wants a refresh has something to add that the goal does not know of yet.
     return wantsRefresh() ? { kind: 'refresh' } : { kind: 'reached', lsn: applier.recorded };
@@ -264,7 +265,7 @@ export class StreamLoop {
   }
 
   private async finish(): Promise<void> {
-    const { applier, reader, onDurable } = this.spec;
+    const { applier, reader, onApplied } = this.spec;
     const { inOrder, pendingEnd: endLsn, commitTime, transactions } = this;
     if (endLsn === null) return;
     const planned = await this.collect();
@@ -273,14 +274,25 @@ export class StreamLoop {
     this.transactions = 0;
     await this.hand(async () => {
       await applier.applyWindow(planned, inOrder, { endLsn, commits: transactions, accounts });
-      reader.confirm(applier.positions.safe);
-      onDurable({ transactions, accounts, endLsn: applier.recorded, commitTime });
+      reader.confirm(applier.durable);
+      onApplied({ transactions, accounts, endLsn: applier.recorded, commitTime });
     });
+  }
+
+  /** What has committed is to be on disk before long, also where nothing more comes. */
+  flushWhenDue(): void {
+    if (!this.target.isBusy && this.spec.applier.isFlushDue) void this.target.give(() => this.flush());
+  }
+
+  private async flush(): Promise<void> {
+    const { applier, reader } = this.spec;
+    await applier.flush();
+    reader.confirm(applier.durable);
   }
 
   /** Nothing is in flight: the position is recorded now and then, and at once where it is the one we wait for. */
   private async idle(walEnd: Lsn): Promise<void> {
-    const { applier, reader, until, onDurable } = this.spec;
+    const { applier, reader, until, onApplied } = this.spec;
     this.heard = null;
     const isBehind = applier.positions.behind.length > 0 && walEnd >= applier.recorded;
     this.spec.onReached?.(walEnd);
@@ -290,7 +302,7 @@ export class StreamLoop {
     if (!isGoal && performance.now() - this.lastIdle < IDLE_RECORD_MS) return;
     this.lastIdle = performance.now();
     await applier.recordIdle(walEnd);
-    reader.confirm(applier.positions.safe);
-    onDurable({ transactions: 0, accounts: new Map(), endLsn: applier.recorded, commitTime: null });
+    reader.confirm(applier.durable);
+    onApplied({ transactions: 0, accounts: new Map(), endLsn: applier.recorded, commitTime: null });
   }
 }

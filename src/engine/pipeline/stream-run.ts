@@ -37,8 +37,8 @@ export type StreamEnd =
   | { readonly kind: 'refresh' }
   | { readonly kind: 'broken'; readonly cause: unknown };
 
-/** What became durable with one commit of the target. */
-export interface Durable {
+/** What one commit of the target has applied. */
+export interface Applied {
   readonly transactions: number;
   readonly accounts: ReadonlyMap<string, Account>;
   readonly endLsn: Lsn;
@@ -64,7 +64,7 @@ export interface StreamRun {
   /** The position to stop at, once it is known. */
   readonly until: () => Lsn | null;
   readonly signal: AbortSignal;
-  readonly onDurable: (durable: Durable) => void;
+  readonly onApplied: (durable: Applied) => void;
   /** `apply`: a table whose columns change is to be given them on the target, and indexes are repeated. */
   readonly ddl: DdlMode;
   /** A DDL command on a table of ours that stops nothing, in the transaction that commits there. */
@@ -79,11 +79,13 @@ const NUDGE_MS = 250;
 export async function runStream(run: StreamRun): Promise<StreamEnd> {
   const loop = new StreamLoop(run);
   const nudge = setInterval(() => {
+    loop.flushWhenDue();
     if (run.until() !== null || run.wantsRefresh()) run.reader.askForPosition();
   }, NUDGE_MS);
   try {
     return await loop.run();
   } catch (failure) {
+    clearInterval(nudge);
     // What the target has been given comes first in the stream, and so does its failure.
     const thrown = (await loop.target.end()) ?? failure;
     if (run.signal.aborted) return { kind: 'stopped' };

@@ -25,7 +25,7 @@ function failing(
     until: () => null,
     signal: new AbortController().signal,
     patienceMs: 60_000,
-    onDurable: () => {},
+    onApplied: () => {},
     onRetry: (error) => retries.push(error),
     onReplay: () => {},
     onTableStopped: () => {},

@@ -37,15 +37,15 @@ export async function superviseStream(
   let orderedUntil = LSN_ZERO;
   let attempt = 0;
   let failingSince: number | null = null;
-  const onDurable: StreamRun['onDurable'] = (durable) => {
+  const onApplied: StreamRun['onApplied'] = (applied) => {
     attempt = 0;
     failingSince = null;
-    supervision.onDurable(durable);
+    supervision.onApplied(applied);
   };
   for (;;) {
     if (supervision.signal.aborted) return { kind: 'stopped' };
     const started = performance.now();
-    const end = await runOnce({ ...supervision, onDurable }, orderedUntil);
+    const end = await runOnce({ ...supervision, onApplied }, orderedUntil);
     switch (end.kind) {
       case 'stopped':
       case 'reached':

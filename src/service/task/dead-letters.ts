@@ -6,7 +6,7 @@ import { readTables } from '../../engine/pg/catalog/tables.ts';
 import { readUniqueKeys } from '../../engine/pg/catalog/unique-keys.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { matcher } from '../../engine/selection/selection.ts';
-import type { Durable } from '../../engine/pipeline/stream-run.ts';
+import type { Applied } from '../../engine/pipeline/stream-run.ts';
 import { hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
 import { replayLetter } from '../../engine/target/letters/replay-letter.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
@@ -109,7 +109,7 @@ export class LetterNews {
     this.run = run;
   }
 
-  durable({ accounts }: Durable): void {
+  applied({ accounts }: Applied): void {
     const { book, hooks } = this.run;
     for (const [table, { dead }] of accounts) {
       if (dead === 0) continue;

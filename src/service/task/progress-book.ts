@@ -12,7 +12,7 @@ import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
 import { commitMs, DelayMeter, type ClockReading } from '../../engine/source/delay-meter.ts';
 import type { HeartbeatPosition } from '../../engine/source/helpers/heartbeat.ts';
-import type { Durable } from '../../engine/pipeline/stream-run.ts';
+import type { Applied } from '../../engine/pipeline/stream-run.ts';
 import type { StoredAccount } from '../../engine/target/books/account.ts';
 import type { DoneChunk } from '../../engine/target/books/done-chunks.ts';
 import type { StoppedTable } from '../../engine/target/books/stopped-tables.ts';
@@ -115,7 +115,7 @@ export class ProgressBook {
     this.delay.applied(lsn, null, Date.now());
   }
 
-  durable({ transactions, accounts, commitTime, endLsn }: Durable): void {
+  applied({ transactions, accounts, commitTime, endLsn }: Applied): void {
     this.transactions += BigInt(transactions);
     this.recorded = endLsn;
     this.delay.applied(endLsn, commitTime, Date.now());

@@ -130,7 +130,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
             names: new Map(run.followed.map((table) => [table.oid, table])),
           };
         },
-        openReader: async ({ positions }) =>
+        openReader: async ({ positions, durable }) =>
           openReader(run, positions, {
             control: await ends.source(),
             openReplication: () => ends.openReplication('stream'),
@@ -139,17 +139,17 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
             tables: run.followed,
             positions: positions.all,
             from: positions.start,
-            safe: positions.safe,
+            safe: durable,
             recorded: await recordedHistory(await ends.target(), run.taskId),
             onTimeline: (timeline) => recordFailover(run, timeline),
             signal: hooks.signal,
           }),
-        onDurable: (durable) => {
-          indexes.recorded = recorded = durable.endLsn;
+        onApplied: (applied) => {
+          indexes.recorded = recorded = applied.endLsn;
           // Some may have caught up with the others.
           if (book.stopped.length > 0 && positions) book.stopped = positions.stopped;
-          book.durable(durable);
-          news.durable(durable);
+          book.applied(applied);
+          news.applied(applied);
         },
         onReached: (lsn) => book.reached(lsn),
         areStillParts: (tables) => areAsTaken(run, tables),

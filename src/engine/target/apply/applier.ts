@@ -4,6 +4,9 @@
  * The first lane's position is the applier's: everything before it is applied to every table. A window that goes through the first lane
  * alone is one target transaction. One that is spread is a transaction a lane: the others commit first, each writing down which tables it
  * is ahead for, the first commits last. A crash between leaves those tables ahead, and what comes again of them is passed over (P10).
+ *
+ * Most commits do not wait for the target's disk: a target that crashes forgets the newest together with their positions, and they come
+ * again. One a second does wait, and with it everything before it is on disk; only then may the source forget it (P9).
  */
 import type { AppError } from '../../../base/errors/app-error.ts';
 import type { Failpoints } from '../../../base/runtime/failpoint.ts';
@@ -38,6 +41,9 @@ export interface ApplierOptions {
   readonly failpoints: Failpoints;
 }
 
+/** The source keeps what is newer. */
+const DURABLE_MS = 1_000;
+
 type Accounts = ReadonlyMap<string, Account>;
 
 /** Up to where a window goes. `accounts`: by display name of the source table, what became of its changes since the last commit. */
@@ -45,6 +51,8 @@ export interface WindowEnd {
   readonly endLsn: Lsn;
   readonly commits: number;
   readonly accounts: Accounts;
+  /** The commit is to wait for the disk, whenever one did last. */
+  readonly isDurable?: boolean;
 }
 
 /** What is recorded of a task when its applier begins. */
@@ -74,6 +82,9 @@ export class Applier implements AsyncDisposable {
   private readonly lanes: Lane[];
   readonly positions: Positions;
   private readonly letters: DeadLetters;
+  private durableLsn: Lsn;
+  private durableAt = performance.now();
+  private owes = false;
   /** The target had no session left for another lane. */
   private isShort = false;
 
@@ -83,6 +94,8 @@ export class Applier implements AsyncDisposable {
     this.writes = read.writes;
     this.positions = new Positions(read.recorded, stopped, read.ahead);
     this.letters = letters;
+    // The books were taken with a commit that waited for the disk.
+    this.durableLsn = this.positions.safe;
   }
 
   /** Opens the first lane where the books say. Throws FENCED when the task has another owner. */
@@ -105,9 +118,30 @@ export class Applier implements AsyncDisposable {
     return first;
   }
 
-  /** Everything before it is durable in the target, but for tables that have stopped. */
+  /** Everything before it is committed in the target, but for tables that have stopped. */
   get recorded(): Lsn {
     return this.positions.recorded;
+  }
+
+  /** Everything before it is on the target's disk, for all tables: what may be reported to the slot (P9). */
+  get durable(): Lsn {
+    return this.durableLsn;
+  }
+
+  /** A commit may be in the target's memory only, for longer than it should. */
+  get isFlushDue(): boolean {
+    return this.owes && !this.first.isOpen && performance.now() - this.durableAt >= DURABLE_MS;
+  }
+
+  /** Returns once all that has committed is on disk. */
+  async flush(): Promise<void> {
+    if (this.owes)
+      await this.applyWindow([], false, {
+        endLsn: this.recorded,
+        commits: 0,
+        accounts: new Map(),
+        isDurable: true,
+      });
   }
 
   /** While the stream waits for something, the open transaction is not to look forgotten. */
@@ -130,8 +164,9 @@ export class Applier implements AsyncDisposable {
     });
     await this.applyPart([], false);
     const statements = stopped.map((one) => stopStatement(options.taskId, one));
-    await this.first.commit(statements, { endLsn: recorded, commits: 0, ahead: NOT_AHEAD });
+    await this.first.commit(statements, { endLsn: recorded, commits: 0, ahead: NOT_AHEAD, isDurable: true });
     for (const one of stopped) positions.stop(one);
+    this.settled();
   }
 
   /**
@@ -143,8 +178,10 @@ export class Applier implements AsyncDisposable {
     return this.first.apply(planned, inOrder);
   }
 
-  /** The rest of a window, and its end; returns once all of it is durable. Throws what `applyPart` throws; then the applier is done for. */
-  async applyWindow(planned: readonly Planned[], inOrder: boolean, end: WindowEnd): Promise<void> {
+  /** The rest of a window, and its end; returns once all of it has committed. Throws what `applyPart` throws; then the applier is done for. */
+  async applyWindow(planned: readonly Planned[], inOrder: boolean, given: WindowEnd): Promise<void> {
+    const isDurable = given.isDurable ?? performance.now() - this.durableAt >= DURABLE_MS;
+    const end = { ...given, isDurable };
     const shares = inOrder || this.first.isOpen ? null : await this.share(planned);
     const small = inOrder || this.first.isOpen || shares !== null ? null : atOnce(planned);
     if (small !== null) await this.applyAtOnce(planned, small, end);
@@ -154,12 +191,21 @@ export class Applier implements AsyncDisposable {
       await this.commitFirst(end);
     }
     this.positions.advance(end.endLsn);
+    if (isDurable) this.settled();
+    else this.owes = true;
+  }
+
+  /** The last commit of the first lane has waited for the disk: the others' came before it in the target's log. */
+  private settled(): void {
+    this.durableLsn = this.positions.safe;
+    this.durableAt = performance.now();
+    this.owes = false;
   }
 
   /** Records a position up to which the source had nothing for us: written first, reported second (P9). */
   async recordIdle(lsn: Lsn): Promise<void> {
     if (lsn <= this.recorded && this.positions.behind.length === 0) return;
-    await this.applyWindow([], false, { endLsn: lsn, commits: 0, accounts: new Map() });
+    await this.applyWindow([], false, { endLsn: lsn, commits: 0, accounts: new Map(), isDurable: true });
   }
 
   /** The error a person gets for what failed in order too; all is rolled back. */
@@ -182,7 +228,8 @@ export class Applier implements AsyncDisposable {
       const tables = sourcesOf(planned);
       const accounts = takeOut(left, tables);
       const { endLsn } = end;
-      return () => lane.commit(this.accounts(accounts), { endLsn, commits: 0, ahead: aheadText(tables) });
+      const ahead = aheadText(tables);
+      return () => lane.commit(this.accounts(accounts), { endLsn, commits: 0, ahead, isDurable: false });
     });
     await this.all(commits.map((commit) => commit()));
     this.options.failpoints.pass('apply.between-lanes');
@@ -218,7 +265,7 @@ export class Applier implements AsyncDisposable {
   }
 
   /** What the first lane's transaction ends with. */
-  private ending({ endLsn, commits, accounts }: WindowEnd): {
+  private ending({ endLsn, commits, accounts, isDurable = true }: WindowEnd): {
     readonly goesWith: readonly Statement[];
     readonly progress: Progress;
   } {
@@ -229,7 +276,7 @@ export class Applier implements AsyncDisposable {
     const isTogether = endLsn >= positions.recorded;
     const catchUp =
       behind.length === 0 ? [] : [catchUpStatement(options.taskId, behind, { endLsn, isTogether })];
-    const progress = { endLsn: positions.after(endLsn), commits, ahead: NOT_AHEAD };
+    const progress = { endLsn: positions.after(endLsn), commits, ahead: NOT_AHEAD, isDurable };
     return { goesWith: [...this.accounts(accounts), ...catchUp], progress };
   }
 

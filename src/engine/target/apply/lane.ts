@@ -34,6 +34,7 @@ const COMMIT = constant('COMMIT');
 const ROLLBACK = constant('ROLLBACK');
 const DEFER = constant('SET CONSTRAINTS ALL DEFERRED');
 const IMMEDIATE = constant('SET CONSTRAINTS ALL IMMEDIATE');
+const WAIT_FOR_DISK = constant('SET LOCAL synchronous_commit = on');
 /** Longer than any pause of a healthy source inside one transaction; frees a frozen owner's locks (I7). */
 const IDLE_LIMIT = '5min';
 
@@ -43,6 +44,8 @@ export interface Progress {
   readonly commits: number;
   /** Tables that are as far as `endLsn`, while the others may not be: canonical JSON. */
   readonly ahead: string;
+  /** The commit is waited for until it is on disk, and with it all commits of before; otherwise it is soon. */
+  readonly isDurable: boolean;
 }
 
 export class Lane implements AsyncDisposable {
@@ -134,7 +137,7 @@ export class Lane implements AsyncDisposable {
     progress: Progress,
   ): Promise<void> {
     const opening = [BEGIN, mustFind(this.fenceCheck())];
-    const ending = [IMMEDIATE, ...goesWith, this.progress(progress), COMMIT];
+    const ending = this.ending(goesWith, progress);
     this.hasBegun = true;
     let rows: number[];
     try {
@@ -163,14 +166,17 @@ export class Lane implements AsyncDisposable {
     }
   }
 
-  /** The last statements of the open transaction: those given, the progress, COMMIT. Returns once it is durable. */
+  /** The last statements of the open transaction: those given, the progress, COMMIT. */
   async commit(statements: readonly Statement[], progress: Progress): Promise<void> {
-    const rows = await this.pipeline
-      .run([IMMEDIATE, ...statements, this.progress(progress), COMMIT])
-      .catch((thrown: unknown) => {
-        throw refusalAtEnd(thrown, this.last);
-      });
+    const rows = await this.pipeline.run(this.ending(statements, progress)).catch((thrown: unknown) => {
+      throw refusalAtEnd(thrown, this.last);
+    });
     this.ended(rows);
+  }
+
+  private ending(goesWith: readonly Statement[], progress: Progress): Statement[] {
+    const wait = progress.isDurable ? [WAIT_FOR_DISK] : [];
+    return [IMMEDIATE, ...goesWith, ...wait, this.progress(progress), COMMIT];
   }
 
   /** By the numbers of rows of the progress and the COMMIT, which come last. */
@@ -230,7 +236,9 @@ function refusalAtEnd(thrown: unknown, last: Planned | null | undefined): unknow
 }
 
 async function prepareSession(session: Session): Promise<void> {
-  await session.query(`SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'`);
+  await session.query(
+    `SET idle_in_transaction_session_timeout = '${IDLE_LIMIT}'; SET synchronous_commit = off`,
+  );
   await silenceTriggers(session);
   await planForKeys(session);
 }

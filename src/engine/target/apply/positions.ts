@@ -16,12 +16,12 @@ export class Positions {
     this.tables = new Map(stopped.map((one) => [nameKey(one.table), one]));
   }
 
-  /** Everything before it is durable in the target, but for tables that have stopped. */
+  /** Everything before it is committed in the target, but for tables that have stopped. */
   get recorded(): Lsn {
     return this.recordedLsn;
   }
 
-  /** Everything before it is durable in the target for all tables: what may be reported to the slot (P9). */
+  /** Everything before it is committed in the target for all tables. */
   get safe(): Lsn {
     return this.lowest(this.stopped);
   }
