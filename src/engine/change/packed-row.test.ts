@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { byteText, type ByteText, type Cell } from './change.ts';
 import { PackedRow } from './packed-row.ts';
+import { RowArena } from './row-arena.ts';
 
 /** As it lies in a message. */
 function packed(cells: readonly (ByteText | null)[]): PackedRow {
@@ -12,7 +13,8 @@ function packed(cells: readonly (ByteText | null)[]): PackedRow {
     length.writeUInt32BE(cell.length);
     return Buffer.concat([Buffer.from('t'), length, Buffer.from(cell, 'latin1')]);
   });
-  return new PackedRow(Buffer.concat(columns).toString('latin1') as ByteText);
+  const bytes = Buffer.concat(columns);
+  return new PackedRow(bytes, 0, bytes.length);
 }
 
 const cell = fc.oneof(
@@ -31,6 +33,26 @@ describe('a packed row', () => {
         expect(each).toEqual(cells);
         expect(row.cell(cells.length)).toBeUndefined();
       }),
+    );
+  });
+});
+
+describe('an arena', () => {
+  it('keeps rows whatever becomes of the bytes they came in, and again after it was cleared', () => {
+    const arena = new RowArena();
+    const big = fc.oneof(cell, fc.constant(byteText('x'.repeat(8_000))));
+    fc.assert(
+      fc.property(fc.array(fc.array(big, { maxLength: 8 }), { maxLength: 300 }), (rows) => {
+        arena.clear();
+        const kept = rows.map((cells) => {
+          const row = packed(cells);
+          const safe = arena.keep(row);
+          row.bytes.fill(0);
+          return safe;
+        });
+        expect(kept.map((row) => row.unpack())).toEqual(rows);
+      }),
+      { numRuns: 30 },
     );
   });
 });

@@ -5,6 +5,7 @@
  */
 import type { ByteText, Cell, Insert, Tuple, Update } from './change.ts';
 import type { Relation } from './relation.ts';
+import type { RowArena } from './row-arena.ts';
 
 /** Tag of a value that is NULL, and of one in text form, whose length follows in four bytes. No other is in a packed row. */
 export const NULL_TAG = 0x6e;
@@ -12,18 +13,26 @@ export const TEXT_TAG = 0x74;
 /** Before the bytes of a value. */
 export const HEAD = 5;
 
+/** Its columns are what lies in `bytes` between `begin` and `end`; well-formed. It is good for as long as those bytes stay what they are. */
 export class PackedRow {
-  /** Its columns, one character a byte. Well-formed. */
-  readonly text: ByteText;
+  readonly bytes: Buffer;
+  readonly begin: number;
+  readonly end: number;
 
-  constructor(text: ByteText) {
-    this.text = text;
+  constructor(bytes: Buffer, begin: number, end: number) {
+    this.bytes = bytes;
+    this.begin = begin;
+    this.end = end;
+  }
+
+  get size(): number {
+    return this.end - this.begin;
   }
 
   /** The value of one column, counted from 0. */
   cell(wanted: number): Cell | undefined {
-    let at = 0;
-    for (let column = 0; at < this.text.length; column++) {
+    let at = this.begin;
+    for (let column = 0; at < this.end; column++) {
       const end = this.endOf(at);
       if (column === wanted) return this.valueIn(at, end);
       at = end;
@@ -33,7 +42,7 @@ export class PackedRow {
 
   unpack(): Tuple {
     const cells: Cell[] = [];
-    for (let at = 0; at < this.text.length;) {
+    for (let at = this.begin; at < this.end;) {
       const end = this.endOf(at);
       cells.push(this.valueIn(at, end));
       at = end;
@@ -43,18 +52,11 @@ export class PackedRow {
 
   /** Behind the column that begins at `at`. */
   private endOf(at: number): number {
-    const { text } = this;
-    if (text.charCodeAt(at) === NULL_TAG) return at + 1;
-    const length =
-      (text.charCodeAt(at + 1) << 24) |
-      (text.charCodeAt(at + 2) << 16) |
-      (text.charCodeAt(at + 3) << 8) |
-      text.charCodeAt(at + 4);
-    return at + HEAD + length;
+    return this.bytes[at] === NULL_TAG ? at + 1 : at + HEAD + this.bytes.readUInt32BE(at + 1);
   }
 
   private valueIn(at: number, end: number): Cell {
-    return this.text.charCodeAt(at) === NULL_TAG ? null : (this.text.substring(at + HEAD, end) as ByteText);
+    return this.bytes[at] === NULL_TAG ? null : (this.bytes.toString('latin1', at + HEAD, end) as ByteText);
   }
 }
 
@@ -72,6 +74,11 @@ export class PackedInsert implements Insert {
 
   get new(): Tuple {
     return (this.cells ??= this.packed.unpack());
+  }
+
+  /** The same one, with its row in the arena. */
+  keptIn(arena: RowArena): PackedInsert {
+    return new PackedInsert(this.relation, arena.keep(this.packed));
   }
 }
 

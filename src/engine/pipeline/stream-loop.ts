@@ -10,12 +10,14 @@ import { toAppError } from '../../base/errors/app-error.ts';
 import type { Begin, Change, RowChange, Truncate } from '../change/change.ts';
 import { LSN_ZERO, type Lsn } from '../change/lsn.ts';
 import type { Relation } from '../change/relation.ts';
+import { RowArena } from '../change/row-arena.ts';
 import { ddlEventOf } from '../source/helpers/ddl-event.ts';
 import type { StreamItem } from '../source/change-reader.ts';
 import type { Planned } from '../target/apply/apply-sql.ts';
 import type { TargetTable } from '../target/apply/target-table.ts';
 import { Window } from '../target/apply/window.ts';
 import { FollowedTables } from './followed-tables.ts';
+import { flush } from './flush.ts';
 import { HandOver } from './hand-over.ts';
 import type { StreamEnd, StreamRun } from './stream-run.ts';
 import { truncate } from './truncate.ts';
@@ -37,6 +39,7 @@ export class StreamLoop {
   readonly spec: StreamRun;
   readonly target = new HandOver();
   window: Window;
+  private readonly arena = new RowArena();
   private transactions = 0;
   private open: Open | null = null;
   private pendingEnd: Lsn | null = null;
@@ -53,7 +56,7 @@ export class StreamLoop {
   constructor(spec: StreamRun) {
     this.spec = spec;
     this.tables = new FollowedTables(spec);
-    this.window = new Window(this.inOrder);
+    this.window = new Window(this.inOrder, LSN_ZERO, this.arena);
   }
 
   /** While replaying after a failed window, one source transaction is one window and one change one statement. */
@@ -91,7 +94,7 @@ export class StreamLoop {
   private async endHere(): Promise<StreamEnd> {
     const { applier, wantsRefresh } = this.spec;
     await this.finish();
-    await this.target.give(() => this.flush());
+    await this.target.give(() => flush(this.spec));
     await this.target.settled();
     // First: whoever wants a refresh has something to add that the goal does not know of yet.
     return wantsRefresh() ? { kind: 'refresh' } : { kind: 'reached', lsn: applier.recorded };
@@ -113,7 +116,7 @@ export class StreamLoop {
         this.newestFinalLsn = item.finalLsn;
         // A window folds or keeps order as a whole; it changes its way only between transactions.
         if (this.window.size === 0 && this.pendingEnd === null)
-          this.window = new Window(this.inOrder, item.finalLsn);
+          this.window = new Window(this.inOrder, item.finalLsn, this.arena);
         return null;
       case 'insert':
       case 'update':
@@ -277,17 +280,6 @@ export class StreamLoop {
       reader.confirm(applier.durable);
       onApplied({ transactions, accounts, endLsn: applier.recorded, commitTime });
     });
-  }
-
-  /** What has committed is to be on disk before long, also where nothing more comes. */
-  flushWhenDue(): void {
-    if (!this.target.isBusy && this.spec.applier.isFlushDue) void this.target.give(() => this.flush());
-  }
-
-  private async flush(): Promise<void> {
-    const { applier, reader } = this.spec;
-    await applier.flush();
-    reader.confirm(applier.durable);
   }
 
   /** Nothing is in flight: the position is recorded now and then, and at once where it is the one we wait for. */

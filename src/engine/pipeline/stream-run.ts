@@ -16,6 +16,7 @@ import type { TargetShape, TargetTable } from '../target/apply/target-table.ts';
 import type { Intake } from './intake.ts';
 import type { StreamThrottle } from './stream-throttle.ts';
 import { TableFails } from './followed-tables.ts';
+import { flushWhenDue } from './flush.ts';
 import { StreamLoop } from './stream-loop.ts';
 import { NeedsRecopy, type TableCopy } from './visibility.ts';
 
@@ -79,7 +80,7 @@ const NUDGE_MS = 250;
 export async function runStream(run: StreamRun): Promise<StreamEnd> {
   const loop = new StreamLoop(run);
   const nudge = setInterval(() => {
-    loop.flushWhenDue();
+    flushWhenDue(loop.target, run);
     if (run.until() !== null || run.wantsRefresh()) run.reader.askForPosition();
   }, NUDGE_MS);
   try {

@@ -99,7 +99,7 @@ class Cursor {
       }
       this.take(this.int32());
     }
-    return new PackedRow(bytes.toString('latin1', from + 2, this.at) as ByteText);
+    return new PackedRow(bytes, from + 2, this.at);
   }
 
   tuple(): Tuple {

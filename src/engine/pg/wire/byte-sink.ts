@@ -8,12 +8,9 @@ const LAST_LETTER = LETTERS.length - 1;
 /** Below it a loop is faster than a call. */
 const SHORT = 12;
 
-const NOTHING = Buffer.alloc(0);
-
 export class ByteSink {
   private buffer: Buffer;
   private at = 0;
-  private scratch: Buffer = NOTHING;
 
   /** `expected` bytes, more or less. */
   constructor(expected: number) {
@@ -43,13 +40,6 @@ export class ByteSink {
     for (let character = 0; character < length; character++)
       buffer[at + character] = value.charCodeAt(character);
     this.at += length;
-  }
-
-  /** A text as bytes, to be put in piece by piece; good until the next is asked for. */
-  aside(value: ByteText): Buffer {
-    if (this.scratch.length < value.length) this.scratch = Buffer.allocUnsafe(2 * value.length);
-    this.scratch.write(value, 0, 'latin1');
-    return this.scratch;
   }
 
   /** Bytes of a value in COPY's text format: those that mean something there go escaped. */

@@ -14,7 +14,8 @@ function packed(cells: readonly (ByteText | null)[]): PackedRow {
     if (value !== null) head.writeUInt32BE(value.length, 1);
     return head.toString('latin1') + (value ?? '');
   });
-  return new PackedRow(columns.join('') as ByteText);
+  const bytes = Buffer.from(`before${columns.join('')}behind`, 'latin1');
+  return new PackedRow(bytes, 6, bytes.length - 6);
 }
 
 const row = fc.array(cell, { minLength: 1 });

@@ -59,10 +59,10 @@ export function putRow(row: CopyRow, sink: ByteSink): void {
 }
 
 /** As putRow, of the columns that are `isWritten`, from a row that nobody has taken apart. */
-export function putPackedRow({ text }: PackedRow, isWritten: readonly boolean[], sink: ByteSink): void {
-  const bytes = sink.aside(text);
+export function putPackedRow(row: PackedRow, isWritten: readonly boolean[], sink: ByteSink): void {
+  const { bytes, begin, end } = row;
   let isFirst = true;
-  for (let at = 0, column = 0; at < text.length; column++) {
+  for (let at = begin, column = 0; at < end; column++) {
     const isNull = bytes[at] === NULL_TAG;
     const from = isNull ? at + 1 : at + HEAD;
     const to = isNull ? from : from + bytes.readUInt32BE(at + 1);

@@ -60,5 +60,5 @@ export function hasLarge(row: NewRow): boolean {
 
 /** About the bytes of its values. */
 export function sizeOfRow(row: NewRow): number {
-  return row instanceof PackedRow ? row.text.length : sizeOf(row);
+  return row instanceof PackedRow ? row.size : sizeOf(row);
 }

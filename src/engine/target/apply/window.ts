@@ -17,8 +17,9 @@ import {
 } from '../../change/change.ts';
 import type { KeyCut } from '../../change/cut.ts';
 import { LSN_ZERO, type Lsn } from '../../change/lsn.ts';
-import { newRow, unpacked, type NewRow } from '../../change/packed-row.ts';
+import { newRow, PackedInsert, unpacked, type NewRow } from '../../change/packed-row.ts';
 import { displayName, nameKey } from '../../change/relation.ts';
+import { RowArena } from '../../change/row-arena.ts';
 import { changeOne, deletePart, deleteRanges, settable, truncateAll, type Planned } from './apply-sql.ts';
 import { deleteSet, insertRows, updateSet } from './set-sql.ts';
 import { movesKey, putIn, rowInTheWay, wholeChange } from './give-way.ts';
@@ -54,12 +55,15 @@ export class Window {
   private readonly ordered: boolean;
   /** Of the transaction, where there is one: in order. */
   private readonly finalLsn: Lsn;
+  /** Of the rows that are held; nothing that leaves the window is in it. */
+  private readonly arena: RowArena;
   /** Changes of that transaction received so far. */
   received = 0;
 
-  constructor(ordered: boolean, finalLsn: Lsn = LSN_ZERO) {
+  constructor(ordered: boolean, finalLsn: Lsn = LSN_ZERO, arena: RowArena = new RowArena()) {
     this.ordered = ordered;
     this.finalLsn = finalLsn;
+    this.arena = arena;
   }
 
   /** Changes held. */
@@ -83,7 +87,7 @@ export class Window {
   }
 
   add(table: TargetTable, given: RowChange): void {
-    const change = table.overwrites ? wholeChange(table, given) : given;
+    const change = this.kept(table.overwrites ? wholeChange(table, given) : given);
     this.supersede(table);
     this.count++;
     const row = change.kind === 'delete' ? null : newRow(change);
@@ -100,6 +104,11 @@ export class Window {
     this.closeNeighbours(table, () => true);
     this.close(table);
     this.order(table, change);
+  }
+
+  /** In order it leaves the window as it is. */
+  private kept(change: RowChange): RowChange {
+    return change instanceof PackedInsert && !this.ordered ? change.keptIn(this.arena) : change;
   }
 
   /** Throws TRUNCATE_SHARED, and holds nothing of it, where the target tables hold the rows of other source tables too. */
@@ -133,6 +142,7 @@ export class Window {
     this.closeAll();
     const result = { planned: this.planned, counts: new Map(this.counts) };
     this.planned = [];
+    this.arena.clear();
     this.counts.clear();
     this.cells = 0;
     this.count = 0;
