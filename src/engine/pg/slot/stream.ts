@@ -43,7 +43,9 @@ export type StreamItem = StreamMessage | Keepalive;
 
 const TICK_MS = 100;
 const LEAVE_MS = 1_000;
-const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
+/** A source that runs far ahead takes the processor from the target, and leaves it alone at the end. */
+const MAX_QUEUED_BYTES = 1024 * 1024;
+const LARGE_BYTES = 8 * 1024 * 1024;
 /** Kinds of CopyData: XLogData and keepalive. */
 const WAL_DATA = 0x77;
 const KEEPALIVE = 0x6b;
@@ -178,7 +180,7 @@ export class SlotStream<Message = StreamMessage> implements AsyncDisposable {
 
   /** Before it is taken whatever was taken before must be done with: two of its size are too many. */
   private get isLargeComing(): boolean {
-    return this.queue.coming > MAX_QUEUED_BYTES;
+    return this.queue.coming > LARGE_BYTES;
   }
 
   /** What is of interest at once, whenever the message is taken. `at`: where it begins, header included. */

@@ -27,7 +27,8 @@ import { hasLarge, hasSameKey, keyText, merge, sizeOfRow, type Net } from './net
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 const MAX_CHANGES = 20_000;
-const MAX_BYTES = 4 * 1024 * 1024;
+/** More do not stay in the processor's caches, and each lets the target wait longer for its last one. */
+const MAX_BYTES = 2 * 1024 * 1024;
 
 interface Folding {
   readonly table: TargetTable;
