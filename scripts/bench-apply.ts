@@ -20,7 +20,7 @@ const form = () => ({ name: 'bench:apply', size: options().size.name, json: opti
 const COUNTED = [
   'wall: from the moment the slot is read until the last row of the load is visible in the target (of "receive only": has arrived)',
   'CPU: of the same time; own: the process of the contender, source and target: all processes of the cluster; start: before that time',
-  'drains: the subscription commits with synchronous_commit=off, its default, opendts with on; latency and steady: both with on',
+  'durability: neither waits for the disk with each commit; what is not on it yet is not confirmed to the source',
 ];
 
 await runBench(form, async (bench) => {

@@ -37,7 +37,7 @@ export interface Drainer {
 const never = new Promise<never>(() => {});
 
 /** `CREATE SUBSCRIPTION (copy_data = false)`, on an existing slot, all else as PostgreSQL has it by default unless said. */
-export function subscription(name: string, synchronousCommit: 'on' | 'off'): Drainer {
+export function subscription(name: string): Drainer {
   const slot = 'bench_subscription';
   return {
     name,
@@ -46,7 +46,7 @@ export function subscription(name: string, synchronousCommit: 'on' | 'off'): Dra
       const target = await openDatabase(pair.target, database);
       await target.query(
         `CREATE SUBSCRIPTION bench CONNECTION ${literal(pair.source.uri(database))} PUBLICATION ${PUBLICATION}
-           WITH (copy_data = false, create_slot = false, slot_name = ${literal(slot)}, synchronous_commit = ${literal(synchronousCommit)})`,
+           WITH (copy_data = false, create_slot = false, slot_name = ${literal(slot)})`,
       );
       return {
         pid: null,

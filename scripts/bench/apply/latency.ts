@@ -1,4 +1,4 @@
-/** From commit to visible, at a steady rate: our follower and a subscription that commits as durably, one after the other in each round. */
+/** From commit to visible, at a steady rate: our follower and a subscription, one after the other in each round. */
 import { bar, median, type Bar } from '../bars.ts';
 import { table } from '../../../src/surface/cli/view/text.ts';
 import { fixed } from '../report.ts';
@@ -25,7 +25,7 @@ const POLL_MS = 1;
 
 export async function runLatency(bench: Bench, size: ApplySize): Promise<LiveOutcome> {
   const set = (name: string) => ({ name, about: name, types: [], tables: [] });
-  await using native = await startLive(bench, subscription('subscription', 'on'), set('latency_native'));
+  await using native = await startLive(bench, subscription('subscription'), set('latency_native'));
   await using ours = await startLive(bench, opendtsFollow, set('latency_ours'));
   const rows: string[][] = [];
   const bars: Bar[] = [];

@@ -35,7 +35,7 @@ export async function runSteady(bench: Bench, size: ApplySize): Promise<LiveOutc
   bench.say(
     `steady: at most ${fixed(most, 0)} transactions/s without a follower; half of it for ${size.steadySeconds} s each`,
   );
-  const native = await follow(bench, subscription('subscription', 'on'), {
+  const native = await follow(bench, subscription('subscription'), {
     size,
     rate,
     name: 'steady_native',

@@ -19,7 +19,7 @@ type Name = 'native' | 'ours' | 'oneLane' | 'receive';
 type Drained<Entry extends Name = Name> = Record<Entry, EntryResult<DrainEntry>>;
 
 const DRAINERS: Record<Name, Drainer> = {
-  native: subscription('subscription', 'off'),
+  native: subscription('subscription'),
   ours: opendtsFollow,
   oneLane,
   receive: receiveOnly,
