@@ -7,6 +7,8 @@ const LETTERS = Buffer.from('\0\0\0\0\0\0\0\0btnvfr');
 const LAST_LETTER = LETTERS.length - 1;
 /** Below it a loop is faster than a call. */
 const SHORT = 12;
+/** From it on a call is faster. */
+const LONG = 48;
 
 export class ByteSink {
   private buffer: Buffer;
@@ -26,6 +28,55 @@ export class ByteSink {
   int32(value: number): void {
     this.need(4);
     this.at = this.buffer.writeInt32BE(value | 0, this.at);
+  }
+
+  int16(value: number): void {
+    this.need(2);
+    this.buffer[this.at++] = (value >> 8) & 255;
+    this.buffer[this.at++] = value & 255;
+  }
+
+  /** A safe integer. */
+  int64(value: number): void {
+    this.int32(Math.floor(value / 2 ** 32));
+    this.int32(value % 2 ** 32);
+  }
+
+  bigInt64(value: bigint): void {
+    this.need(8);
+    this.at = this.buffer.writeBigInt64BE(BigInt.asIntN(64, value), this.at);
+  }
+
+  double(value: number): void {
+    this.need(8);
+    this.at = this.buffer.writeDoubleBE(value, this.at);
+  }
+
+  raw(bytes: Buffer, from: number, to: number): void {
+    this.need(to - from);
+    if (to - from >= LONG) {
+      this.at += bytes.copy(this.buffer, this.at, from, to);
+      return;
+    }
+    const { buffer } = this;
+    let { at } = this;
+    for (let next = from; next < to; next++) buffer[at++] = bytes[next] ?? 0;
+    this.at = at;
+  }
+
+  /** Leaves room for an int32 that is known later. */
+  mark(): number {
+    this.int32(0);
+    return this.at - 4;
+  }
+
+  setInt32(mark: number, value: number): void {
+    this.buffer.writeInt32BE(value, mark);
+  }
+
+  /** Of what was put in behind the mark. */
+  setLength(mark: number): void {
+    this.setInt32(mark, this.at - mark - 4);
   }
 
   /** One byte per character. */

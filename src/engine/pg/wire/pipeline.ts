@@ -16,7 +16,7 @@ export interface Statement {
   readonly values: readonly (ByteText | Buffer | null)[];
   /** Which values are in their type's binary form; without it none is. */
   readonly binary?: readonly boolean[];
-  /** The lines, in text format, of a `COPY … FROM STDIN`. */
+  /** What a `COPY … FROM STDIN` reads, in its format. */
   readonly copyData?: Buffer;
 }
 

@@ -4,6 +4,9 @@
  */
 import { isLarge, type ByteText, type Cell, type Tuple } from '../../change/change.ts';
 import { PackedRow, unpacked, type NewRow } from '../../change/packed-row.ts';
+import { encoderFor } from '../../pg/binary/encoder.ts';
+import { BinaryRows } from '../../pg/binary/rows.ts';
+import type { Encoder } from '../../pg/binary/text-bytes.ts';
 import type { ColumnInfo } from '../../pg/catalog/tables.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { ByteSink } from '../../pg/wire/byte-sink.ts';
@@ -74,27 +77,69 @@ export function insertRows(table: TargetTable, rows: readonly NewRow[]): Planned
 
 function copyIn(table: TargetTable, rows: readonly NewRow[]): Planned {
   const slots = writable(table);
-  const [first] = rows;
-  const sink = new ByteSink(1.25 * rows.length * (first ? sizeOfRow(first) : 0));
-  const isWritten = table.columns.map((column) => column !== null);
-  const cells: (ByteText | null)[] = [];
-  for (const row of rows) {
-    if (row instanceof PackedRow) {
-      putPackedRow(row, isWritten, sink);
-      continue;
-    }
-    for (const [position, { at }] of slots.entries()) cells[position] = small(row[at]);
-    putRow(cells, sink);
-  }
+  const binary = inBinary(table, rows);
+  const columns = slots.map(({ column }) => ident(column.name)).join(', ');
   return {
-    sql: `COPY ${qname(table.name)} (${slots.map(({ column }) => ident(column.name)).join(', ')}) FROM STDIN`,
+    sql: `COPY ${qname(table.name)} (${columns}) FROM STDIN${binary ? ' (FORMAT binary)' : ''}`,
     values: [],
-    copyData: sink.bytes(),
+    copyData: binary ?? inText(table, rows),
     expect: rows.length,
     table,
     operation: 'insert',
     key: null,
   };
+}
+
+/** Null where a column's values, or one of these, can only go as text. */
+function inBinary(table: TargetTable, rows: readonly NewRow[]): Buffer | null {
+  const encoders = encodersOf(table);
+  if (encoders === null) return null;
+  const binary = new BinaryRows(encoders, sizeOfRows(rows));
+  const isWritten = table.columns.map((column) => column !== null);
+  for (const row of rows) {
+    const isKnown =
+      row instanceof PackedRow ? binary.putPacked(row, isWritten) : binary.put(writtenCells(table, row));
+    if (isKnown) continue;
+    // More of its rows may be such.
+    encoded.set(table, null);
+    return null;
+  }
+  return binary.bytes();
+}
+
+function inText(table: TargetTable, rows: readonly NewRow[]): Buffer {
+  const sink = new ByteSink(sizeOfRows(rows));
+  const isWritten = table.columns.map((column) => column !== null);
+  for (const row of rows) {
+    if (row instanceof PackedRow) putPackedRow(row, isWritten, sink);
+    else putRow(writtenCells(table, row), sink);
+  }
+  return sink.bytes();
+}
+
+/** About the bytes that they take, by the first of them. */
+function sizeOfRows(rows: readonly NewRow[]): number {
+  const [first] = rows;
+  return 1.25 * rows.length * (first ? sizeOfRow(first) : 0);
+}
+
+function writtenCells(table: TargetTable, row: Tuple): (ByteText | null)[] {
+  return writable(table).map(({ at }) => small(row[at]));
+}
+
+const encoded = new WeakMap<TargetTable, readonly Encoder[] | null>();
+
+/** Null: rows of the table go as text. */
+function encodersOf(table: TargetTable): readonly Encoder[] | null {
+  const known = encoded.get(table);
+  if (known !== undefined) return known;
+  const encoders = writable(table).flatMap(({ at, column }) => {
+    const encoder = encoderFor(table.relation.columns[at]?.typeOid ?? 0, column);
+    return encoder ? [encoder] : [];
+  });
+  const all = encoders.length === writable(table).length ? encoders : null;
+  encoded.set(table, all);
+  return all;
 }
 
 export function deleteSet(table: TargetTable, key: readonly KeyColumn[], rows: Rows): Planned {
