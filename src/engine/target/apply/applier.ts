@@ -5,8 +5,8 @@
  * alone is one target transaction. One that is spread is a transaction a lane: the others commit first, each writing down which tables it
  * is ahead for, the first commits last. A crash between leaves those tables ahead, and what comes again of them is passed over (P10).
  *
- * Most commits do not wait for the target's disk: a target that crashes forgets the newest together with their positions, and they come
- * again. One a second does wait, and with it everything before it is on disk; only then may the source forget it (P9).
+ * Commits do not wait for the target's disk: a target that crashes forgets the newest together with their positions, and they come again.
+ * About one a second does wait, and with it everything before it is on disk; only then may the source forget it (P9).
  */
 import type { AppError } from '../../../base/errors/app-error.ts';
 import type { Failpoints } from '../../../base/runtime/failpoint.ts';
@@ -41,8 +41,10 @@ export interface ApplierOptions {
   readonly failpoints: Failpoints;
 }
 
-/** The source keeps what is newer. */
+/** After so long an applier that has nothing to do waits for the disk; the source keeps what is newer. */
 const DURABLE_MS = 1_000;
+/** So does one that is never without work: the window itself is seen later then. */
+const LATEST_MS = 3_000;
 
 type Accounts = ReadonlyMap<string, Account>;
 
@@ -180,7 +182,7 @@ export class Applier implements AsyncDisposable {
 
   /** The rest of a window, and its end; returns once all of it has committed. Throws what `applyPart` throws; then the applier is done for. */
   async applyWindow(planned: readonly Planned[], inOrder: boolean, given: WindowEnd): Promise<void> {
-    const isDurable = given.isDurable ?? performance.now() - this.durableAt >= DURABLE_MS;
+    const isDurable = given.isDurable ?? performance.now() - this.durableAt >= LATEST_MS;
     const end = { ...given, isDurable };
     const shares = inOrder || this.first.isOpen ? null : await this.share(planned);
     const small = inOrder || this.first.isOpen || shares !== null ? null : atOnce(planned);
