@@ -12,11 +12,22 @@ const LONG_HEADER = 40n;
  * position itself would not do: on a fresh page it points behind a header that no record fills, and an idle stream never gets there.
  */
 export async function insertedWal(session: Session): Promise<Lsn> {
-  const row = await session.one(
-    `SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS inserted,
-            (SELECT CASE unit WHEN 'B' THEN setting::bigint ELSE setting::bigint * 8192 END FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size')::text AS segment`,
+  const { inserted } = await session.one('SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS inserted');
+  return lastRecordEnd(parseLsn(inserted ?? ''), await segmentBytes(session));
+}
+
+const segments = new WeakMap<Session, bigint>();
+
+/** Fixed when a cluster is made. The view of all settings takes a server a millisecond. */
+export async function segmentBytes(session: Session): Promise<bigint> {
+  const known = segments.get(session);
+  if (known !== undefined) return known;
+  const { segment } = await session.one(
+    `SELECT CASE unit WHEN 'B' THEN setting::bigint ELSE setting::bigint * 8192 END::text AS segment FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'`,
   );
-  return lastRecordEnd(parseLsn(row.inserted ?? ''), BigInt(row.segment ?? '16777216'));
+  const bytes = BigInt(segment ?? '16777216');
+  segments.set(session, bytes);
+  return bytes;
 }
 
 /** The same, flushed, so that a stream gets there. For a session outside a transaction. */
@@ -32,8 +43,8 @@ export async function endOfWal(session: Session): Promise<Lsn> {
 }
 
 /** The insert position without the page or segment header that may stand before it. */
-export function lastRecordEnd(inserted: Lsn, segmentBytes: bigint): Lsn {
-  if (inserted % segmentBytes === LONG_HEADER) return (inserted - LONG_HEADER) as Lsn;
+export function lastRecordEnd(inserted: Lsn, segment: bigint): Lsn {
+  if (inserted % segment === LONG_HEADER) return (inserted - LONG_HEADER) as Lsn;
   if (inserted % PAGE === SHORT_HEADER) return (inserted - SHORT_HEADER) as Lsn;
   return inserted;
 }

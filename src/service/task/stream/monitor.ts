@@ -4,11 +4,8 @@
  */
 import { atMost } from '../../../base/runtime/sleep.ts';
 import type { Lsn } from '../../../engine/change/lsn.ts';
-import { parseSnapshot } from '../../../engine/change/snapshot.ts';
-import { currentSnapshot } from '../../../engine/pg/slot/create.ts';
-import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import type { Intake } from '../../../engine/pipeline/intake.ts';
-import { readSourceClock } from '../../../engine/source/source-clock.ts';
+import { readSourceNow } from '../../../engine/source/source-clock.ts';
 import { hasNewChoice, readStoppedTables } from '../../../engine/target/books/stopped-tables.ts';
 import { countLetters } from '../../../engine/target/letters/stored-letters.ts';
 import { totalLetters } from '../dead-letters.ts';
@@ -44,12 +41,10 @@ export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: 
   const poll = async () => {
     try {
       const source = await ends.source();
-      const reading = await readSourceClock(source);
-      const end = await endOfWal(source);
-      book.sourceAt(reading, end);
+      const { clock, end, snapshot } = await readSourceNow(source);
+      book.sourceAt(clock, end);
       book.lagBytes = end > recorded() ? end - recorded() : 0n;
-      const { now } = await source.one(`SELECT ${currentSnapshot(source.version)}::text AS now`);
-      intake.forget(parseSnapshot(now ?? ''));
+      intake.forget(snapshot);
       if (!isLast && turn++ % TABLES_EVERY === 0) {
         const tables = await fingerprintTables(source);
         lookForTables(known !== tables);
