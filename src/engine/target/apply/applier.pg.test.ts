@@ -210,6 +210,17 @@ describe('a small window, which goes in one round trip', () => {
     expect(applier.recorded).toBe(201n);
   });
 
+  it('may be reported once a commit has waited for the disk (P9)', async () => {
+    await using db = await freshDatabase(17);
+    await using applier = await oneRow(db);
+    await applier.applyWindow([update(1), INSERT], false, at(200n));
+    expect([applier.recorded, applier.durable]).toEqual([200n, 100n]);
+    await applier.flush();
+    expect(applier.durable).toBe(200n);
+    const { lsn } = await left(db);
+    expect(lsn).toBe('0/C8');
+  });
+
   it('leaves nothing where a statement touches another number of rows, and names it (P11)', async () => {
     await using db = await freshDatabase(17);
     await using applier = await oneRow(db);
