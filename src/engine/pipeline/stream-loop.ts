@@ -46,7 +46,7 @@ export class StreamLoop {
   private commitTime: bigint | null = null;
   /** How far the source has read, by its last keepalive. */
   private heard: Lsn | null = null;
-  private lastIdle = 0;
+  private lastRecorded = 0;
   private isAlone = false;
   readonly tables: FollowedTables;
   newestFinalLsn: Lsn = LSN_ZERO;
@@ -262,9 +262,8 @@ export class StreamLoop {
   }
 
   private async applyPart(): Promise<void> {
-    const { inOrder } = this;
     const planned = await this.collect();
-    await this.hand(() => this.spec.applier.applyPart(planned, inOrder));
+    await this.hand(() => this.spec.applier.applyPart(planned, this.inOrder));
   }
 
   private async finish(): Promise<void> {
@@ -277,6 +276,7 @@ export class StreamLoop {
     this.transactions = 0;
     await this.hand(async () => {
       await applier.applyWindow(planned, inOrder, { endLsn, commits: transactions, accounts });
+      this.lastRecorded = performance.now();
       reader.confirm(applier.durable);
       onApplied({ transactions, accounts, endLsn: applier.recorded, commitTime });
     });
@@ -289,10 +289,10 @@ export class StreamLoop {
     const isBehind = applier.positions.behind.length > 0 && walEnd >= applier.recorded;
     this.spec.onReached?.(walEnd);
     if (walEnd <= applier.recorded && !isBehind) return;
-    const goal = until();
-    const isGoal = isBehind || (goal !== null && applier.recorded < goal && walEnd >= goal);
-    if (!isGoal && performance.now() - this.lastIdle < IDLE_RECORD_MS) return;
-    this.lastIdle = performance.now();
+    const goal = until() ?? NEVER;
+    const isGoal = isBehind || (applier.recorded < goal && walEnd >= goal);
+    if (!isGoal && performance.now() - this.lastRecorded < IDLE_RECORD_MS) return;
+    this.lastRecorded = performance.now();
     await applier.recordIdle(walEnd);
     reader.confirm(applier.durable);
     onApplied({ transactions: 0, accounts: new Map(), endLsn: applier.recorded, commitTime: null });

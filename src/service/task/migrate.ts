@@ -37,10 +37,11 @@ import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
 import { beginAtSlot } from './start-position.ts';
 import { keepSource } from './source-objects.ts';
+import { noteComplete, Plans, type CurrentPlan } from './schema/current-plan.ts';
 import { assertSchemaComplete, assertTablesReady, bookPlan } from './schema/completeness.ts';
 import { failedFor } from './schema/notes.ts';
 import { retryPreData, runPhases } from './schema/run-phases.ts';
-import { analyze, firingNothing, keysOnly, planFor } from './schema-stage.ts';
+import { analyze, firingNothing, keysOnly } from './schema-stage.ts';
 import { openTogether, streamUntil } from './stream-stage.ts';
 import { hasRest } from './stream/beside.ts';
 import { DdlRepeater } from './stream/ddl.ts';
@@ -106,17 +107,18 @@ async function runStages(run: TaskRun): Promise<MigrationSummary> {
     enter(run, 'done', 'this migration is complete: nothing to do');
     return summarize(run, 'completed');
   }
-  const plan = await planFor(run);
-  if (run.request.types.has('schema')) await bookPlan(run, plan);
+  const plans = await Plans.read(run);
+  if (run.request.types.has('schema')) await bookPlan(run, await plans.at(1));
   const isBegun = run.task.phase !== 'schema';
-  if (!isBegun) await schemaStage(run, plan);
+  if (!isBegun) await schemaStage(run, await plans.at(1));
   const held = run.task.phase === 'slot' ? await slotStage(run) : null;
   if (run.task.phase === 'copy') await copyStage(run, held);
   // What was refused a moment ago is not tried again at once.
-  if (run.task.phase === 'index' && (isBegun || migratesData(run))) await retryPreData(run, plan);
-  if (run.task.phase === 'index') await indexStage(run, plan);
+  if (run.task.phase === 'index' && (isBegun || migratesData(run)))
+    await retryPreData(run, await plans.at(1));
+  if (run.task.phase === 'index') await indexStage(run, await plans.at(1));
   if (run.task.phase !== 'stream') return finish(run, 'completed');
-  return finish(run, await streamStage(run, plan));
+  return finish(run, await streamStage(run, plans));
 }
 
 async function pass(run: TaskRun, phase: TaskPhase): Promise<void> {
@@ -196,7 +198,7 @@ async function findsMore(newTables: NewTables, signal: AbortSignal): Promise<boo
   return newTables.areReady;
 }
 
-async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 'caught-up'> {
+async function streamStage(run: TaskRun, plans: Plans): Promise<'stopped' | 'caught-up'> {
   const { request, book, hooks } = run;
   const target = await run.ends.target();
   book.restore(await readAccounts(target, run.taskId));
@@ -205,10 +207,7 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   enter(run, 'catch-up', 'following changes of the source');
   book.all('streaming');
   const together = await patiently(run, () => openTogether(run));
-  let turns = 0;
-  // Reading the model of a large source takes seconds: again only where tables may have come in.
-  const planNow = () => (turns++ === 0 ? Promise.resolve(plan) : planFor(run));
-  await using rest = new Rest(run, planNow, together);
+  await using rest = new Rest(run, (turn) => plans.at(turn), together);
   await using newTables = new NewTables(run);
   await using ddl = new DdlRepeater(run, together);
   await using indexes = new IndexRepeater(run);
@@ -227,7 +226,8 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
   let goal: (() => Lsn | null) | null = null;
   for (;;) {
     if ((await stream(() => rest.reconciled)) === 'stopped') return 'stopped';
-    await completeSchema(run, rest, rest.turn > 1 ? await planFor(run) : plan);
+    await completeSchema(run, rest, await plans.at(rest.turn));
+    plans.forget();
     goal ??= await patiently(run, () => goalOf(run, request.until));
     enter(run, 'stream', 'all tables are in step; changes are applied as they come');
     const { turn } = rest;
@@ -242,7 +242,7 @@ async function streamStage(run: TaskRun, plan: SchemaPlan): Promise<'stopped' | 
 }
 
 /** What needs all tables to be of one moment. With tables missing it waits for a later run. */
-async function completeSchema(run: TaskRun, rest: Rest, plan: SchemaPlan): Promise<void> {
+async function completeSchema(run: TaskRun, rest: Rest, plan: CurrentPlan): Promise<void> {
   const target = await run.ends.target();
   const stopped = await readStoppedTables(target, run.taskId);
   // Rows may be missing that others refer to.
@@ -250,6 +250,7 @@ async function completeSchema(run: TaskRun, rest: Rest, plan: SchemaPlan): Promi
   if (rest.leftBehind !== null || stopped.length > 0 || run.apart.size > 0) return;
   if (letters.length > 0) return warnOfLetters(run, plan);
   await runPhases(run, run.firesNothing ? plan : firingNothing(plan), ['foreign-key', 'post-data']);
+  await noteComplete(run, plan);
 }
 
 async function warnOfLetters(run: TaskRun, { steps }: SchemaPlan): Promise<void> {

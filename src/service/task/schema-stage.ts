@@ -36,9 +36,11 @@ function namesWith(run: TaskRun, only: readonly TableInfo[] | undefined): Target
   return fresh.length === 0 ? run.mapping : mappingOf(run.request, [...run.selected, ...fresh], run);
 }
 
+export const NOTHING_PLANNED: SchemaPlan = { steps: [], notMigrated: [], blocked: [] };
+
 /** Of the whole selection, or of a few tables with what belongs to them and what they need. */
 export async function planFor(run: TaskRun, only?: readonly TableInfo[]): Promise<SchemaPlan> {
-  if (!run.request.types.has('schema')) return { steps: [], notMigrated: [], blocked: [] };
+  if (!run.request.types.has('schema')) return NOTHING_PLANNED;
   using _heap = tightHeap();
   const target = await run.ends.target();
   const model = await readSourceModel(run, only);

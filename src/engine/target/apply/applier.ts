@@ -6,7 +6,7 @@
  * is ahead for, the first commits last. A crash between leaves those tables ahead, and what comes again of them is passed over (P10).
  *
  * Commits do not wait for the target's disk: a target that crashes forgets the newest together with their positions, and they come again.
- * About one a second does wait, and with it everything before it is on disk; only then may the source forget it (P9).
+ * One every few seconds does wait, and with it everything before it is on disk; only then may the source forget it (P9).
  */
 import type { AppError } from '../../../base/errors/app-error.ts';
 import type { Failpoints } from '../../../base/runtime/failpoint.ts';
@@ -42,9 +42,9 @@ export interface ApplierOptions {
 }
 
 /** After so long an applier that has nothing to do waits for the disk; the source keeps what is newer. */
-const DURABLE_MS = 1_000;
+const DURABLE_MS = 2_500;
 /** So does one that is never without work: the window itself is seen later then. */
-const LATEST_MS = 3_000;
+const LATEST_MS = 5_000;
 
 type Accounts = ReadonlyMap<string, Account>;
 

@@ -234,3 +234,22 @@ export async function readNotMigrated(session: Session, taskId: string): Promise
   const [row] = await session.query('SELECT lines FROM _opendts.not_migrated WHERE task_id = $1', [taskId]);
   return row ? (JSON.parse(row.lines ?? '[]') as string[]) : [];
 }
+
+/** Of the source's schema all of which is on the target as far as it is to be; null where that is not known. */
+export async function readCompleteSchema(session: Session, taskId: string): Promise<string | null> {
+  const [row] = await session.query('SELECT fingerprint FROM _opendts.complete_schema WHERE task_id = $1', [
+    taskId,
+  ]);
+  return row?.fingerprint ?? null;
+}
+
+export async function writeCompleteSchema(session: Session, task: Task, fingerprint: string): Promise<void> {
+  await session.transaction(async () => {
+    await holdFence(session, task.taskId, task.fence);
+    await session.query(
+      `INSERT INTO _opendts.complete_schema AS c (task_id, fingerprint) VALUES ($1, $2)
+       ON CONFLICT (task_id) DO UPDATE SET fingerprint = EXCLUDED.fingerprint`,
+      [task.taskId, fingerprint],
+    );
+  });
+}

@@ -7,7 +7,7 @@ import { copyBeside, reconciledFrom, type Together } from './beside.ts';
 
 export class Rest implements AsyncDisposable {
   private readonly run: TaskRun;
-  private readonly plan: () => Promise<SchemaPlan>;
+  private readonly plan: (turn: number) => Promise<SchemaPlan>;
   private readonly together: Together;
   private readonly left = new AbortController();
   private readonly broken = new AbortController();
@@ -18,7 +18,7 @@ export class Rest implements AsyncDisposable {
   private problem: AppError | null = null;
 
   /** `plan` is asked anew for each turn: tables may have come in. */
-  constructor(run: TaskRun, plan: () => Promise<SchemaPlan>, together: Together) {
+  constructor(run: TaskRun, plan: (turn: number) => Promise<SchemaPlan>, together: Together) {
     const signal = AbortSignal.any([run.hooks.signal, this.left.signal]);
     this.run = withSignal(run, signal);
     this.plan = plan;
@@ -58,7 +58,7 @@ export class Rest implements AsyncDisposable {
       // Asked last: more may turn up at any moment before.
       while (this.hasMore) {
         this.hasMore = false;
-        this.problem = await copyBeside(this.run, await this.plan(), this.together);
+        this.problem = await copyBeside(this.run, await this.plan(this.turns), this.together);
         const position = await reconciledFrom(this.run);
         if (!this.hasMore) this.position = position;
       }
