@@ -49,6 +49,7 @@ const MAY: Readonly<Record<OperationName, string>> = {
   'taskGroup.start': '..m.aA',
   'taskGroup.pause': '.omsaA',
   'taskGroup.stop': '..m.aA',
+  'task.checks': 'vomsaA',
   'task.tables': 'vomsaA',
   'task.chooseForTables': '.omsaA',
   'task.events': 'vomsaA',
