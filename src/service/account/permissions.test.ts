@@ -54,6 +54,8 @@ const MAY: Readonly<Record<OperationName, string>> = {
   'task.chooseForTables': '.omsaA',
   'task.events': 'vomsaA',
   'task.series': 'vomsaA',
+  'worker.list': '.....A',
+  'worker.drain': '.....A',
 };
 const names = Object.keys(OPERATIONS) as OperationName[];
 const nobody = { isLoggedIn: false, isAdministrator: false, membership: null };
