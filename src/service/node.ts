@@ -1,6 +1,7 @@
 /** One node of the service: what it opens, in which order, and how it ends. */
 import { join } from 'node:path';
 import { AppError } from '../base/errors/app-error.ts';
+import type { Log } from '../base/runtime/log.ts';
 import { makeFirstAccount } from './account/first-start.ts';
 import { Keyring, makeKeyFile, type KeySource } from './connection/keyring.ts';
 import { requireKeys } from './connection/rotate.ts';
@@ -19,6 +20,7 @@ export interface NodeOptions {
   readonly networks: readonly string[];
   /** Of the server, for secrets that are named OPENDTS_PASSWORD_…. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
 }
 
 export interface ServiceNode extends AsyncDisposable {
@@ -49,7 +51,13 @@ export async function openNode(options: NodeOptions): Promise<ServiceNode> {
   };
   const firstAccount = await makeFirstAccount(store);
   // The next hour comes, if the store is away in this one.
-  const prune = setInterval(() => void pruneExpired(store).catch(() => {}), PRUNE_MS).unref();
+  const prune = setInterval(
+    () =>
+      void pruneExpired(store).catch((thrown: unknown) =>
+        options.log.failure(thrown, 'what has expired is not taken away', { level: 'warn' }),
+      ),
+    PRUNE_MS,
+  ).unref();
   opened.defer(() => clearInterval(prune));
   const kept = opened.move();
   return { services, firstAccount, [Symbol.asyncDispose]: () => kept.disposeAsync() };

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { EXIT } from '../../base/errors/exit.ts';
+import { openLog } from '../../base/runtime/log.ts';
 import type { ServeOptions } from '../../contract/serve-options.ts';
 import { isNetwork } from '../../service/connection/endpoint-policy.ts';
 import { openNode, type NodeOptions } from '../../service/node.ts';
@@ -27,14 +28,15 @@ export const serveCommand: CliCommand = {
   async run(command, context) {
     const { signal, stdout, stderr } = context;
     const options = readServeOptions(command.opts(), context.config.env);
-    await using node = await openNode(nodeOptions(options, context));
+    const log = openLog({ level: options.logLevel, stream: stderr });
+    await using node = await openNode({ ...nodeOptions(options, context), log });
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
     const app = httpServer(node.services, {
       isSecure: options.secure,
       trustedProxies: options.trustedProxy,
       version: packageVersion(),
-      log: { level: options.logLevel, stream: stderr },
+      log,
     });
     try {
       const address = await listen(app, options);
@@ -52,7 +54,7 @@ export const serveCommand: CliCommand = {
 };
 
 /** Throws CONFIG_INVALID. */
-function nodeOptions(options: ServeOptions, { config }: CliContext): NodeOptions {
+function nodeOptions(options: ServeOptions, { config }: CliContext): Omit<NodeOptions, 'log'> {
   for (const option of ['allowNetwork', 'trustedProxy'] as const) {
     const wrong = options[option].find((network) => !isNetwork(network));
     if (wrong !== undefined)

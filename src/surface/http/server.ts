@@ -8,11 +8,13 @@ import {
   type FastifyRequest,
 } from 'fastify';
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import type { Log } from '../../base/runtime/log.ts';
 import { pathFields, type Operation } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
 import type { Services } from '../../service/operation/context.ts';
 import { runOperation } from '../../service/operation/run-operation.ts';
 import { clearSession, readCredentials, requireCsrfToken, setSession } from './credentials.ts';
+import { frameworkLog } from './framework-log.ts';
 import { openApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { referencePage } from './reference-page.ts';
@@ -23,8 +25,7 @@ export interface HttpOptions {
   /** Proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
   readonly version: string;
-  /** Lines of JSON; null: none. */
-  readonly log: { readonly level: string; readonly stream: { write(line: string): void } } | null;
+  readonly log: Log;
 }
 
 const BODY_BYTES = 256 * 1024;
@@ -33,7 +34,7 @@ const REQUEST_MS = 60_000;
 /** Not yet listening. */
 export function httpServer(services: Services, options: HttpOptions): FastifyInstance {
   const app = fastify({
-    logger: options.log ?? false,
+    loggerInstance: frameworkLog(options.log),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_MS,
@@ -43,7 +44,7 @@ export function httpServer(services: Services, options: HttpOptions): FastifyIns
     routerOptions: { maxParamLength: 1300 },
   });
   protect(app, options);
-  report(app);
+  report(app, options.log);
   health(app, services);
   const document = openApi(options.version);
   const page = referencePage(document);
@@ -114,8 +115,12 @@ function protect(app: FastifyInstance, { isSecure }: HttpOptions): void {
 }
 
 /** Problems, and one line of log a request: never a body, a header, or the values that an error of the database speaks of. */
-function report(app: FastifyInstance): void {
-  app.setErrorHandler((thrown, request, reply) => answer(thrown, request, reply));
+function report(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((thrown, request, reply) => {
+    const answered = answer(thrown, request, reply);
+    if (reply.statusCode >= 500) log.failure(thrown, 'a request failed', { request: request.id });
+    return answered;
+  });
   app.setNotFoundHandler((request, reply) =>
     answer(
       new AppError('NOT_FOUND', { kind: 'operation', name: `${request.method} ${pathOf(request)}` }),
@@ -124,10 +129,14 @@ function report(app: FastifyInstance): void {
     ),
   );
   app.addHook('onResponse', async (request, reply) => {
-    const { method, ip } = request;
-    const route = request.routeOptions.url ?? null;
-    const ms = Math.round(reply.elapsedTime);
-    request.log.info({ method, route, status: reply.statusCode, ms, ip }, 'request');
+    log.info('request', {
+      request: request.id,
+      method: request.method,
+      ...(request.routeOptions.url === undefined ? {} : { route: request.routeOptions.url }),
+      status: reply.statusCode,
+      milliseconds: Math.round(reply.elapsedTime),
+      address: request.ip,
+    });
   });
 }
 
@@ -135,10 +144,6 @@ function answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): 
   const error = asAppError(thrown);
   const { status, ...rest } = problemOf(error, request.id);
   const code = httpStatus(thrown) ?? status;
-  if (code >= 500) {
-    const stack = thrown instanceof Error ? thrown.stack : undefined;
-    request.log.error({ code: error.code, stack }, error.message);
-  }
   if (error.code === 'LOGIN_BLOCKED') reply.header('retry-after', String(error.facts.seconds));
   return reply
     .code(code)
