@@ -32,7 +32,8 @@ const serviceRooms: Record<string, string[]> = {
   account: ['store'],
   connection: ['store'],
   task: ['store', 'connection'],
-  operation: ['store', 'account', 'connection'],
+  'task-life': ['store'],
+  operation: ['store', 'account', 'connection', 'task-life'],
 };
 
 /** Folders of this depth are reached as ../x, ../../x …; the driver is reached only from engine/pg. */

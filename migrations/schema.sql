@@ -123,6 +123,114 @@ CREATE TABLE "opendts"."resource_group" (
 );
 ALTER TABLE ONLY "opendts"."resource_group" ALTER COLUMN "created_at" SET DEFAULT now();
 
+-- table opendts.task
+CREATE TABLE "opendts"."task" (
+  "id" uuid NOT NULL,
+  "group_id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "task_group" text COLLATE pg_catalog."C",
+  "source_connection" uuid,
+  "target_connection" uuid,
+  "spec" jsonb NOT NULL,
+  "class" text NOT NULL,
+  "environment" text,
+  "cluster" text,
+  "desired" text NOT NULL,
+  "state" text NOT NULL,
+  "state_since" timestamp with time zone NOT NULL,
+  "engine_task_id" text,
+  "fence" bigint NOT NULL,
+  "worker_id" uuid,
+  "stopped_by" text,
+  "failure" jsonb,
+  "failed_since" timestamp with time zone,
+  "attempts" integer NOT NULL,
+  "next_attempt_at" timestamp with time zone,
+  "retry_connect_minutes" integer NOT NULL,
+  "retry_other_minutes" integer NOT NULL,
+  "retry_set_at" timestamp with time zone NOT NULL,
+  "adjustments" jsonb NOT NULL,
+  "started_at" timestamp with time zone,
+  "ended_at" timestamp with time zone,
+  "version" integer NOT NULL,
+  "created_by" text,
+  "created_at" timestamp with time zone NOT NULL,
+  "updated_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."task" ALTER COLUMN "state_since" SET DEFAULT now(), ALTER COLUMN "fence" SET DEFAULT 0, ALTER COLUMN "attempts" SET DEFAULT 0, ALTER COLUMN "retry_set_at" SET DEFAULT clock_timestamp(), ALTER COLUMN "adjustments" SET DEFAULT '{}'::jsonb, ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ADD CONSTRAINT "task_desired_check" CHECK ((desired = ANY (ARRAY['idle'::text, 'precheck'::text, 'running'::text, 'paused'::text, 'stopped'::text, 'released'::text]))), ADD CONSTRAINT "task_retry" CHECK ((retry_other_minutes < retry_connect_minutes)), ADD CONSTRAINT "task_retry_connect_minutes_check" CHECK (((retry_connect_minutes >= 10) AND (retry_connect_minutes <= 1440))), ADD CONSTRAINT "task_retry_other_minutes_check" CHECK (((retry_other_minutes >= 1) AND (retry_other_minutes <= 1440))), ADD CONSTRAINT "task_stopped_by_check" CHECK ((stopped_by = ANY (ARRAY['person'::text, 'failure'::text])));
+
+-- table opendts.task_event
+CREATE TABLE "opendts"."task_event" (
+  "id" bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME "opendts"."task_event_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1 NO CYCLE) NOT NULL,
+  "task_id" uuid NOT NULL,
+  "at" timestamp with time zone NOT NULL,
+  "kind" text NOT NULL,
+  "from_state" text,
+  "to_state" text,
+  "account_id" uuid,
+  "account_name" text,
+  "worker_id" uuid,
+  "facts" jsonb NOT NULL
+);
+ALTER TABLE ONLY "opendts"."task_event" ALTER COLUMN "at" SET DEFAULT clock_timestamp(), ALTER COLUMN "facts" SET DEFAULT '{}'::jsonb;
+
+-- table opendts.task_progress
+CREATE TABLE "opendts"."task_progress" (
+  "task_id" uuid NOT NULL,
+  "fence" bigint NOT NULL,
+  "at" timestamp with time zone NOT NULL,
+  "body" jsonb NOT NULL,
+  "delay_ms" bigint
+);
+ALTER TABLE ONLY "opendts"."task_progress" ALTER COLUMN "at" SET DEFAULT clock_timestamp();
+
+-- table opendts.task_series
+CREATE TABLE "opendts"."task_series" (
+  "task_id" uuid NOT NULL,
+  "at" timestamp with time zone NOT NULL,
+  "delay_ms" bigint,
+  "lag_bytes" bigint,
+  "rows_copied" bigint NOT NULL,
+  "bytes_copied" bigint NOT NULL,
+  "changes_applied" bigint NOT NULL
+);
+
+-- table opendts.task_table
+CREATE TABLE "opendts"."task_table" (
+  "task_id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "stage" text NOT NULL,
+  "body" jsonb NOT NULL,
+  "updated_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."task_table" ALTER COLUMN "updated_at" SET DEFAULT clock_timestamp();
+
+-- table opendts.task_table_wish
+CREATE TABLE "opendts"."task_table_wish" (
+  "task_id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "wish" text NOT NULL,
+  "asked_at" timestamp with time zone NOT NULL,
+  "account_name" text
+);
+ALTER TABLE ONLY "opendts"."task_table_wish" ALTER COLUMN "asked_at" SET DEFAULT clock_timestamp();
+
+-- table opendts.worker
+CREATE TABLE "opendts"."worker" (
+  "id" uuid NOT NULL,
+  "name" text COLLATE pg_catalog."C" NOT NULL,
+  "version" text NOT NULL,
+  "region" text,
+  "cluster" text,
+  "host" text NOT NULL,
+  "pid" integer NOT NULL,
+  "started_at" timestamp with time zone NOT NULL,
+  "seen_at" timestamp with time zone NOT NULL,
+  "draining" boolean NOT NULL,
+  "capacity" integer NOT NULL
+);
+ALTER TABLE ONLY "opendts"."worker" ALTER COLUMN "started_at" SET DEFAULT now(), ALTER COLUMN "seen_at" SET DEFAULT now(), ALTER COLUMN "draining" SET DEFAULT false;
+
 -- function opendts.refuse_change()
 CREATE FUNCTION opendts.refuse_change()
  RETURNS trigger
@@ -230,6 +338,66 @@ CREATE UNIQUE INDEX resource_group_pkey ON opendts.resource_group USING btree (i
 -- primary key opendts.resource_group.resource_group_pkey
 ALTER TABLE ONLY "opendts"."resource_group" ADD CONSTRAINT "resource_group_pkey" PRIMARY KEY USING INDEX "resource_group_pkey";
 
+-- index opendts.task_desired
+CREATE INDEX task_desired ON opendts.task USING btree (desired, state);
+
+-- index opendts.task_list
+CREATE INDEX task_list ON opendts.task USING btree (group_id, created_at, id);
+
+-- index of primary key opendts.task.task_pkey
+CREATE UNIQUE INDEX task_pkey ON opendts.task USING btree (id);
+
+-- primary key opendts.task.task_pkey
+ALTER TABLE ONLY "opendts"."task" ADD CONSTRAINT "task_pkey" PRIMARY KEY USING INDEX "task_pkey";
+
+-- index opendts.task_source
+CREATE INDEX task_source ON opendts.task USING btree (source_connection);
+
+-- index opendts.task_target
+CREATE INDEX task_target ON opendts.task USING btree (target_connection);
+
+-- index of primary key opendts.task_event.task_event_pkey
+CREATE UNIQUE INDEX task_event_pkey ON opendts.task_event USING btree (id);
+
+-- primary key opendts.task_event.task_event_pkey
+ALTER TABLE ONLY "opendts"."task_event" ADD CONSTRAINT "task_event_pkey" PRIMARY KEY USING INDEX "task_event_pkey";
+
+-- index opendts.task_event_task
+CREATE INDEX task_event_task ON opendts.task_event USING btree (task_id, id);
+
+-- index of primary key opendts.task_progress.task_progress_pkey
+CREATE UNIQUE INDEX task_progress_pkey ON opendts.task_progress USING btree (task_id);
+
+-- primary key opendts.task_progress.task_progress_pkey
+ALTER TABLE ONLY "opendts"."task_progress" ADD CONSTRAINT "task_progress_pkey" PRIMARY KEY USING INDEX "task_progress_pkey";
+
+-- index opendts.task_series_at
+CREATE INDEX task_series_at ON opendts.task_series USING btree (at);
+
+-- index of primary key opendts.task_series.task_series_pkey
+CREATE UNIQUE INDEX task_series_pkey ON opendts.task_series USING btree (task_id, at);
+
+-- primary key opendts.task_series.task_series_pkey
+ALTER TABLE ONLY "opendts"."task_series" ADD CONSTRAINT "task_series_pkey" PRIMARY KEY USING INDEX "task_series_pkey";
+
+-- index of primary key opendts.task_table.task_table_pkey
+CREATE UNIQUE INDEX task_table_pkey ON opendts.task_table USING btree (task_id, name);
+
+-- primary key opendts.task_table.task_table_pkey
+ALTER TABLE ONLY "opendts"."task_table" ADD CONSTRAINT "task_table_pkey" PRIMARY KEY USING INDEX "task_table_pkey";
+
+-- index of primary key opendts.task_table_wish.task_table_wish_pkey
+CREATE UNIQUE INDEX task_table_wish_pkey ON opendts.task_table_wish USING btree (task_id, name);
+
+-- primary key opendts.task_table_wish.task_table_wish_pkey
+ALTER TABLE ONLY "opendts"."task_table_wish" ADD CONSTRAINT "task_table_wish_pkey" PRIMARY KEY USING INDEX "task_table_wish_pkey";
+
+-- index of primary key opendts.worker.worker_pkey
+CREATE UNIQUE INDEX worker_pkey ON opendts.worker USING btree (id);
+
+-- primary key opendts.worker.worker_pkey
+ALTER TABLE ONLY "opendts"."worker" ADD CONSTRAINT "worker_pkey" PRIMARY KEY USING INDEX "worker_pkey";
+
 -- foreign key opendts.api_token.api_token_account_id_fkey
 ALTER TABLE ONLY "opendts"."api_token" ADD CONSTRAINT "api_token_account_id_fkey" FOREIGN KEY (account_id) REFERENCES opendts.account(id) ON DELETE CASCADE NOT VALID;
 
@@ -265,6 +433,54 @@ ALTER TABLE ONLY "opendts"."membership" ADD CONSTRAINT "membership_group_id_fkey
 
 -- validation of foreign key opendts.membership.membership_group_id_fkey
 ALTER TABLE "opendts"."membership" VALIDATE CONSTRAINT "membership_group_id_fkey";
+
+-- foreign key opendts.task.task_group_id_fkey
+ALTER TABLE ONLY "opendts"."task" ADD CONSTRAINT "task_group_id_fkey" FOREIGN KEY (group_id) REFERENCES opendts.resource_group(id) NOT VALID;
+
+-- validation of foreign key opendts.task.task_group_id_fkey
+ALTER TABLE "opendts"."task" VALIDATE CONSTRAINT "task_group_id_fkey";
+
+-- foreign key opendts.task.task_source_connection_fkey
+ALTER TABLE ONLY "opendts"."task" ADD CONSTRAINT "task_source_connection_fkey" FOREIGN KEY (source_connection) REFERENCES opendts.connection(id) NOT VALID;
+
+-- validation of foreign key opendts.task.task_source_connection_fkey
+ALTER TABLE "opendts"."task" VALIDATE CONSTRAINT "task_source_connection_fkey";
+
+-- foreign key opendts.task.task_target_connection_fkey
+ALTER TABLE ONLY "opendts"."task" ADD CONSTRAINT "task_target_connection_fkey" FOREIGN KEY (target_connection) REFERENCES opendts.connection(id) NOT VALID;
+
+-- validation of foreign key opendts.task.task_target_connection_fkey
+ALTER TABLE "opendts"."task" VALIDATE CONSTRAINT "task_target_connection_fkey";
+
+-- foreign key opendts.task_event.task_event_task_id_fkey
+ALTER TABLE ONLY "opendts"."task_event" ADD CONSTRAINT "task_event_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.task_event.task_event_task_id_fkey
+ALTER TABLE "opendts"."task_event" VALIDATE CONSTRAINT "task_event_task_id_fkey";
+
+-- foreign key opendts.task_progress.task_progress_task_id_fkey
+ALTER TABLE ONLY "opendts"."task_progress" ADD CONSTRAINT "task_progress_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.task_progress.task_progress_task_id_fkey
+ALTER TABLE "opendts"."task_progress" VALIDATE CONSTRAINT "task_progress_task_id_fkey";
+
+-- foreign key opendts.task_series.task_series_task_id_fkey
+ALTER TABLE ONLY "opendts"."task_series" ADD CONSTRAINT "task_series_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.task_series.task_series_task_id_fkey
+ALTER TABLE "opendts"."task_series" VALIDATE CONSTRAINT "task_series_task_id_fkey";
+
+-- foreign key opendts.task_table.task_table_task_id_fkey
+ALTER TABLE ONLY "opendts"."task_table" ADD CONSTRAINT "task_table_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.task_table.task_table_task_id_fkey
+ALTER TABLE "opendts"."task_table" VALIDATE CONSTRAINT "task_table_task_id_fkey";
+
+-- foreign key opendts.task_table_wish.task_table_wish_task_id_fkey
+ALTER TABLE ONLY "opendts"."task_table_wish" ADD CONSTRAINT "task_table_wish_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.task_table_wish.task_table_wish_task_id_fkey
+ALTER TABLE "opendts"."task_table_wish" VALIDATE CONSTRAINT "task_table_wish_task_id_fkey";
 
 -- trigger opendts.audit.audit_append_only
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON opendts.audit FOR EACH ROW EXECUTE FUNCTION opendts.refuse_change();

@@ -225,6 +225,10 @@ export const taskSpec = z.strictObject({
     ),
 });
 
+/** What a task of the service is asked to do: its ends are saved connections. */
+export const taskSettings = taskSpec.omit({ source: true, target: true });
+export type TaskSettings = z.infer<typeof taskSettings>;
+
 /** A task file: kubectl-shaped, so that `apply` and `export` round-trip. */
 export const taskFile = z.strictObject({
   apiVersion: z.literal('opendts/v1'),
