@@ -33,6 +33,7 @@ const serviceRooms: Record<string, string[]> = {
   connection: ['store'],
   task: ['store', 'connection'],
   'task-life': ['store'],
+  audit: ['store'],
   operation: ['store', 'account', 'connection', 'task-life'],
 };
 

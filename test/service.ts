@@ -60,6 +60,8 @@ export async function startService(major: Major, options: Partial<NodeOptions> =
     networks: [],
     env: {},
     log,
+    auditSink: null,
+    auditRetentionDays: null,
     ...options,
   });
   const app = httpServer(node.services, {

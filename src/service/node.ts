@@ -2,12 +2,16 @@
 import { join } from 'node:path';
 import { AppError } from '../base/errors/app-error.ts';
 import type { Log } from '../base/runtime/log.ts';
+import type { AuditSink } from './audit/sink.ts';
+import { writeOut } from './audit/write-out.ts';
 import { makeFirstAccount } from './account/first-start.ts';
 import { Keyring, makeKeyFile, type KeySource } from './connection/keyring.ts';
 import { requireKeys } from './connection/rotate.ts';
 import type { Services } from './operation/context.ts';
 import { pruneExpired } from './store/account/prune-expired.ts';
+import { pruneAudit } from './store/audit/prune-audit.ts';
 import { makeDataDir, openStore } from './store/open-store.ts';
+import type { Store } from './store/store.ts';
 
 export interface NodeOptions {
   /** Null: the embedded PostgreSQL below the data folder. */
@@ -21,6 +25,10 @@ export interface NodeOptions {
   /** Of the server, for secrets that are named OPENDTS_PASSWORD_…. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** Where the audit log is written out to as well. */
+  readonly auditSink: AuditSink | null;
+  /** Null: nothing of the audit log is ever deleted. */
+  readonly auditRetentionDays: number | null;
 }
 
 export interface ServiceNode extends AsyncDisposable {
@@ -50,17 +58,25 @@ export async function openNode(options: NodeOptions): Promise<ServiceNode> {
     },
   };
   const firstAccount = await makeFirstAccount(store);
-  // The next hour comes, if the store is away in this one.
-  const prune = setInterval(
-    () =>
-      void pruneExpired(store).catch((thrown: unknown) =>
-        options.log.failure(thrown, 'what has expired is not taken away', { level: 'warn' }),
-      ),
-    PRUNE_MS,
-  ).unref();
-  opened.defer(() => clearInterval(prune));
+  opened.use(keepHouse(store, options));
+  if (options.auditSink !== null) opened.use(writeOut(store, options.auditSink, options.log));
   const kept = opened.move();
   return { services, firstAccount, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** What is old is taken away, now and every hour; the next hour comes, if the store is away in this one. */
+function keepHouse(store: Store, { log, auditRetentionDays }: NodeOptions): Disposable {
+  const clean = async () => {
+    try {
+      await pruneExpired(store);
+      if (auditRetentionDays !== null) await pruneAudit(store, auditRetentionDays);
+    } catch (thrown) {
+      log.failure(thrown, 'what is old is not taken away', { level: 'warn' });
+    }
+  };
+  void clean();
+  const timer = setInterval(() => void clean(), PRUNE_MS).unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** Throws SEALING_KEY_INVALID. */

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { EXIT } from '../../base/errors/exit.ts';
 import { openLog } from '../../base/runtime/log.ts';
 import type { ServeOptions } from '../../contract/serve-options.ts';
+import { fileSink, type AuditSink } from '../../service/audit/sink.ts';
 import { isNetwork } from '../../service/connection/endpoint-policy.ts';
 import { openNode, type NodeOptions } from '../../service/node.ts';
 import type { CliCommand, CliContext } from './context.ts';
@@ -29,7 +30,8 @@ export const serveCommand: CliCommand = {
     const { signal, stdout, stderr } = context;
     const options = readServeOptions(command.opts(), context.config.env);
     const log = openLog({ level: options.logLevel, stream: stderr });
-    await using node = await openNode({ ...nodeOptions(options, context), log });
+    const auditSink = auditSinkOf(options, context);
+    await using node = await openNode({ ...nodeOptions(options, context), log, auditSink });
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
     const app = httpServer(node.services, {
@@ -54,7 +56,7 @@ export const serveCommand: CliCommand = {
 };
 
 /** Throws CONFIG_INVALID. */
-function nodeOptions(options: ServeOptions, { config }: CliContext): Omit<NodeOptions, 'log'> {
+function nodeOptions(options: ServeOptions, { config }: CliContext): Omit<NodeOptions, 'log' | 'auditSink'> {
   for (const option of ['allowNetwork', 'trustedProxy'] as const) {
     const wrong = options[option].find((network) => !isNetwork(network));
     if (wrong !== undefined)
@@ -68,6 +70,18 @@ function nodeOptions(options: ServeOptions, { config }: CliContext): Omit<NodeOp
     certificateDir: options.certificateDir ?? null,
     networks: options.allowNetwork,
     env: config.env,
+    auditRetentionDays: options.auditRetentionDays ?? null,
+  };
+}
+
+function auditSinkOf({ auditLog }: ServeOptions, { stdout }: CliContext): AuditSink | null {
+  if (auditLog === undefined) return null;
+  if (auditLog !== '-') return fileSink(auditLog);
+  return {
+    write: (lines) =>
+      new Promise((resolve, reject) => {
+        stdout.write(lines, (error) => (error ? reject(error) : resolve()));
+      }),
   };
 }
 

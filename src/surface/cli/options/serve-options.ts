@@ -15,7 +15,7 @@ import type { Environment } from '../../../config.ts';
 
 const OPTIONS = Object.keys(serveOptions.shape) as ServeOption[];
 const LISTS: ReadonlySet<ServeOption> = new Set(['allowNetwork', 'trustedProxy']);
-const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds']);
+const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds', 'auditRetentionDays']);
 const SWITCHES: ReadonlySet<ServeOption> = new Set(['secure']);
 
 /** All of them, or those that a command needs. */
