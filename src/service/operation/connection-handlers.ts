@@ -1,6 +1,5 @@
 /** What the operations on connections do. */
 import type { CONNECTION_OPERATIONS } from '../../contract/api/connection-operations.ts';
-import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
 import {
   changeConnection,
   createConnection,
@@ -9,7 +8,7 @@ import {
   shownConnection,
   type EditSettings,
 } from '../connection/saved-connections.ts';
-import { readSecret } from '../connection/secret.ts';
+import { withSecret } from '../connection/reach.ts';
 import { testConnection } from '../connection/test-connection.ts';
 import { listConnections } from '../store/connection/list-connections.ts';
 import { callerOf, groupOf, type Context, type Handlers } from './context.ts';
@@ -49,9 +48,11 @@ export const CONNECTION_HANDLERS: Handlers<keyof typeof CONNECTION_OPERATIONS> =
 
   'connection.test': async (context, input) => {
     const stored = await found(context, input.connection);
-    const { keyring, secrets, policy } = context.services.connections;
-    const password = await readSecret(context.db, stored, keyring, secrets);
-    const steps = await testConnection({ ...parseConninfo(stored.conninfo, 'source'), password }, policy);
+    const { connections } = context.services;
+    const steps = await testConnection(
+      await withSecret(context.db, stored, connections),
+      connections.policy,
+    );
     const failed = steps.find(({ result }) => result === 'failed');
     context.trace.after = { passed: failed === undefined, errorCode: failed?.error?.code };
     return { passed: failed === undefined, steps };

@@ -1,6 +1,7 @@
 /** Our metadata database: statements and transactions, rows parsed at the edge, its failures as STORE_UNAVAILABLE. */
 import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
+import { sleep } from '../../base/runtime/sleep.ts';
 import { answersWithin } from '../../engine/pg/answers-within.ts';
 import { connect } from '../../engine/pg/connect.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
@@ -20,6 +21,9 @@ const SIZE = 10;
 /** Nothing here takes long: what does is stuck, and must not hold a request for ever. */
 const LIMITS =
   "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'";
+
+const LISTEN_LOOK_MS = 10_000;
+const LISTEN_ANSWER_MS = 5_000;
 
 /** The server may be gone without a word, and cannot keep its own limits then. */
 const SILENCE_MS = 60_000;
@@ -53,6 +57,33 @@ export class Store implements Db, AsyncDisposable {
   /** Commits when `work` returns, rolls back when it throws. It may take so long, or as long as it takes. */
   async transaction<T>(work: (db: Db) => Promise<T>, limitMs: number | null = SILENCE_MS): Promise<T> {
     return this.use((session) => session.transaction(() => work(on(session))), limitMs);
+  }
+
+  /** A statement of a library that brings its own; values as JavaScript has them. */
+  async parsed(
+    sql: string,
+    values?: readonly unknown[],
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return this.use((session) => session.parsed(sql, values));
+  }
+
+  /**
+   * Tells what is notified on a channel until the signal aborts, or the store has gone: then it returns. `heard` is told once when it
+   * listens, of what may have come before. Throws STORE_UNAVAILABLE.
+   */
+  async listen(channel: string, signal: AbortSignal, heard: (payload: string | null) => void): Promise<void> {
+    await this.use(async (session) => {
+      await session.listen(channel, heard);
+      heard(null);
+      const over = AbortSignal.any([signal, session.whenLost()]);
+      // A server that is gone without a word does not say so.
+      while (!over.aborted) {
+        await sleep(LISTEN_LOOK_MS, over);
+        if (!signal.aborted) await answersWithin(session, LISTEN_ANSWER_MS, () => session.query('SELECT'));
+      }
+      // Whoever is lent it next does not want to hear.
+      await session.end();
+    }, null);
   }
 
   /** Which database this is, so that it can be refused as the end of a migration. */

@@ -158,7 +158,7 @@ export interface TaskRun {
 
 /** The names of these tables on the target, as the request has it. `begun`: what is known of a task that has begun. */
 export function mappingOf(
-  request: MigrationRequest,
+  request: Omit<MigrationRequest, 'until'>,
   selected: readonly TableInfo[],
   begun: Pick<TaskRun, 'apart' | 'leftOut'> | null,
 ): TargetNames {
