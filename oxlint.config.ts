@@ -34,7 +34,8 @@ const serviceRooms: Record<string, string[]> = {
   task: ['store', 'connection'],
   'task-life': ['store'],
   audit: ['store'],
-  operation: ['store', 'account', 'connection', 'task-life'],
+  events: ['store', 'account'],
+  operation: ['store', 'account', 'connection', 'task-life', 'events'],
 };
 
 /** Folders of this depth are reached as ../x, ../../x …; the driver is reached only from engine/pg. */

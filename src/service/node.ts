@@ -7,6 +7,7 @@ import { writeOut } from './audit/write-out.ts';
 import { makeFirstAccount } from './account/first-start.ts';
 import { Keyring, makeKeyFile, type KeySource } from './connection/keyring.ts';
 import { requireKeys } from './connection/rotate.ts';
+import { LiveEvents } from './events/live-events.ts';
 import type { Services } from './operation/context.ts';
 import { pruneExpired } from './store/account/prune-expired.ts';
 import { pruneAudit } from './store/audit/prune-audit.ts';
@@ -47,6 +48,7 @@ export async function openNode(options: NodeOptions): Promise<ServiceNode> {
   await requireKeys(store, keyring);
   const services: Services = {
     store,
+    events: opened.use(new LiveEvents(store, options.log)),
     connections: {
       keyring,
       secrets: { folder: options.secretDir, env: options.env },

@@ -2,9 +2,15 @@
 import type { z } from 'zod';
 import { ACCOUNT_OPERATIONS } from './account-operations.ts';
 import { CONNECTION_OPERATIONS } from './connection-operations.ts';
+import { EVENT_OPERATIONS } from './event-operations.ts';
 import { GROUP_OPERATIONS } from './group-operations.ts';
 
-export const OPERATIONS = { ...ACCOUNT_OPERATIONS, ...GROUP_OPERATIONS, ...CONNECTION_OPERATIONS } as const;
+export const OPERATIONS = {
+  ...ACCOUNT_OPERATIONS,
+  ...GROUP_OPERATIONS,
+  ...CONNECTION_OPERATIONS,
+  ...EVENT_OPERATIONS,
+} as const;
 export type OperationName = keyof typeof OPERATIONS;
 
 /** What a caller writes. */

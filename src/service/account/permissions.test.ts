@@ -30,6 +30,7 @@ const MAY: Readonly<Record<OperationName, string>> = {
   'connection.update': '....aA',
   'connection.delete': '....aA',
   'connection.test': '.omsaA',
+  'event.follow': 'vomsaA',
 };
 const names = Object.keys(OPERATIONS) as OperationName[];
 const nobody = { isLoggedIn: false, isAdministrator: false, membership: null };

@@ -57,7 +57,12 @@ function queueName(cluster: string | null): string {
 }
 
 /** Its types keep silent about what it answers. */
-const touched = z.object({ settled: z.array(z.string()).nullish().transform((ids) => ids ?? []) });
+const touched = z.object({
+  settled: z
+    .array(z.string())
+    .nullish()
+    .transform((ids) => ids ?? []),
+});
 
 class BossQueue implements JobQueue {
   private readonly boss: PgBoss;

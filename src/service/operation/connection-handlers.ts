@@ -49,10 +49,7 @@ export const CONNECTION_HANDLERS: Handlers<keyof typeof CONNECTION_OPERATIONS> =
   'connection.test': async (context, input) => {
     const stored = await found(context, input.connection);
     const { connections } = context.services;
-    const steps = await testConnection(
-      await withSecret(context.db, stored, connections),
-      connections.policy,
-    );
+    const steps = await testConnection(await withSecret(context.db, stored, connections), connections.policy);
     const failed = steps.find(({ result }) => result === 'failed');
     context.trace.after = { passed: failed === undefined, errorCode: failed?.error?.code };
     return { passed: failed === undefined, steps };

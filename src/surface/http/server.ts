@@ -14,6 +14,7 @@ import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts
 import type { Services } from '../../service/operation/context.ts';
 import { runOperation } from '../../service/operation/run-operation.ts';
 import { clearSession, readCredentials, requireCsrfToken, setSession } from './credentials.ts';
+import { sendEvents, type SentEvent } from './event-stream.ts';
 import { frameworkLog } from './framework-log.ts';
 import { openApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
@@ -46,6 +47,8 @@ export function httpServer(services: Services, options: HttpOptions): FastifyIns
   protect(app, options);
   report(app, options.log);
   health(app, services);
+  // They would go on for ever; their clients come back, to another node.
+  app.addHook('preClose', async () => services.events.end());
   const document = openApi(options.version);
   const page = referencePage(document);
   app.get('/api/v1/openapi.json', () => document);
@@ -72,13 +75,24 @@ function route(
         address: request.ip,
         requestId: request.id,
         idempotencyKey: readIdempotencyKey(request),
+        lastEventId:
+          request.headers['last-event-id'] === undefined ? null : String(request.headers['last-event-id']),
+        closed: closedOf(reply),
       };
       const { body, session } = await runOperation(name, readInput(operation, request), asked, services);
+      if (operation.stream) return sendEvents(reply, body as AsyncIterable<SentEvent | null>);
       if (session !== null) setSession(reply, session, isSecure);
       else if (name === 'session.delete') clearSession(reply, isSecure);
       return reply.code(operation.creates === undefined ? 200 : 201).send(body);
     },
   });
+}
+
+/** Aborts when the client has gone before it was answered whole. */
+function closedOf({ raw }: FastifyReply): AbortSignal {
+  const closed = new AbortController();
+  raw.once('close', () => closed.abort());
+  return closed.signal;
 }
 
 /** Path fields, and the query or the body. Throws INPUT_INVALID. */

@@ -30,7 +30,9 @@ export class TaskWork {
     });
     this.worker.on('error', reject);
     // Not heard where it has told how it ended.
-    this.worker.on('exit', () => reject(new AppError('UNEXPECTED', { problem: 'the thread of the task has ended' })));
+    this.worker.on('exit', () =>
+      reject(new AppError('UNEXPECTED', { problem: 'the thread of the task has ended' })),
+    );
   }
 
   tell(message: ToTask): void {
