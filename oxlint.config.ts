@@ -35,6 +35,7 @@ const serviceRooms: Record<string, string[]> = {
   'task-life': ['store'],
   audit: ['store'],
   events: ['store', 'account'],
+  fleet: ['store', 'connection', 'task', 'task-life'],
   operation: ['store', 'account', 'connection', 'task-life', 'events'],
 };
 

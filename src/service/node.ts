@@ -34,6 +34,9 @@ export interface NodeOptions {
 
 export interface ServiceNode extends AsyncDisposable {
   readonly services: Services;
+  readonly log: Log;
+  /** The store through sessions of its own. */
+  readonly anotherStore: () => Store;
   /** Made just now, in an empty store; its password is told this once. */
   readonly firstAccount: { readonly name: string; readonly password: string } | null;
 }
@@ -44,7 +47,7 @@ const PRUNE_MS = 3_600_000;
 export async function openNode(options: NodeOptions): Promise<ServiceNode> {
   await using opened = new AsyncDisposableStack();
   const keyring = new Keyring(keySource(options));
-  const { store } = opened.use(await openStore(options));
+  const { store, another } = opened.use(await openStore(options));
   await requireKeys(store, keyring);
   const services: Services = {
     store,
@@ -63,7 +66,13 @@ export async function openNode(options: NodeOptions): Promise<ServiceNode> {
   opened.use(keepHouse(store, options));
   if (options.auditSink !== null) opened.use(writeOut(store, options.auditSink, options.log));
   const kept = opened.move();
-  return { services, firstAccount, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    services,
+    log: options.log,
+    anotherStore: another,
+    firstAccount,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 /** What is old is taken away, now and every hour; the next hour comes, if the store is away in this one. */

@@ -4,12 +4,16 @@ import { ACCOUNT_OPERATIONS } from './account-operations.ts';
 import { CONNECTION_OPERATIONS } from './connection-operations.ts';
 import { EVENT_OPERATIONS } from './event-operations.ts';
 import { GROUP_OPERATIONS } from './group-operations.ts';
+import { TASK_LIFE_OPERATIONS } from './task-life-operations.ts';
+import { TASK_OPERATIONS } from './task-operations.ts';
 
 export const OPERATIONS = {
   ...ACCOUNT_OPERATIONS,
   ...GROUP_OPERATIONS,
   ...CONNECTION_OPERATIONS,
   ...EVENT_OPERATIONS,
+  ...TASK_OPERATIONS,
+  ...TASK_LIFE_OPERATIONS,
 } as const;
 export type OperationName = keyof typeof OPERATIONS;
 

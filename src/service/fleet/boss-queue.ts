@@ -4,8 +4,9 @@
  */
 import { PgBoss, type JobWithMetadata } from 'pg-boss';
 import { z } from 'zod';
+import { AppError } from '../../base/errors/app-error.ts';
+import type { Log } from '../../base/runtime/log.ts';
 import type { Store } from '../store/store.ts';
-import type { FleetLog } from './fleet-log.ts';
 import type { JobQueue, Lease } from './job-queue.ts';
 
 const SCHEMA = 'opendts_queue';
@@ -22,11 +23,16 @@ export interface QueueOptions {
   readonly store: Store;
   /** Jobs for tasks of this cluster alone; null: for those of none. */
   readonly cluster: string | null;
-  readonly log: FleetLog;
+  readonly log: Log;
 }
 
-/** Throws STORE_UNAVAILABLE. */
+/** What pg-boss needs is in the server from there on. */
+const OLDEST = 130_000;
+
+/** Throws STORE_UNAVAILABLE, STORE_TOO_OLD. */
 export async function openBossQueue({ store, cluster, log }: QueueOptions): Promise<JobQueue> {
+  const version = await store.version();
+  if (version < OLDEST) throw new AppError('STORE_TOO_OLD', { version: Math.floor(version / 10_000) });
   const boss = new PgBoss({
     db: { executeSql: async (sql, values) => ({ rows: [...(await store.parsed(sql, values))] }) },
     schema: SCHEMA,

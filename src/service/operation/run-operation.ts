@@ -18,6 +18,8 @@ import type { Context, Handlers, Request, Services } from './context.ts';
 import { EVENT_HANDLERS } from './event-handlers.ts';
 import { GROUP_HANDLERS } from './group-handlers.ts';
 import { onceOnly } from './once-only.ts';
+import { TASK_HANDLERS } from './task-handlers.ts';
+import { TASK_LIFE_HANDLERS } from './task-life-handlers.ts';
 import { isNoted, record, type Subject } from './subject.ts';
 
 const HANDLERS: Handlers = {
@@ -25,6 +27,8 @@ const HANDLERS: Handlers = {
   ...GROUP_HANDLERS,
   ...CONNECTION_HANDLERS,
   ...EVENT_HANDLERS,
+  ...TASK_HANDLERS,
+  ...TASK_LIFE_HANDLERS,
 };
 
 /** They count attempts, or wait for other servers: no transaction stays open meanwhile. */

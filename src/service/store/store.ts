@@ -86,9 +86,19 @@ export class Store implements Db, AsyncDisposable {
     }, null);
   }
 
+  /** What its sessions do just now. */
+  sessions(): ReturnType<SessionPool['counts']> {
+    return this.pool.counts();
+  }
+
   /** Which database this is, so that it can be refused as the end of a migration. */
   async identity(): Promise<DatabaseIdentity> {
     return this.use(identify);
+  }
+
+  /** `server_version_num` of its server. */
+  async version(): Promise<number> {
+    return this.use((session) => Promise.resolve(session.version));
   }
 
   private async use<T>(

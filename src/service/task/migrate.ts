@@ -23,7 +23,11 @@ import {
 } from '../../engine/pipeline/stream-throttle.ts';
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/books/account.ts';
-import { readStoppedTables, retryStoppedTables } from '../../engine/target/books/stopped-tables.ts';
+import {
+  readStoppedTables,
+  retryStoppedTables,
+  type StoppedTable,
+} from '../../engine/target/books/stopped-tables.ts';
 import { readDoneSteps, type StepNote } from '../../engine/target/books/schema-steps.ts';
 import { countLetters } from '../../engine/target/letters/stored-letters.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/books/task-row.ts';
@@ -62,6 +66,8 @@ import {
 export interface Migration {
   /** Where it is right now; cheap, for a view that asks several times a second. */
   progress(): MigrationProgress;
+  /** Tables that stand still while the others go on. */
+  stopped(): readonly StoppedTable[];
   /** Changes the limits of the full copy while it runs. */
   limit(limits: CopyLimits): void;
   /** Changes the limits of the stream while it runs. */
@@ -76,6 +82,7 @@ export function startMigration(request: MigrationRequest, hooks: MigrationHooks)
   const streamThrottle = new StreamThrottle(request.streamLimits ?? NO_STREAM_LIMITS);
   return {
     progress: () => book.snapshot(),
+    stopped: () => book.stopped,
     limit: (limits) => throttle.set(limits),
     limitStream: (limits) => streamThrottle.set(limits),
     finished: migrate({ request, hooks, book, throttle, streamThrottle }),

@@ -2,43 +2,36 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { EXIT } from '../../base/errors/exit.ts';
-import { openLog } from '../../base/runtime/log.ts';
 import type { ServeOptions } from '../../contract/serve-options.ts';
 import { fileSink, type AuditSink } from '../../service/audit/sink.ts';
-import { isNetwork } from '../../service/connection/endpoint-policy.ts';
-import { openNode, type NodeOptions } from '../../service/node.ts';
+import { openNode } from '../../service/node.ts';
 import type { CliCommand, CliContext } from './context.ts';
+import { nodeOptions, runWorker, untilAborted } from './worker.ts';
 import { packageVersion } from './version.ts';
-import {
-  databaseUrlOf,
-  invalidConfig,
-  keyOf,
-  readServeOptions,
-  withServeOptions,
-} from './options/serve-options.ts';
+import { invalidConfig, readServeOptions, withServeOptions } from './options/serve-options.ts';
 
 export const serveCommand: CliCommand = {
   define(program) {
     return withServeOptions(
       program
         .command('serve')
-        .description('run the service: API, users, connections; its own PostgreSQL unless told'),
+        .description('run the service: API, users, connections, tasks; its own PostgreSQL unless told'),
     );
   },
 
   async run(command, context) {
-    const { signal, stdout, stderr } = context;
+    const { signal, stdout } = context;
     const options = readServeOptions(command.opts(), context.config.env);
-    const log = openLog({ level: options.logLevel, stream: stderr });
     const auditSink = auditSinkOf(options, context);
-    await using node = await openNode({ ...nodeOptions(options, context), log, auditSink });
+    await using node = await openNode({ ...nodeOptions(options, context), auditSink });
+    const worker = options.worker ? await runWorker(node, options, context) : null;
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
     const app = httpServer(node.services, {
       isSecure: options.secure,
       trustedProxies: options.trustedProxy,
       version: packageVersion(),
-      log,
+      log: node.log,
     });
     try {
       const address = await listen(app, options);
@@ -49,31 +42,13 @@ export const serveCommand: CliCommand = {
       stdout.write(`listening on ${address}\n`);
       await untilAborted(signal);
     } finally {
-      await drain(app, options.drainSeconds);
+      await Promise.all([drain(app, options.drainSeconds), worker?.[Symbol.asyncDispose]()]);
     }
     return EXIT.ok;
   },
 };
 
 /** Throws CONFIG_INVALID. */
-function nodeOptions(options: ServeOptions, { config }: CliContext): Omit<NodeOptions, 'log' | 'auditSink'> {
-  for (const option of ['allowNetwork', 'trustedProxy'] as const) {
-    const wrong = options[option].find((network) => !isNetwork(network));
-    if (wrong !== undefined)
-      throw invalidConfig(option, `${wrong} is no address and no network (10.0.0.0/8)`);
-  }
-  return {
-    databaseUrl: databaseUrlOf(options),
-    dataDir: options.dataDir ?? config.dataHome,
-    key: keyOf(options),
-    secretDir: options.secretDir ?? null,
-    certificateDir: options.certificateDir ?? null,
-    networks: options.allowNetwork,
-    env: config.env,
-    auditRetentionDays: options.auditRetentionDays ?? null,
-  };
-}
-
 function auditSinkOf({ auditLog }: ServeOptions, { stdout }: CliContext): AuditSink | null {
   if (auditLog === undefined) return null;
   if (auditLog !== '-') return fileSink(auditLog);
@@ -102,11 +77,4 @@ async function drain(app: FastifyInstance, seconds: number): Promise<void> {
   await Promise.race([closing, delay(seconds * 1000, undefined, { ref: false })]);
   app.server.closeAllConnections();
   await closing;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
