@@ -30,6 +30,7 @@ const MAY: Readonly<Record<OperationName, string>> = {
   'connection.update': '....aA',
   'connection.delete': '....aA',
   'connection.test': '.omsaA',
+  'event.follow': 'vomsaA',
   'task.create': '..m.aA',
   'task.list': 'vomsaA',
   'task.show': 'vomsaA',

@@ -98,11 +98,19 @@ async function act(
   }
 }
 
+const FLAG = {
+  resume: 'resume',
+  recopy: 'recopy',
+  apply: 'apply',
+  'as-is': 'asIs',
+  'dead-letter': 'deadLetter',
+} as const satisfies Record<TableWish, keyof TaskCommandFlags>;
+
 /** What is asked for, and then what there is. */
 async function tables(ask: Ask, task: string, flags: TaskCommandFlags): Promise<ExitCode> {
   const { group } = ask;
   for (const wish of TABLE_WISHES) {
-    const named = flags[wish];
+    const named = flags[FLAG[wish]];
     if (named !== undefined) await call(ask, 'task.chooseForTables', { group, task, tables: named, wish });
   }
   return showTables(ask, task, flags);
@@ -129,10 +137,12 @@ function withMaking(command: Command): Command {
 }
 
 const WISH: Readonly<Record<TableWish, string>> = {
-  pause: 'tables: let their changes wait',
-  resume: 'tables: let them go on; what has stopped is tried again',
-  skip: 'tables: leave them out from now on',
-  recopy: 'tables: empty them on the target and copy them again',
+  resume: 'tables: try the changes of stopped ones again, once the cause is removed',
+  recopy: 'tables: empty stopped ones on the target and copy them again',
+  apply: "tables: make the source's change of their columns on the target, then go on",
+  'as-is': 'tables: go on and fill the target table as it is, although its columns differ from the source',
+  'dead-letter':
+    'tables: go on, and keep each change that the target refuses as a dead letter, until --resume',
 };
 
 function withLooking(command: Command): Command {

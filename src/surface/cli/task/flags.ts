@@ -1,27 +1,23 @@
 /** Options of `opendts task`, as the parser delivers them. */
 import type { TaskState } from '../../../contract/api/task-states.ts';
-import type { TableWish } from '../../../contract/api/task-tables.ts';
 import type { TaskFlags } from '../options/task-options.ts';
 
-export interface TaskCommandFlags
-  extends
-    Pick<
-      TaskFlags,
-      | 'source'
-      | 'target'
-      | 'types'
-      | 'table'
-      | 'excludeTable'
-      | 'conflict'
-      | 'jobs'
-      | 'maxMegabytes'
-      | 'maxRows'
-      | 'maxQueries'
-      | 'maxStreamRows'
-      | 'maxStreamMegabytes'
-      | 'json'
-    >,
-    Partial<Record<TableWish, string[]>> {
+export interface TaskCommandFlags extends Pick<
+  TaskFlags,
+  | 'source'
+  | 'target'
+  | 'types'
+  | 'table'
+  | 'excludeTable'
+  | 'conflict'
+  | 'jobs'
+  | 'maxMegabytes'
+  | 'maxRows'
+  | 'maxQueries'
+  | 'maxStreamRows'
+  | 'maxStreamMegabytes'
+  | 'json'
+> {
   readonly group: string;
   readonly file?: string;
   readonly taskGroup?: string;
@@ -32,4 +28,9 @@ export interface TaskCommandFlags
   readonly all?: boolean;
   readonly until?: TaskState;
   readonly timeout?: number;
+  readonly resume?: string[];
+  readonly recopy?: string[];
+  readonly apply?: string[];
+  readonly asIs?: string[];
+  readonly deadLetter?: string[];
 }
