@@ -1,0 +1,34 @@
+/** What there is in the store, counted: tasks by state, workers, entries of the audit log that are not written out. */
+import { z } from 'zod';
+import { json } from '../columns.ts';
+import type { Db } from '../store.ts';
+
+const countsRow = z.object({
+  tasks: json(z.record(z.string(), z.number())),
+  workers: json(z.record(z.string(), z.number())),
+  places: z.string().transform(Number),
+  owned: z.string().transform(Number),
+  unsent: z.string().transform(Number),
+});
+export type Counts = z.infer<typeof countsRow>;
+
+/** A worker that was not seen for so many seconds is lost. */
+export async function countAll(db: Db, lostAfterSeconds: number): Promise<Counts> {
+  const [counts] = await db.query(
+    countsRow,
+    `WITH workers AS (
+       SELECT CASE WHEN w.seen_at < now() - pg_catalog.make_interval(secs => $1) THEN 'lost'
+                   WHEN w.draining THEN 'draining' ELSE 'active' END AS state, w.capacity
+         FROM opendts.worker w)
+     SELECT (SELECT COALESCE(pg_catalog.jsonb_object_agg(s.state, s.count), '{}')
+               FROM (SELECT t.state, count(*) FROM opendts.task t GROUP BY t.state) s) AS tasks,
+            (SELECT COALESCE(pg_catalog.jsonb_object_agg(s.state, s.count), '{}')
+               FROM (SELECT w.state, count(*) FROM workers w GROUP BY w.state) s) AS workers,
+            (SELECT COALESCE(sum(w.capacity), 0) FROM workers w WHERE w.state = 'active') AS places,
+            (SELECT count(*) FROM opendts.task t WHERE t.worker_id IS NOT NULL) AS owned,
+            (SELECT count(*) FROM opendts.audit_unsent) AS unsent`,
+    [String(lostAfterSeconds)],
+  );
+  if (!counts) throw new Error('a statement without FROM gives one row');
+  return counts;
+}
