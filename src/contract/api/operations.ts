@@ -6,6 +6,7 @@ import { EVENT_OPERATIONS } from './event-operations.ts';
 import { GROUP_OPERATIONS } from './group-operations.ts';
 import { TASK_LIFE_OPERATIONS } from './task-life-operations.ts';
 import { TASK_OPERATIONS } from './task-operations.ts';
+import { WORKER_OPERATIONS } from './worker-operations.ts';
 
 export const OPERATIONS = {
   ...ACCOUNT_OPERATIONS,
@@ -14,6 +15,7 @@ export const OPERATIONS = {
   ...EVENT_OPERATIONS,
   ...TASK_OPERATIONS,
   ...TASK_LIFE_OPERATIONS,
+  ...WORKER_OPERATIONS,
 } as const;
 export type OperationName = keyof typeof OPERATIONS;
 

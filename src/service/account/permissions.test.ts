@@ -50,10 +50,13 @@ const MAY: Readonly<Record<OperationName, string>> = {
   'taskGroup.start': '..m.aA',
   'taskGroup.pause': '.omsaA',
   'taskGroup.stop': '..m.aA',
+  'task.checks': 'vomsaA',
   'task.tables': 'vomsaA',
   'task.chooseForTables': '.omsaA',
   'task.events': 'vomsaA',
   'task.series': 'vomsaA',
+  'worker.list': '.....A',
+  'worker.drain': '.....A',
 };
 const names = Object.keys(OPERATIONS) as OperationName[];
 const nobody = { isLoggedIn: false, isAdministrator: false, membership: null };

@@ -57,7 +57,8 @@ async function tell(owned: Owned, checked: CheckOutcome): Promise<void> {
   return owned.go('precheck-failed', { facts, set: { failure: failureOf(error) } });
 }
 
-function toPrecheck({ types: _, ...checked }: CheckOutcome): TaskPrecheck {
+/** What the task says itself is left out. */
+function toPrecheck(checked: CheckOutcome): TaskPrecheck {
   const text = JSON.stringify(checked, (_key, value: unknown) =>
     typeof value === 'bigint' ? String(value) : value,
   );

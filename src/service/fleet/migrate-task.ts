@@ -5,6 +5,7 @@ import { effectiveRetry } from '../store/task/effective-retry.ts';
 import { forgetTrouble } from '../store/task/forget-trouble.ts';
 import type { StoredTask } from '../store/task/task-row.ts';
 import { requestOf } from '../task/request-of.ts';
+import { grantWishes } from './grant-wishes.ts';
 import { inThread } from './in-thread.ts';
 import { isFenced, isRefused, type Owned } from './owner.ts';
 import { patiently } from './patiently.ts';
@@ -41,7 +42,8 @@ function beginning({ fence, attempts, adjustments }: StoredTask, isRecovering: b
 
 async function run(owned: Owned, saved: SavedEnds): Promise<Outcome | null> {
   const { parts, task } = owned;
-  const request = requestOf({ ...task.spec, ...task.adjustments }, await reachEnds(parts, saved));
+  const ends = await reachEnds(parts, saved);
+  const request = requestOf({ ...task.spec, ...task.adjustments }, ends);
   await using reporter = new Reporter({
     store: parts.store,
     log: parts.log,
@@ -49,8 +51,8 @@ async function run(owned: Owned, saved: SavedEnds): Promise<Outcome | null> {
     fence: task.fence,
     onFenced: () => void owned.refresh().catch(() => {}),
   });
-  const well = new Wellness(owned);
-  using _well = well;
+  using well = new Wellness(owned);
+  using _wishes = granting(owned, () => grantWishes(owned, ends.target, reporter));
   const outcome = await inThread(
     owned,
     { kind: 'migrate', request },
@@ -66,6 +68,22 @@ async function run(owned: Owned, saved: SavedEnds): Promise<Outcome | null> {
   await reporter.flush();
   await well.settled;
   return outcome;
+}
+
+/** One after the other. */
+function granting(owned: Owned, grant: () => Promise<void>): Disposable {
+  let isBusy = false;
+  const { log } = owned.parts;
+  owned.onWish(() => {
+    if (isBusy) return;
+    isBusy = true;
+    void grant()
+      .catch((thrown: unknown) =>
+        log.failure(thrown, 'wishes for tables wait', { task: owned.task.id, level: 'warn' }),
+      )
+      .finally(() => (isBusy = false));
+  });
+  return { [Symbol.dispose]: () => owned.onWish(null) };
 }
 
 function phaseFacts({ phase, message }: MigrationEvent) {

@@ -41,6 +41,8 @@ export interface Owned {
   refresh(): Promise<StoredTask>;
   /** Told each time that the task has changed. */
   onChange(listener: ((task: StoredTask) => void) | null): void;
+  /** Told while persons want something for tables of the task. */
+  onWish(listener: (() => void) | null): void;
 }
 
 export interface GoesWith {
@@ -63,6 +65,7 @@ export class Owner implements Owned {
   private readonly leave = new AbortController();
   private current: StoredTask | null = null;
   private changed: ((task: StoredTask) => void) | null = null;
+  private wished: (() => void) | null = null;
   private why: Leaving | null = null;
 
   constructor(parts: OwnerParts, taskId: string, step: Step) {
@@ -87,6 +90,15 @@ export class Owner implements Owned {
 
   onChange(listener: ((task: StoredTask) => void) | null): void {
     this.changed = listener;
+  }
+
+  onWish(listener: (() => void) | null): void {
+    this.wished = listener;
+  }
+
+  /** Somebody wants something for a table. */
+  wish(): void {
+    this.wished?.();
   }
 
   /** To be left at the next safe point, or at once where it is lost. */

@@ -11,6 +11,7 @@ import type { ConnectionSettings } from '../connection/saved-connections.ts';
 import { findTasks } from '../store/task/find-tasks.ts';
 import { TASK_CHANNEL } from '../store/task/task-row.ts';
 import { tasksToOwn } from '../store/task/tasks-to-own.ts';
+import { tasksWithWishes } from '../store/task/tasks-with-wishes.ts';
 import type { Store } from '../store/store.ts';
 import { pruneWorkers } from '../store/worker/prune-workers.ts';
 import { putWorker, type NewWorker } from '../store/worker/put-worker.ts';
@@ -81,6 +82,7 @@ class Worker implements RunningWorker {
   private readonly over = new AbortController();
   private readonly loops: Promise<void>;
   private isDraining = false;
+  private isEnding = false;
   private news = new AbortController();
   private seenAt = -Infinity;
 
@@ -132,6 +134,7 @@ class Worker implements RunningWorker {
     const seen = await seeWorker(this.parts.store, this.id);
     if (seen === null) await putWorker(this.parts.store, this.row());
     else if (seen.draining) this.drain();
+    else if (!this.isEnding) this.isDraining = false;
     const kept = await this.queue.keep([...this.held.values()].map(({ lease }) => lease));
     for (const { owner, lease } of this.held.values()) {
       if (kept.has(lease.id)) continue;
@@ -149,8 +152,9 @@ class Worker implements RunningWorker {
 
   private async readTasks(): Promise<void> {
     if (this.held.size === 0) return;
-    for (const task of await findTasks(this.parts.store, [...this.held.keys()]))
-      this.held.get(task.id)?.owner.noticed(task);
+    const ids = [...this.held.keys()];
+    for (const task of await findTasks(this.parts.store, ids)) this.held.get(task.id)?.owner.noticed(task);
+    for (const id of await tasksWithWishes(this.parts.store, ids)) this.held.get(id)?.owner.wish();
   }
 
   private take(lease: Lease): void {
@@ -199,6 +203,7 @@ class Worker implements RunningWorker {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.isEnding = true;
     this.drain();
     await atMost(this.options.drainSeconds * 1000, this.allGiven(), new AbortController().signal);
     // What has not come to a safe point is ended as a dead process would be.

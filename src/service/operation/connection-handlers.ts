@@ -16,6 +16,7 @@ import { listConnections } from '../store/connection/list-connections.ts';
 import type { Db } from '../store/store.ts';
 import { listUsersOfConnection } from '../store/task/list-users-of-connection.ts';
 import { tellUsersOfConnection } from '../store/task/tell-users-of-connection.ts';
+import { tryAgainNow } from '../store/task/try-again-now.ts';
 import { callerOf, groupOf, type Context, type Handlers } from './context.ts';
 import { listPage } from './pages.ts';
 import { doerOf } from './task-view.ts';
@@ -45,6 +46,7 @@ export const CONNECTION_HANDLERS: Handlers<keyof typeof CONNECTION_OPERATIONS> =
     context.trace.before = shownConnection(before);
     const changed = await changeConnection(context.db, before, input, settingsOf(context));
     await tellUsersOfConnection(context.db, changed, doerOf(context));
+    await tryAgainNow(context.db, before.id);
     const shown = shownConnection(changed);
     context.trace.after = shown;
     return shown;

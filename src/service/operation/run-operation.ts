@@ -20,6 +20,7 @@ import { GROUP_HANDLERS } from './group-handlers.ts';
 import { onceOnly } from './once-only.ts';
 import { TASK_HANDLERS } from './task-handlers.ts';
 import { TASK_LIFE_HANDLERS } from './task-life-handlers.ts';
+import { WORKER_HANDLERS } from './worker-handlers.ts';
 import { isNoted, record, type Subject } from './subject.ts';
 
 const HANDLERS: Handlers = {
@@ -29,6 +30,7 @@ const HANDLERS: Handlers = {
   ...EVENT_HANDLERS,
   ...TASK_HANDLERS,
   ...TASK_LIFE_HANDLERS,
+  ...WORKER_HANDLERS,
 };
 
 /** They count attempts, or wait for other servers: no transaction stays open meanwhile. */

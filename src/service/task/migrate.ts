@@ -13,7 +13,6 @@ import type { MigrationProgress, MigrationSummary } from '../../contract/progres
 import type { Lsn } from '../../engine/change/lsn.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import { PgError } from '../../engine/pg/pg-error.ts';
-import { endOfWal } from '../../engine/pg/wal-position.ts';
 import type { SchemaPlan } from '../../engine/schema/plan.ts';
 import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
 import {
@@ -36,6 +35,7 @@ import { copyTables, createSlotAndHold } from './copy/copy-stage.ts';
 import { totalLetters } from './dead-letters.ts';
 import { Ends } from './ends.ts';
 import { failureOf } from './ownership.ts';
+import { goalOf } from './goal.ts';
 import { setSequences, summarize } from './finish-stage.ts';
 import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
@@ -60,7 +60,6 @@ import {
   type MigrationHooks,
   type MigrationRequest,
   type TaskRun,
-  type Until,
 } from './task-run.ts';
 
 export interface Migration {
@@ -275,15 +274,6 @@ async function assertNoneLeft(run: TaskRun, leftBehind: AppError | null): Promis
     count: stopped.length,
     problems: stopped.map(({ table, reason }) => `${displayName(table)}: ${reason}`).join(' '),
   });
-}
-
-/** For "caught-up" the source's position is read once, now that all tables are in step. */
-async function goalOf(run: TaskRun, until: Until): Promise<() => Lsn | null> {
-  if (until.kind === 'signal') return () => null;
-  let goal: Lsn | null = null;
-  if (until.kind === 'caught-up') goal = await endOfWal(await run.ends.source());
-  else void Promise.resolve(until.lsn).then((lsn) => (goal = lsn));
-  return () => goal;
 }
 
 async function takeSequences(run: TaskRun): Promise<void> {

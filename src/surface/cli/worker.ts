@@ -1,7 +1,8 @@
 /** `opendts worker`: one more process that runs tasks of the service, on whatever machine; and what of it `opendts serve` shares. */
 import { hostname } from 'node:os';
+import { Argument, type Command } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
-import { EXIT } from '../../base/errors/exit.ts';
+import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { openLog } from '../../base/runtime/log.ts';
 import type { ServeOption, ServeOptions } from '../../contract/serve-options.ts';
 import { isNetwork } from '../../service/connection/endpoint-policy.ts';
@@ -15,7 +16,9 @@ import {
   readServeOptions,
   withServeOptions,
 } from './options/serve-options.ts';
+import { withJson } from './options/task-options.ts';
 import { packageVersion } from './version.ts';
+import { drainWorker, listWorkers } from './worker-view.ts';
 
 const OPTIONS: readonly ServeOption[] = [
   'databaseUrlFile',
@@ -31,30 +34,48 @@ const OPTIONS: readonly ServeOption[] = [
   'capacity',
 ];
 
+const ACTIONS = ['run', 'list', 'drain', 'undrain'] as const;
+type Action = (typeof ACTIONS)[number];
+
 export const workerCommand: CliCommand = {
   define(program) {
-    return withServeOptions(
-      program
-        .command('worker')
-        .description('run tasks of a service whose database is given by DATABASE_URL, beside other workers'),
-      OPTIONS,
-    );
+    const command = program
+      .command('worker')
+      .description(
+        'run tasks of a service whose database is given by DATABASE_URL, beside other workers; or ask a server what runs where',
+      )
+      .addArgument(new Argument('[action]', ACTIONS.join(', ')).choices(ACTIONS).default('run'))
+      .argument('[worker]', 'drain, undrain: name or id');
+    return withJson(withServeOptions(command, OPTIONS));
   },
 
   async run(command, context) {
-    const options = readServeOptions(command.opts(), context.config.env);
-    if (databaseUrlOf(options) === null)
-      throw new AppError('CONFIG_INVALID', {
-        where: 'databaseUrl',
-        problem: 'a worker needs the database of the service: DATABASE_URL or --database-url-file',
+    const [action, worker] = command.processedArgs as [Action, string | undefined];
+    if (action === 'run') return run(command, context);
+    const json = command.opts<{ json?: boolean }>().json === true;
+    if (action === 'list') return listWorkers(json, context);
+    if (worker === undefined)
+      throw new AppError('USAGE', {
+        problem: `Which worker to ${action} is not said.`,
+        remedy: '"opendts worker list" lists them.',
       });
-    await using node = await openNode(nodeOptions(options, context));
-    await using worker = await runWorker(node, options, context);
-    context.stdout.write(`worker ${worker.id} runs\n`);
-    await untilAborted(context.signal);
-    return EXIT.ok;
+    return drainWorker({ worker, drain: action === 'drain' }, json, context);
   },
 };
+
+async function run(command: Command, context: CliContext): Promise<ExitCode> {
+  const options = readServeOptions(command.opts(), context.config.env);
+  if (databaseUrlOf(options) === null)
+    throw new AppError('CONFIG_INVALID', {
+      where: 'databaseUrl',
+      problem: 'a worker needs the database of the service: DATABASE_URL or --database-url-file',
+    });
+  await using node = await openNode(nodeOptions(options, context));
+  await using worker = await runWorker(node, options, context);
+  context.stdout.write(`worker ${worker.id} runs\n`);
+  await untilAborted(context.signal);
+  return EXIT.ok;
+}
 
 /** Throws STORE_UNAVAILABLE, STORE_TOO_OLD. */
 export async function runWorker(
