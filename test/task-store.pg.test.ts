@@ -223,13 +223,13 @@ describe('a task in the store', () => {
     const { fence } = (await takeTask(store, id, randomUUID()))!;
     const tables = [toTableProgress(TABLE)];
     await writeProgress(store, { taskId: id, fence, progress: toTaskProgress(PROGRESS), tables });
-    expect(await putWish(store, { taskId: id, names: ['public.t', 'public.x'], wish: 'pause' })).toEqual([
+    expect(await putWish(store, { taskId: id, names: ['public.t', 'public.x'], wish: 'recopy' })).toEqual([
       'public.t',
     ]);
-    const [pause] = await listWishes(store, id);
+    const [recopy] = await listWishes(store, id);
     await putWish(store, { taskId: id, names: ['public.t'], wish: 'resume' });
     // What was asked for since is not forgotten with it.
-    await deleteWish(store, id, pause!);
+    await deleteWish(store, id, recopy!);
     const [resume] = await listWishes(store, id);
     expect(resume).toMatchObject({ name: 'public.t', wish: 'resume' });
     await deleteWish(store, id, resume!);

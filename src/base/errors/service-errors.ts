@@ -107,6 +107,11 @@ export const SERVICE_ERRORS = {
     'Somebody has changed {kind} "{name}" since version {version}.',
     'Read it again, and make the change to what it is now.',
   ),
+  EVENTS_FULL: connection.later(
+    503,
+    'This node has {count} clients that follow events, and takes no more.',
+    'Try again, or ask another node.',
+  ),
   IDEMPOTENCY_KEY_USED: usage(
     409,
     'The Idempotency-Key was used for another request.',

@@ -2,6 +2,7 @@
  * A worker: says every few seconds that it lives, sees to it that each task that needs an owner has a job, takes jobs as far as it has room
  * and runs an owner for each. Any number of them share one store, on any number of machines.
  */
+import type { Log } from '../../base/runtime/log.ts';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { atMost, sleep } from '../../base/runtime/sleep.ts';
@@ -19,7 +20,6 @@ import { removeWorker } from '../store/worker/remove-worker.ts';
 import { seeWorker } from '../store/worker/see-worker.ts';
 import { needsOwner } from '../task-life/states.ts';
 import { KEEP_MS, openBossQueue } from './boss-queue.ts';
-import type { FleetLog } from './fleet-log.ts';
 import type { JobQueue, Lease } from './job-queue.ts';
 import { Owner } from './owner.ts';
 import { runTask } from './run-task.ts';
@@ -41,7 +41,7 @@ export interface WorkerParts {
   /** The same store through sessions of its own. */
   readonly anotherStore: () => Store;
   readonly connections: ConnectionSettings;
-  readonly log: FleetLog;
+  readonly log: Log;
 }
 
 /** Runs until it is disposed of, which drains it: it takes nothing more, its tasks end at a safe point, and others take them over. */
@@ -77,8 +77,8 @@ class Worker implements RunningWorker {
   private readonly parts: WorkerParts;
   private readonly options: WorkerOptions;
   private readonly queue: JobQueue;
-  private readonly log: FleetLog;
-  private readonly seldom: FleetLog;
+  private readonly log: Log;
+  private readonly seldom: Log;
   private readonly held = new Map<string, Held>();
   private readonly over = new AbortController();
   private readonly loops: Promise<void>;

@@ -15,7 +15,7 @@ import type { Environment } from '../../../config.ts';
 
 const OPTIONS = Object.keys(serveOptions.shape) as ServeOption[];
 const LISTS: ReadonlySet<ServeOption> = new Set(['allowNetwork', 'trustedProxy']);
-const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds', 'capacity']);
+const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds', 'auditRetentionDays', 'capacity']);
 const SWITCHES: ReadonlySet<ServeOption> = new Set(['secure', 'worker']);
 /** On unless told: the flag says no. */
 const NEGATED: ReadonlySet<ServeOption> = new Set(['worker']);
