@@ -8,9 +8,9 @@ import { compare, start } from './migration.ts';
 
 const TABLES = `
   CREATE TABLE large (id int PRIMARY KEY, v text);
-  INSERT INTO large SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 30000) i;
+  INSERT INTO large SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 20000) i;
   CREATE TABLE keyless (a int, v text);
-  INSERT INTO keyless SELECT i % 9, repeat('x', 700) FROM generate_series(1, 20000) i;
+  INSERT INTO keyless SELECT i % 9, repeat('x', 700) FROM generate_series(1, 12000) i;
   CREATE TABLE mood (m text); INSERT INTO mood VALUES (NULL), ('');
   ${Array.from({ length: 20 }, (_, at) => `CREATE TABLE s${at} (id int PRIMARY KEY); INSERT INTO s${at} SELECT generate_series(1, 100);`).join('\n')}`;
 
@@ -48,7 +48,7 @@ describe('hands of other workers', () => {
     const began = performance.now();
     const summary = await migration.finished;
     const seconds = (performance.now() - began) / 1000;
-    expect(summary).toMatchObject({ outcome: 'caught-up', rowsCopied: 52_002n });
+    expect(summary).toMatchObject({ outcome: 'caught-up', rowsCopied: 34_002n });
     expect((await compare(source, target)).differing).toEqual([]);
     const bytes = (await chunks(target)).reduce((sum, row) => sum + Number(row.bytes), 0);
     expect(bytes / seconds / SLOW.bytesPerSecond).toBeLessThan(1.2);
@@ -135,11 +135,16 @@ describe('hands of other workers', () => {
     await using task = await helpedTask(18);
     await using helper = await task.helper({ source, target });
     const { moreHands } = task;
-    const migration = start(source, target, { jobs: 1, chunkBytes: 1n << 20n, limits: SLOW, moreHands });
+    const events: MigrationEvent[] = [];
+    const options = { jobs: 1, chunkBytes: 1n << 20n, limits: SLOW, moreHands, events };
+    const migration = start(source, target, options);
     await until(() => (task.units().get(helper.workerId) ?? 0) > 1);
     await task.takeOver();
+    await until(() => events.some(({ message }) => message.includes('is given back')));
+    const given = task.units().get(helper.workerId);
     expect((await migration.finished).outcome).toBe('caught-up');
     expect((await compare(source, target)).differing).toEqual([]);
+    expect(task.units().get(helper.workerId)).toBe(given);
     await areGone(source, target);
   });
 });

@@ -59,15 +59,21 @@ export class CopyHelper implements AsyncDisposable {
   private async run(): Promise<void> {
     while (!this.isEnding || this.hands.size > 0) {
       try {
+        const places = this.isEnding ? 0 : this.options.places();
+        this.giveBack(this.hands.size - places);
         await this.beat();
-        const wants = !this.isEnding && this.hands.size < this.options.places();
-        if (wants && (await this.join())) continue;
+        if (this.hands.size < places && (await this.join())) continue;
       } catch (thrown) {
         // Away; whether hands are still needed is found out later.
         if (!(thrown instanceof AppError)) throw thrown;
       }
       await this.nap.take(this.hands.size > 0 ? BEAT_MS : LOOK_MS);
     }
+  }
+
+  /** Places are needed for something else. */
+  private giveBack(count: number): void {
+    if (count > 0) for (const hand of [...this.hands.values()].slice(0, count)) hand.leave();
   }
 
   private async beat(): Promise<void> {
@@ -96,12 +102,15 @@ export class CopyHelper implements AsyncDisposable {
     const id = randomUUID();
     const now = performance.now();
     const except = [...this.troubles].flatMap(([pass, { until }]) => (until > now ? [pass] : []));
-    const picked = await store.transaction(async (db) => {
+    const found = await store.transaction(async (db) => {
       const pass = await pickPass(db, { workerId, cluster, format: FORMAT, except });
-      return pass && (await insertHand(db, { id, passId: pass.id, workerId })) ? pass : null;
+      return pass && { pass, isLent: await insertHand(db, { id, passId: pass.id, workerId }) };
     });
-    if (picked === null) return false;
-    const working = this.lend(id, picked).finally(() => this.working.delete(working));
+    if (found === null) return false;
+    // Others have lent enough to this one meanwhile; the next may be another.
+    if (!found.isLent) return true;
+    const { pass } = found;
+    const working = this.lend(id, pass).finally(() => this.working.delete(working));
     this.working.add(working);
     return true;
   }
@@ -143,7 +152,6 @@ export class CopyHelper implements AsyncDisposable {
   /** Hands end what they are at; those of the pass go on without them. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.isEnding = true;
-    for (const hand of this.hands.values()) hand.leave();
     this.nap.wake();
     await this.running;
     await Promise.all(this.working);

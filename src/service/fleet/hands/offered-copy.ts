@@ -105,6 +105,7 @@ class OfferedCopy implements OfferedPass {
       const seen = await this.beat(false);
       if (seen === null) {
         this.state = 'lost';
+        this.pass.say('the task has another owner in the store: what others lent to the copy is given back');
         this.loseAll();
         return;
       }

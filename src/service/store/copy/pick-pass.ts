@@ -31,7 +31,7 @@ export interface PickedPass {
 }
 
 /**
- * Inside the transaction that adds the hand: the pass stays locked until then, and whoever looks meanwhile passes it over. What another has
+ * Inside the transaction that adds the hand: the pass is locked until then, and whoever looks meanwhile waits, for a moment. What another has
  * added just before may not be counted yet: insertHand counts again, under the lock.
  */
 export async function pickPass(db: Db, looking: Looking): Promise<PickedPass | null> {
@@ -44,7 +44,7 @@ export async function pickPass(db: Db, looking: Looking): Promise<PickedPass | n
         AND p.id <> ALL (ARRAY(SELECT e.value::uuid FROM pg_catalog.jsonb_array_elements_text($4::jsonb) e))
         AND (SELECT count(*) FROM opendts.copy_hand h WHERE h.pass_id = p.id) < p.hands
         AND (SELECT count(*) FROM opendts.copy_hand h WHERE h.pass_id = p.id AND h.worker_id = $1::uuid) < p.jobs
-      ORDER BY p.bytes_left DESC, p.id LIMIT 1 FOR UPDATE OF p SKIP LOCKED`,
+      ORDER BY p.bytes_left DESC, p.id LIMIT 1 FOR UPDATE OF p`,
     [looking.workerId, looking.cluster, String(looking.format), JSON.stringify(looking.except)],
   );
   const picked = only(rows);
