@@ -33,6 +33,7 @@ const serviceRooms: Record<string, string[]> = {
   connection: ['store'],
   task: ['store', 'connection'],
   'task-life': ['store'],
+  fleet: ['store', 'connection', 'task', 'task-life'],
   operation: ['store', 'account', 'connection', 'task-life'],
 };
 

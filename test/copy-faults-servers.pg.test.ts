@@ -123,7 +123,9 @@ it.each(KINDS)(
     await source.session.query(TABLES);
     // The server's account needs a folder of its own on that disk.
     const place = join(disk.folder, 'space');
-    await target.session.query(`COPY (SELECT 1) TO PROGRAM ${literal(`cat >/dev/null && mkdir -m 700 ${place}`)}`);
+    await target.session.query(
+      `COPY (SELECT 1) TO PROGRAM ${literal(`cat >/dev/null && mkdir -m 700 ${place}`)}`,
+    );
     await target.session.query(`CREATE TABLESPACE small LOCATION ${literal(place)}`);
     await target.session.query('ALTER DATABASE postgres SET default_tablespace = small');
     const failure = await failureOf(start(source, target, { types, chunkBytes: CHUNK }));

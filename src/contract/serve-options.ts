@@ -44,7 +44,17 @@ export const serveOptions = z.strictObject({
     .min(0)
     .max(3600)
     .default(10)
-    .describe('how long requests may take to end after SIGTERM'),
+    .describe('how long requests and tasks may take to come to a safe point after SIGTERM'),
+  worker: z.boolean().default(true).describe('run tasks in this process too'),
+  name: z.string().min(1).max(100).optional().describe('name of the worker (default: that of the machine)'),
+  region: z.string().min(1).max(100).optional().describe('where the worker stands; shown'),
+  cluster: z
+    .string()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('run the tasks of this cluster alone (default: those of none)'),
+  capacity: z.int().min(1).max(500).default(20).describe('how many tasks the worker runs at the same time'),
 });
 export type ServeOptions = z.infer<typeof serveOptions>;
 export type ServeOption = keyof ServeOptions;

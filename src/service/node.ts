@@ -7,6 +7,7 @@ import { requireKeys } from './connection/rotate.ts';
 import type { Services } from './operation/context.ts';
 import { pruneExpired } from './store/account/prune-expired.ts';
 import { makeDataDir, openStore } from './store/open-store.ts';
+import type { Store } from './store/store.ts';
 
 export interface NodeOptions {
   /** Null: the embedded PostgreSQL below the data folder. */
@@ -23,6 +24,8 @@ export interface NodeOptions {
 
 export interface ServiceNode extends AsyncDisposable {
   readonly services: Services;
+  /** The store through sessions of its own. */
+  readonly anotherStore: () => Store;
   /** Made just now, in an empty store; its password is told this once. */
   readonly firstAccount: { readonly name: string; readonly password: string } | null;
 }
@@ -33,7 +36,7 @@ const PRUNE_MS = 3_600_000;
 export async function openNode(options: NodeOptions): Promise<ServiceNode> {
   await using opened = new AsyncDisposableStack();
   const keyring = new Keyring(keySource(options));
-  const { store } = opened.use(await openStore(options));
+  const { store, another } = opened.use(await openStore(options));
   await requireKeys(store, keyring);
   const services: Services = {
     store,
@@ -52,7 +55,7 @@ export async function openNode(options: NodeOptions): Promise<ServiceNode> {
   const prune = setInterval(() => void pruneExpired(store).catch(() => {}), PRUNE_MS).unref();
   opened.defer(() => clearInterval(prune));
   const kept = opened.move();
-  return { services, firstAccount, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { services, anotherStore: another, firstAccount, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Throws SEALING_KEY_INVALID. */

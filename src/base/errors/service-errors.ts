@@ -23,6 +23,11 @@ export const SERVICE_ERRORS = {
     'The metadata database is of a newer opendts: it has migration {name}.',
     'Run the newer version, or restore the backup made before the upgrade.',
   ),
+  STORE_TOO_OLD: check(
+    409,
+    'The metadata database is PostgreSQL {version}: workers need 13 or newer for their queue.',
+    'Give a newer server, or run this node without a worker (--no-worker).',
+  ),
   MIGRATION_CHANGED: check(
     409,
     'Migration {name} was applied to the metadata database in another form than this opendts has it.',

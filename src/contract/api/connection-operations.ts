@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { id, idOrName, listOf, name, page, time, version } from './fields.ts';
 import type { Operation } from './operation.ts';
+import { TASK_STATES } from './task-states.ts';
 
 const CONNECTION_KINDS = ['postgresql', 'greenplum', 'cloudberry', 'adbpg'] as const;
 
@@ -92,12 +93,18 @@ export const CONNECTION_OPERATIONS = {
     output: listOf(connection),
   },
   'connection.show': {
-    summary: 'Show a connection',
+    summary: 'Show a connection, and which tasks use it',
     method: 'GET',
     path: '/groups/{group}/connections/{connection}',
     access: 'view',
     input: z.strictObject(place),
-    output: connection,
+    output: connection.extend({
+      usedBy: z
+        .array(
+          z.object({ id, name: z.string(), state: z.enum(TASK_STATES), as: z.enum(['source', 'target']) }),
+        )
+        .describe('Up to 100 tasks'),
+    }),
   },
   'connection.update': {
     summary: 'Change a connection; another address or user needs the password again',
@@ -108,7 +115,7 @@ export const CONNECTION_OPERATIONS = {
     output: connection,
   },
   'connection.delete': {
-    summary: 'Forget a connection and its password',
+    summary: 'Forget a connection and its password; not while a task uses it',
     method: 'DELETE',
     path: '/groups/{group}/connections/{connection}',
     access: 'connection.edit',

@@ -31,7 +31,7 @@ export interface EditSettings extends ConnectionSettings {
   readonly mayName: boolean;
 }
 
-export type ShownConnection = Answer<'connection.show'>;
+export type ShownConnection = Answer<'connection.create'>;
 
 /** Throws NAME_TAKEN, CONNINFO_INVALID, HOST_REFUSED, FILE_REFUSED or INPUT_INVALID. */
 export async function createConnection(

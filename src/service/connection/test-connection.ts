@@ -145,9 +145,7 @@ class ConnectionTest {
     this.session = session;
     await readServerFacts(session);
     const role = identity.isStandby ? 'a standby' : 'a primary';
-    return passed(
-      `${session.user} in ${identity.database}, ${role}, system ${identity.systemIdentifier}`,
-    );
+    return passed(`${session.user} in ${identity.database}, ${role}, system ${identity.systemIdentifier}`);
   }
 
   private async version(): Promise<Verdict> {

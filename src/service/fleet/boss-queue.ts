@@ -4,6 +4,7 @@
  */
 import { PgBoss, type JobWithMetadata } from 'pg-boss';
 import { z } from 'zod';
+import { AppError } from '../../base/errors/app-error.ts';
 import type { Store } from '../store/store.ts';
 import type { FleetLog } from './fleet-log.ts';
 import type { JobQueue, Lease } from './job-queue.ts';
@@ -25,8 +26,13 @@ export interface QueueOptions {
   readonly log: FleetLog;
 }
 
-/** Throws STORE_UNAVAILABLE. */
+/** What pg-boss needs is in the server from there on. */
+const OLDEST = 130_000;
+
+/** Throws STORE_UNAVAILABLE, STORE_TOO_OLD. */
 export async function openBossQueue({ store, cluster, log }: QueueOptions): Promise<JobQueue> {
+  const version = await store.version();
+  if (version < OLDEST) throw new AppError('STORE_TOO_OLD', { version: Math.floor(version / 10_000) });
   const boss = new PgBoss({
     db: { executeSql: async (sql, values) => ({ rows: [...(await store.parsed(sql, values))] }) },
     schema: SCHEMA,
@@ -57,7 +63,12 @@ function queueName(cluster: string | null): string {
 }
 
 /** Its types keep silent about what it answers. */
-const touched = z.object({ settled: z.array(z.string()).nullish().transform((ids) => ids ?? []) });
+const touched = z.object({
+  settled: z
+    .array(z.string())
+    .nullish()
+    .transform((ids) => ids ?? []),
+});
 
 class BossQueue implements JobQueue {
   private readonly boss: PgBoss;

@@ -11,9 +11,9 @@ import { putMember } from '../store/account/put-member.ts';
 import { listAudit, type AuditRecord } from '../store/audit/list-audit.ts';
 import { requireAccount } from './account-handlers.ts';
 import { callerOf, groupOf, type Handlers } from './context.ts';
-import { listPage } from './pages.ts';
+import { listPage, NUMBER } from './pages.ts';
 
-const byNumber = { key: ({ id }: AuditRecord) => id, show: (row: AuditRecord) => row };
+const byNumber = { key: ({ id }: AuditRecord) => id, show: (row: AuditRecord) => row, like: NUMBER };
 
 export const GROUP_HANDLERS: Handlers<keyof typeof GROUP_OPERATIONS> = {
   'group.create': async ({ db, trace }, { name }) => {

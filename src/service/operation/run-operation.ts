@@ -17,9 +17,19 @@ import { CONNECTION_HANDLERS } from './connection-handlers.ts';
 import type { Context, Handlers, Request, Services } from './context.ts';
 import { GROUP_HANDLERS } from './group-handlers.ts';
 import { onceOnly } from './once-only.ts';
+import { TASK_HANDLERS } from './task-handlers.ts';
+import { TASK_LIFE_HANDLERS } from './task-life-handlers.ts';
+import { WORKER_HANDLERS } from './worker-handlers.ts';
 import { isNoted, record, type Subject } from './subject.ts';
 
-const HANDLERS: Handlers = { ...ACCOUNT_HANDLERS, ...GROUP_HANDLERS, ...CONNECTION_HANDLERS };
+const HANDLERS: Handlers = {
+  ...ACCOUNT_HANDLERS,
+  ...GROUP_HANDLERS,
+  ...CONNECTION_HANDLERS,
+  ...TASK_HANDLERS,
+  ...TASK_LIFE_HANDLERS,
+  ...WORKER_HANDLERS,
+};
 
 /** They count attempts, or wait for other servers: no transaction stays open meanwhile. */
 const OUTSIDE: ReadonlySet<OperationName> = new Set(['session.create', 'password.change', 'connection.test']);

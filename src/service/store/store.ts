@@ -91,6 +91,11 @@ export class Store implements Db, AsyncDisposable {
     return this.use(identify);
   }
 
+  /** `server_version_num` of its server. */
+  async version(): Promise<number> {
+    return this.use((session) => Promise.resolve(session.version));
+  }
+
   private async use<T>(
     work: (session: Session) => Promise<T>,
     limitMs: number | null = SILENCE_MS,

@@ -53,10 +53,10 @@ export async function transition(db: Db, taskId: string, step: Transition): Prom
   }
 }
 
-/** What the state of a task refuses, and what it would take instead. */
+/** What the state of a task refuses, an event of the table or another wish, and what it would take instead. */
 export function refusal(
   { name, state }: { readonly name: string; readonly state: TaskState },
-  event: TaskEvent,
+  event: string,
 ): AppError {
   return new AppError('TASK_STATE_REFUSES', {
     task: name,

@@ -17,7 +17,7 @@ import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
 import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
 import { runRequestChecks, type CheckedEnds } from './check-migration.ts';
-import type { Ends } from './ends.ts';
+import { Ends } from './ends.ts';
 import { readFollowed } from './followed.ts';
 import { leftOutOf, newTaskTables } from './known-columns.ts';
 import { boundsOf, sayPlain } from './stream/parts.ts';
@@ -214,6 +214,22 @@ function offlineLine(request: MigrationRequest, failed: readonly Finding[]): str
     '# offline, once nobody writes to the source:',
     pasteLine('migrate', { ...request, types: offline }),
   ];
+}
+
+/** Nobody who ran the task before can commit anything more, although nobody goes on with it now. Nothing happens where it never began. */
+export async function fenceOff(
+  { source, target: theirs }: Pick<MigrationRequest, 'source' | 'target'>,
+  taskId: string,
+): Promise<void> {
+  await using ends = new Ends(source, theirs);
+  await ends.adoptTask(taskId);
+  await endFormerOwner(ends, taskId);
+  const target = await ends.target();
+  if (!(await hasBookkeeping(target)) || !(await readTasks(target)).some((task) => task.taskId === taskId))
+    return;
+  await takeOver(target, taskId, async () => {
+    await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
+  });
 }
 
 /**

@@ -28,7 +28,7 @@ interface ConnectionFlags {
   readonly json?: boolean;
 }
 
-type Connection = Answer<'connection.show'>;
+type Connection = Answer<'connection.create'> & Partial<Answer<'connection.show'>>;
 
 interface Ask {
   readonly access: Access;
@@ -180,6 +180,7 @@ async function listAll(ask: Ask): Promise<ExitCode> {
 function show({ flags, context }: Ask, connection: Connection): ExitCode {
   const { name, kind, conninfo, secret, secretReference, id, version, instanceId, region, accessMethod } =
     connection;
+  const users = connection.usedBy?.map((task) => `${task.name} (${task.as}, ${task.state})`) ?? [];
   const rows = Object.entries({
     name,
     id,
@@ -189,6 +190,7 @@ function show({ flags, context }: Ask, connection: Connection): ExitCode {
     instanceId,
     region,
     accessMethod,
+    usedBy: users.length > 0 ? users.join(', ') : null,
     version,
   })
     .filter(([, value]) => value !== null)

@@ -19,6 +19,7 @@ import { serveCommand } from './serve.ts';
 import { tablesCommand } from './tables.ts';
 import { verifyCommand } from './verify.ts';
 import { packageVersion } from './version.ts';
+import { workerCommand } from './worker.ts';
 
 const COMMANDS: readonly CliCommand[] = [
   checkCommand,
@@ -31,6 +32,7 @@ const COMMANDS: readonly CliCommand[] = [
   inspectCommand,
   demoCommand,
   serveCommand,
+  workerCommand,
   loginCommand,
   connectionCommand,
   auditCommand,

@@ -140,9 +140,10 @@ export async function forgetTask(session: Session, taskId: string): Promise<bool
         WHERE c.relnamespace = pg_catalog.to_regnamespace('_opendts') AND c.relkind = 'r' AND a.attname = 'task_id'`,
     );
     for (const { name } of tables)
-      await session.query(`DELETE FROM ${qname({ schema: '_opendts', name: name ?? '' })} WHERE task_id = $1`, [
-        taskId,
-      ]);
+      await session.query(
+        `DELETE FROM ${qname({ schema: '_opendts', name: name ?? '' })} WHERE task_id = $1`,
+        [taskId],
+      );
     const { last } = await session.one('SELECT NOT EXISTS (SELECT FROM _opendts.task) AS last');
     if (last === 't') await dropBookkeeping(session);
     return last === 't';

@@ -1,5 +1,6 @@
 /** What the thread of a task and its owner say to each other. All of it can be cloned. */
-import type { MigrationEvent, MigrationProgress, MigrationSummary } from '../../../contract/progress.ts';
+import type { StoredTableProgress, TaskProgress } from '../../../contract/api/task-progress.ts';
+import type { MigrationEvent, MigrationSummary } from '../../../contract/progress.ts';
 import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
 import type { CopyLimits } from '../../../engine/source/throttle.ts';
 import type { CheckOutcome } from '../../task/check-migration.ts';
@@ -31,8 +32,17 @@ export type Outcome =
   | { readonly kind: 'precheck'; readonly checked: CheckOutcome }
   | { readonly kind: 'release'; readonly removed: readonly string[]; readonly kept: readonly string[] };
 
+/** Where the work is. */
+export interface ToldProgress {
+  /** Empty until it is known. */
+  readonly engineTaskId: string;
+  readonly progress: TaskProgress;
+  /** Those that have changed since the last telling. */
+  readonly tables: readonly StoredTableProgress[];
+}
+
 export type FromTask =
   | { readonly kind: 'event'; readonly event: MigrationEvent }
-  | { readonly kind: 'progress'; readonly progress: MigrationProgress }
+  | { readonly kind: 'progress'; readonly told: ToldProgress }
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'failed'; readonly error: ErrorMessage };

@@ -9,6 +9,8 @@ import { checkMigration } from '../../task/check-migration.ts';
 import { cleanup } from '../../task/cleanup.ts';
 import { toMessage } from '../../task/copy/copy-thread-messages.ts';
 import { startMigration } from '../../task/migrate.ts';
+import { toTaskProgress } from '../../../contract/api/task-progress.ts';
+import { ChangedTables } from './changed-tables.ts';
 import type { Asked, FromTask, Outcome, ThreadStart, ToTask } from './messages.ts';
 
 const TELL_MS = 1_000;
@@ -38,29 +40,32 @@ async function migrate(
   failpoint: string | null,
   { tell, hear, signal }: Parts & { readonly signal: AbortSignal },
 ): Promise<Outcome> {
+  const changed = new ChangedTables();
   const migration = startMigration(
     { ...request, until: { kind: 'signal' } },
     {
       signal,
       failpoints: failpoint === null ? noFailpoints : armFailpoint(failpoint),
-      onEvent: (event) => {
-        tell({ kind: 'progress', progress: migration.progress() });
-        tell({ kind: 'event', event });
-      },
+      onEvent: (event) => tell({ kind: 'event', event }),
     },
   );
+  const tellProgress = () => {
+    const now = migration.progress();
+    const tables = changed.of(now.tables, migration.stopped());
+    tell({ kind: 'progress', told: { engineTaskId: now.taskId, progress: toTaskProgress(now), tables } });
+  };
   hear((message) => {
     if (message.kind !== 'limits') return;
     migration.limit(message.limits);
     migration.limitStream(message.streamLimits);
   });
-  const timer = setInterval(() => tell({ kind: 'progress', progress: migration.progress() }), TELL_MS);
+  const timer = setInterval(tellProgress, TELL_MS);
   try {
     const summary = await migration.finished;
     return { kind: 'migrate', summary };
   } finally {
     clearInterval(timer);
-    tell({ kind: 'progress', progress: migration.progress() });
+    tellProgress();
   }
 }
 

@@ -1,13 +1,13 @@
 /** The thread of a task, seen from its owner. */
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../../base/errors/app-error.ts';
-import type { MigrationEvent, MigrationProgress } from '../../../contract/progress.ts';
+import type { MigrationEvent } from '../../../contract/progress.ts';
 import { fromMessage } from '../../task/copy/copy-thread-messages.ts';
-import type { FromTask, Outcome, ThreadStart, ToTask } from './messages.ts';
+import type { FromTask, Outcome, ThreadStart, ToldProgress, ToTask } from './messages.ts';
 
 export interface TaskEvents {
   readonly onEvent: (event: MigrationEvent) => void;
-  readonly onProgress: (progress: MigrationProgress) => void;
+  readonly onProgress: (told: ToldProgress) => void;
 }
 
 /** Work of a task in a thread of its own. */
@@ -24,13 +24,15 @@ export class TaskWork {
     this.ended = promise;
     this.worker.on('message', (message: FromTask) => {
       if (message.kind === 'event') onEvent(message.event);
-      else if (message.kind === 'progress') onProgress(message.progress);
+      else if (message.kind === 'progress') onProgress(message.told);
       else if (message.kind === 'ended') resolve(message.outcome);
       else reject(fromMessage(message.error));
     });
     this.worker.on('error', reject);
     // Not heard where it has told how it ended.
-    this.worker.on('exit', () => reject(new AppError('UNEXPECTED', { problem: 'the thread of the task has ended' })));
+    this.worker.on('exit', () =>
+      reject(new AppError('UNEXPECTED', { problem: 'the thread of the task has ended' })),
+    );
   }
 
   tell(message: ToTask): void {

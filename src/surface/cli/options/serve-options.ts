@@ -15,8 +15,10 @@ import type { Environment } from '../../../config.ts';
 
 const OPTIONS = Object.keys(serveOptions.shape) as ServeOption[];
 const LISTS: ReadonlySet<ServeOption> = new Set(['allowNetwork', 'trustedProxy']);
-const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds']);
-const SWITCHES: ReadonlySet<ServeOption> = new Set(['secure']);
+const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds', 'capacity']);
+const SWITCHES: ReadonlySet<ServeOption> = new Set(['secure', 'worker']);
+/** On unless told: the flag says no. */
+const NEGATED: ReadonlySet<ServeOption> = new Set(['worker']);
 
 /** All of them, or those that a command needs. */
 export function withServeOptions(command: Command, options: readonly ServeOption[] = OPTIONS): Command {
@@ -26,12 +28,12 @@ export function withServeOptions(command: Command, options: readonly ServeOption
     const value = SWITCHES.has(option) ? '' : ` <${valueWord(option)}>`;
     const standard = serveOptions.shape[option].safeParse(undefined).data;
     const shown =
-      standard === undefined || Array.isArray(standard) || standard === false
+      standard === undefined || Array.isArray(standard) || typeof standard === 'boolean'
         ? ''
         : `, default: ${String(standard)}`;
     command.option(
-      `${flagOf(option)}${value}`,
-      `${serveOptions.shape[option].description} (${variableOf(option)}${shown})`,
+      NEGATED.has(option) ? `--no-${flagOf(option).slice(2)}` : `${flagOf(option)}${value}`,
+      `${NEGATED.has(option) ? 'do not ' : ''}${serveOptions.shape[option].description} (${variableOf(option)}${shown})`,
     );
   }
   return command;
@@ -47,7 +49,9 @@ export function readServeOptions(flags: Readonly<Record<string, unknown>>, env: 
   const file = typeof flags.config === 'string' ? flags.config : env.OPENDTS_CONFIG;
   const fromFile = file ? readFile(file) : {};
   const fromEnv = given((option) => env[variableOf(option)] || undefined);
-  const fromFlags = given((option) => flags[option]);
+  const fromFlags = given((option) =>
+    NEGATED.has(option) && flags[option] === true ? undefined : flags[option],
+  );
   checked(fromEnv, (option, problem) => invalidConfig(`variable ${variableOf(option)}`, problem));
   checked(fromFlags, (option, problem) => {
     const remedy = '"opendts serve --help" lists the options.';

@@ -1,0 +1,160 @@
+/** Tasks of the service on workers: their whole life, workers that die or freeze, a store that is away, trouble and recovery. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { freshDatabase, freshPair, type DatabasePair } from './database.ts';
+import { startFleet, type TestFleet } from './fleet.ts';
+import { ownServer } from './own-server.ts';
+import { cliHome } from './spawn-cli.ts';
+import { catalog } from './source-catalog.ts';
+
+const TABLES = `
+  CREATE SCHEMA shop;
+  CREATE TABLE shop.item (id int PRIMARY KEY, name text, price numeric);
+  CREATE TABLE shop.sale (id int PRIMARY KEY, item int REFERENCES shop.item, at timestamptz DEFAULT now());
+  INSERT INTO shop.item SELECT g, 'item ' || g, g / 3.0 FROM generate_series(1, 1000) g;
+  INSERT INTO shop.sale SELECT g, 1 + g % 1000 FROM generate_series(1, 5000) g`;
+
+const count = async (session: { one(sql: string): Promise<Record<string, string | null>> }, table: string) =>
+  Number((await session.one(`SELECT count(*)::text AS n FROM ${table}`)).n);
+
+/** About 6 MB, in pieces of about one. */
+const LARGE = `
+  CREATE TABLE big (id int PRIMARY KEY, v text);
+  INSERT INTO big SELECT g, repeat(md5(g::text), 3) FROM generate_series(1, 60000) g; ANALYZE big`;
+const SLOWLY = { throttle: { megabytes: 1.2 }, chunkMegabytes: 1 } as const;
+
+async function expectSame({ source, target }: DatabasePair, table: string): Promise<void> {
+  const digest = `SELECT md5(string_agg(t::text, '' ORDER BY id)) AS digest FROM ${table} t`;
+  const wanted = await source.session.one(digest);
+  await expect.poll(() => target.session.one(digest), { timeout: 30_000 }).toEqual(wanted);
+}
+
+/** Of the table's changes each is in the account, once. */
+async function expectAccounted({ target }: DatabasePair, table: string, inserts: number): Promise<void> {
+  const account = await target.session.one(
+    `SELECT inserts::text, (received = applied + folded + filtered + invisible + repeated + dead)::text AS balanced
+       FROM _opendts.account WHERE source_table = '${table}'`,
+  );
+  expect(account).toEqual({ inserts: String(inserts), balanced: 'true' });
+}
+
+async function copying(fleet: TestFleet, id: string, target: DatabasePair['target']): Promise<void> {
+  await fleet.until(id, 'migrating');
+  const chunks = async () => {
+    const { yes } = await target.session.one("SELECT to_regclass('_opendts.copy_chunk') IS NOT NULL AS yes");
+    return yes === 't' ? count(target.session, '_opendts.copy_chunk') : 0;
+  };
+  await expect.poll(chunks, { timeout: 60_000, interval: 50 }).toBeGreaterThan(0);
+}
+
+const home = cliHome();
+afterAll(() => home[Symbol.dispose]());
+
+describe('a task of the service', () => {
+  it('runs on a worker from its precheck to its release, and leaves the source as it was', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    const { source, target } = pair;
+    const before = await catalog(source);
+    await using fleet = await startFleet(store);
+    const ends = { source: await fleet.connection(source), target: await fleet.connection(target) };
+    const id = await fleet.task(ends);
+    await fleet.worker();
+
+    await fleet.ask(id, 'precheck');
+    expect((await fleet.until(id, 'prechecked', 'precheck-failed')).state).toBe('prechecked');
+    await fleet.ask(id, 'start');
+    const running = await fleet.until(id, 'running', 'failed');
+    expect([running.failure, running.state]).toEqual([null, 'running']);
+    expect(await count(target.session, 'shop.sale')).toBe(5000);
+    await source.session.query("INSERT INTO shop.item VALUES (2000, 'late', 1)");
+    await expect.poll(() => count(target.session, 'shop.item'), { timeout: 20_000 }).toBe(1001);
+
+    await fleet.ask(id, 'pause');
+    await fleet.until(id, 'paused');
+    await source.session.query("INSERT INTO shop.item VALUES (2001, 'later', 1)");
+    await fleet.ask(id, 'resume');
+    await fleet.until(id, 'running');
+    await expect.poll(() => count(target.session, 'shop.item'), { timeout: 20_000 }).toBe(1002);
+
+    await fleet.ask(id, 'stop');
+    await fleet.until(id, 'stopped');
+    await fleet.ask(id, 'release');
+    expect((await fleet.until(id, 'released', 'release-failed')).state).toBe('released');
+    expect(await catalog(source)).toEqual(before);
+    const { gone } = await target.session.one("SELECT to_regnamespace('_opendts') IS NULL AS gone");
+    expect(gone).toBe('t');
+    const kinds = (await fleet.events(id)).map(({ kind }) => kind);
+    expect(kinds).toEqual(
+      expect.arrayContaining(['precheck-passed', 'began', 'in-step', 'paused', 'released']),
+    );
+    expect((await fleet.show(id)).workerId).toBeNull();
+  }, 180_000);
+});
+
+describe('workers', () => {
+  it('take over from one that was killed and from one that stands still, which commits nothing when it wakes', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, LARGE);
+    await using fleet = await startFleet(store);
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends, { spec: SLOWLY });
+    const start = (name: string) => home.start(['worker', '--name', name], { env: fleet.env });
+    const first = start('first');
+    await fleet.ask(id, 'start');
+    await copying(fleet, id, pair.target);
+    const { workerId: firstId, fence } = await fleet.show(id);
+    const second = start('second');
+    first.child.kill('SIGKILL');
+    const taken = async () => (await fleet.show(id)).workerId;
+    await expect.poll(taken, { timeout: 30_000 }).not.toBe(firstId);
+    expect(BigInt((await fleet.show(id)).fence)).toBeGreaterThan(BigInt(fence));
+    const { workerId: secondId } = await fleet.until(id, 'running');
+    await expectSame(pair, 'big');
+
+    const third = start('third');
+    try {
+      await expect.poll(() => third.output().stdout, { timeout: 30_000 }).toContain('runs');
+      await pair.source.session.query('INSERT INTO big SELECT g, g FROM generate_series(100001, 100100) g');
+      second.child.kill('SIGSTOP');
+      await expect.poll(taken, { timeout: 30_000 }).not.toBe(secondId);
+      await pair.source.session.query('INSERT INTO big SELECT g, g FROM generate_series(100101, 100200) g');
+      await fleet.until(id, 'running');
+      const { fence: theirs } = await fleet.show(id);
+      second.child.kill('SIGCONT');
+      await pair.source.session.query('INSERT INTO big SELECT g, g FROM generate_series(100201, 100300) g');
+      await expectSame(pair, 'big');
+      await expect.poll(() => second.output().stderr, { timeout: 20_000 }).toContain('another worker');
+      await expectAccounted(pair, 'public.big', 300);
+      expect(await fleet.show(id)).toMatchObject({ fence: theirs, state: 'running', failure: null });
+      // It drains: what it has is left at a safe point.
+      third.child.kill('SIGTERM');
+      expect((await third.finished).code).toBe(0);
+      await expect.poll(taken, { timeout: 20_000 }).toBe(secondId);
+    } finally {
+      for (const worker of [second, third]) worker.child.kill('SIGKILL');
+    }
+  }, 240_000);
+
+  it('go on while the store is away, in the copy and in the stream', async () => {
+    await using server = await ownServer(17);
+    await using pair = await freshPair(17, 18, LARGE);
+    await using fleet = await startFleet(server.database);
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends, { spec: SLOWLY });
+    await fleet.worker();
+    await fleet.ask(id, 'start');
+    await copying(fleet, id, pair.target);
+    const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 3_000));
+    await server.crash(pause);
+    await fleet.until(id, 'running');
+    await server.crash(async () => {
+      await pair.source.session.query("INSERT INTO big VALUES (200000, 'while it is away')");
+      await expectSame(pair, 'big');
+      await pause();
+    });
+    await fleet.ask(id, 'stop');
+    await fleet.until(id, 'stopped');
+    await expectSame(pair, 'big');
+    await expectAccounted(pair, 'public.big', 1);
+  }, 240_000);
+});
