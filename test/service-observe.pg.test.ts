@@ -99,6 +99,7 @@ describe('metrics', () => {
       'workers{state="active"} 1',
       'workers{state="draining"} 1',
       'workers{state="lost"} 1',
+      'tasks_waiting 1',
       'worker_places 20',
       'worker_tasks 1',
       'tasks_without_series 0',

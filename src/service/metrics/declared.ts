@@ -18,6 +18,7 @@ export const METRICS = {
     ofNode: true,
   },
   tasks: { type: 'gauge', help: 'Tasks', labels: ['state'] },
+  tasks_waiting: { type: 'gauge', help: 'Tasks that need a worker and have none that lives' },
   tasks_without_series: {
     type: 'gauge',
     help: 'Tasks that are under way and have no series of their own, because there are too many',
@@ -59,6 +60,11 @@ export const METRICS = {
   workers: { type: 'gauge', help: 'Workers: active, draining, or lost (not heard of)', labels: ['state'] },
   worker_places: { type: 'gauge', help: 'Tasks that the active workers can run' },
   worker_tasks: { type: 'gauge', help: 'Tasks that workers run' },
+  copy_hands: {
+    type: 'gauge',
+    help: 'Hands that workers lend to the copies of others',
+    labels: ['state'],
+  },
   audit_unsent: {
     type: 'gauge',
     help: 'Entries of the audit log that are not written out; they only grow where nobody does that (--audit-log)',

@@ -6,6 +6,7 @@ import type { Log } from '../../base/runtime/log.ts';
 import { countAll, type Counts } from '../store/metrics/count-all.ts';
 import { QUIET_STATES, readTaskNumbers, type TaskNumbers } from '../store/metrics/read-task-numbers.ts';
 import type { Store } from '../store/store.ts';
+import { needsOwner } from '../task-life/states.ts';
 import { DECLARED, METRICS, PREFIX, type Declared, type MetricName } from './declared.ts';
 
 export interface MetricsOptions {
@@ -19,7 +20,8 @@ type Labels = Readonly<Record<string, string>>;
 
 /** So many tasks have series of their own: some fourteen each. */
 const MOST_TASKS = 1000;
-const LOST_AFTER_S = 30;
+const LOST_AFTER_S = 10;
+const BUSY = TASK_STATES.filter((state) => needsOwner({ state, desired: 'idle' }));
 const BUCKETS = [0.01, 0.05, 0.25, 1, 5, 30];
 
 export class NodeMetrics implements Disposable {
@@ -69,7 +71,10 @@ export class NodeMetrics implements Disposable {
   private async readStore(): Promise<{ counts: Counts; tasks: TaskNumbers[] } | null> {
     const { store, log } = this.options;
     try {
-      return { counts: await countAll(store, LOST_AFTER_S), tasks: await readTaskNumbers(store, MOST_TASKS) };
+      return {
+        counts: await countAll(store, { lostAfterSeconds: LOST_AFTER_S, busy: BUSY }),
+        tasks: await readTaskNumbers(store, MOST_TASKS),
+      };
     } catch (thrown) {
       log.failure(thrown, 'the metrics lack what is of the store', { level: 'warn' });
       return null;
@@ -89,12 +94,14 @@ export class NodeMetrics implements Disposable {
     this.lag.reset();
   }
 
-  private ofCounts({ tasks, workers, places, owned, unsent }: Counts): void {
+  private ofCounts({ tasks, workers, hands, ...counts }: Counts): void {
     for (const state of TASK_STATES) this.set('tasks', tasks[state] ?? 0, { state });
     for (const state of ['active', 'draining', 'lost']) this.set('workers', workers[state] ?? 0, { state });
-    this.set('worker_places', places);
-    this.set('worker_tasks', owned);
-    this.set('audit_unsent', unsent);
+    for (const [state, count] of Object.entries(hands)) this.set('copy_hands', count, { state });
+    this.set('worker_places', counts.places);
+    this.set('worker_tasks', counts.owned);
+    this.set('tasks_waiting', counts.waiting);
+    this.set('audit_unsent', counts.unsent);
   }
 
   private ofTask(task: TaskNumbers): void {
