@@ -13,6 +13,7 @@ import { TASK_CHANNEL } from '../store/task/task-row.ts';
 import { tasksToOwn } from '../store/task/tasks-to-own.ts';
 import { tasksWithWishes } from '../store/task/tasks-with-wishes.ts';
 import type { Store } from '../store/store.ts';
+import { fairShare } from '../store/worker/fair-share.ts';
 import { pruneWorkers } from '../store/worker/prune-workers.ts';
 import { putWorker, type NewWorker } from '../store/worker/put-worker.ts';
 import { removeWorker } from '../store/worker/remove-worker.ts';
@@ -123,9 +124,13 @@ class Worker implements RunningWorker {
     await this.sayThatWeLive();
     await this.readTasks();
     if (this.isDraining) return;
-    for (const id of await tasksToOwn(this.parts.store, { cluster: this.options.cluster, needing: NEEDING }))
-      await this.queue.ask(id);
-    const room = this.options.capacity - this.held.size;
+    const { cluster, capacity } = this.options;
+    const waiting = await tasksToOwn(this.parts.store, { cluster, needing: NEEDING });
+    for (const id of waiting) await this.queue.ask(id);
+    if (waiting.length === 0) return;
+    // The others are to have theirs.
+    const wanted = { workerId: this.id, cluster, waiting: waiting.length };
+    const room = Math.min(capacity, await fairShare(this.parts.store, wanted)) - this.held.size;
     if (room > 0) for (const lease of await this.queue.take(room)) this.take(lease);
   }
 
