@@ -1,4 +1,7 @@
 /** Tasks of the service on workers: their whole life, workers that die or freeze, a store that is away, trouble and recovery. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { freshDatabase, freshPair, type DatabasePair } from './database.ts';
 import { startFleet, type TestFleet } from './fleet.ts';
@@ -89,6 +92,59 @@ describe('a task of the service', () => {
     );
     expect((await fleet.show(id)).workerId).toBeNull();
   }, 180_000);
+});
+
+describe('opendts serve and the command line', () => {
+  it('bring a task from its precheck to its release', async () => {
+    await using pair = await freshPair(17, 18, TABLES);
+    const before = await catalog(pair.source);
+    const dataDir = mkdtempSync(join(tmpdir(), 'opendts-data-'));
+    chmodSync(dataDir, 0o755);
+    const node = home.start(['serve', '--port', '0', '--data-dir', dataDir]);
+    try {
+      await expect.poll(() => node.output().stdout, { timeout: 90_000 }).toContain('listening on ');
+      const { stdout } = node.output();
+      const env = { OPENDTS_SERVER: /listening on (\S+)/.exec(stdout)?.[1] ?? '' };
+      const password = /one-time password (\S+)/.exec(stdout)?.[1] ?? '';
+      const said: string[] = [];
+      const cli = async (args: readonly string[], input?: string) => {
+        const result = await home.run(args, { env, ...(input === undefined ? {} : { input }) });
+        said.push(`${args.join(' ')}\n${result.stdout}${result.stderr}`);
+        if (result.code !== 0) throw new Error(`${said.join('\n')}\n${node.output().stderr}`);
+        return result.stdout;
+      };
+      await cli(['login'], `${password}\na password of my own\n`);
+      for (const name of ['source', 'target'] as const) {
+        const url = new URL(pair[name].uri);
+        const secret = decodeURIComponent(url.password);
+        url.password = '';
+        await cli(['connection', 'create', name, url.href, '--password-stdin'], `${secret}\n`);
+      }
+      await cli(['task', 'create', 'shop', '--source', 'source', '--target', 'target']);
+      await cli(['task', 'precheck', 'shop']);
+      await cli(['task', 'watch', 'shop', '--until', 'prechecked', '--timeout', '60']);
+      expect(await cli(['task', 'checks', 'shop'])).toContain('passed');
+      await cli(['task', 'start', 'shop']);
+      await cli(['task', 'watch', 'shop', '--until', 'running', '--timeout', '60']);
+      await pair.source.session.query("INSERT INTO shop.item VALUES (2000, 'late', 1)");
+      await expect.poll(() => count(pair.target.session, 'shop.item'), { timeout: 20_000 }).toBe(1001);
+      expect(await cli(['worker', 'list'])).toContain('shop (running)');
+      for (const [verb, state] of [
+        ['pause', 'paused'],
+        ['resume', 'running'],
+        ['stop', 'stopped'],
+        ['release', 'released'],
+      ] as const) {
+        await cli(['task', verb, 'shop']);
+        await cli(['task', 'watch', 'shop', '--until', state, '--timeout', '60']);
+      }
+      expect(await catalog(pair.source)).toEqual(before);
+    } finally {
+      node.child.kill('SIGTERM');
+      await node.finished;
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  }, 240_000);
 });
 
 describe('workers', () => {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { ConnInfo } from '../../src/engine/pg/conninfo/conninfo.ts';
 import { redactConninfo } from '../../src/engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../src/engine/pg/conninfo/parse.ts';
+import { noLog } from '../../src/base/runtime/log.ts';
 import { sleep } from '../../src/base/runtime/sleep.ts';
 import type { PersonEvent, TaskState } from '../../src/contract/api/task-states.ts';
 import { taskSettings, type TaskSettings } from '../../src/contract/task-spec.ts';
@@ -39,6 +40,9 @@ export class FleetUnderTest implements AsyncDisposable {
       certificateDir: null,
       networks: [],
       env: {},
+      log: noLog,
+      auditSink: null,
+      auditRetentionDays: null,
     });
     const group = await insertGroup(node.services.store, randomUUID(), 'faults');
     return new FleetUnderTest(node, group?.id ?? '', { DATABASE_URL: storeUri, OPENDTS_KEY: key });
