@@ -84,6 +84,7 @@ export class FleetUnderTest implements AsyncDisposable {
       instanceId: null,
       region: null,
       accessMethod: null,
+      maxConnections: null,
       ...(info.password === null ? {} : { password: info.password }),
     };
     const made = await createConnection(store, this.groupId, input, { ...connections, mayName: true });
