@@ -34,6 +34,7 @@ const serviceRooms: Record<string, string[]> = {
   task: ['store', 'connection'],
   'task-life': ['store'],
   audit: ['store'],
+  metrics: ['store', 'task-life'],
   events: ['store', 'account'],
   fleet: ['store', 'connection', 'task', 'task-life'],
   operation: ['store', 'account', 'connection', 'task-life', 'events'],

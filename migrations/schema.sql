@@ -85,6 +85,36 @@ CREATE TABLE "opendts"."connection_use" (
 );
 ALTER TABLE ONLY "opendts"."connection_use" ADD CONSTRAINT "connection_use_count_check" CHECK ((count > 0));
 
+-- table opendts.copy_hand
+CREATE TABLE "opendts"."copy_hand" (
+  "id" uuid NOT NULL,
+  "pass_id" uuid NOT NULL,
+  "worker_id" uuid NOT NULL,
+  "state" text NOT NULL,
+  "beats" bigint NOT NULL,
+  "unit" integer NOT NULL,
+  "batch" jsonb,
+  "passed" jsonb NOT NULL,
+  "result" jsonb
+);
+ALTER TABLE ONLY "opendts"."copy_hand" ALTER COLUMN "state" SET DEFAULT 'opening'::text, ALTER COLUMN "beats" SET DEFAULT 0, ALTER COLUMN "unit" SET DEFAULT 0, ALTER COLUMN "passed" SET DEFAULT '{}'::jsonb, ADD CONSTRAINT "copy_hand_state_check" CHECK ((state = ANY (ARRAY['opening'::text, 'ready'::text, 'given'::text, 'copying'::text, 'done'::text, 'failed'::text])));
+
+-- table opendts.copy_pass
+CREATE TABLE "opendts"."copy_pass" (
+  "id" uuid NOT NULL,
+  "task_id" uuid NOT NULL,
+  "fence" bigint NOT NULL,
+  "format" integer NOT NULL,
+  "hand_task" jsonb NOT NULL,
+  "jobs" integer NOT NULL,
+  "hands" integer NOT NULL,
+  "bytes_left" bigint NOT NULL,
+  "limits" jsonb NOT NULL,
+  "is_over" boolean NOT NULL,
+  "beat_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."copy_pass" ALTER COLUMN "is_over" SET DEFAULT false, ALTER COLUMN "beat_at" SET DEFAULT now();
+
 -- table opendts.idempotency
 CREATE TABLE "opendts"."idempotency" (
   "account_id" uuid NOT NULL,
@@ -360,6 +390,24 @@ CREATE UNIQUE INDEX connection_use_pkey ON opendts.connection_use USING btree (c
 -- primary key opendts.connection_use.connection_use_pkey
 ALTER TABLE ONLY "opendts"."connection_use" ADD CONSTRAINT "connection_use_pkey" PRIMARY KEY USING INDEX "connection_use_pkey";
 
+-- index opendts.copy_hand_pass
+CREATE INDEX copy_hand_pass ON opendts.copy_hand USING btree (pass_id);
+
+-- index of primary key opendts.copy_hand.copy_hand_pkey
+CREATE UNIQUE INDEX copy_hand_pkey ON opendts.copy_hand USING btree (id);
+
+-- primary key opendts.copy_hand.copy_hand_pkey
+ALTER TABLE ONLY "opendts"."copy_hand" ADD CONSTRAINT "copy_hand_pkey" PRIMARY KEY USING INDEX "copy_hand_pkey";
+
+-- index of primary key opendts.copy_pass.copy_pass_pkey
+CREATE UNIQUE INDEX copy_pass_pkey ON opendts.copy_pass USING btree (id);
+
+-- primary key opendts.copy_pass.copy_pass_pkey
+ALTER TABLE ONLY "opendts"."copy_pass" ADD CONSTRAINT "copy_pass_pkey" PRIMARY KEY USING INDEX "copy_pass_pkey";
+
+-- index opendts.copy_pass_task
+CREATE INDEX copy_pass_task ON opendts.copy_pass USING btree (task_id);
+
 -- index of primary key opendts.idempotency.idempotency_pkey
 CREATE UNIQUE INDEX idempotency_pkey ON opendts.idempotency USING btree (account_id, key);
 
@@ -503,6 +551,18 @@ ALTER TABLE ONLY "opendts"."connection_use" ADD CONSTRAINT "connection_use_task_
 
 -- validation of foreign key opendts.connection_use.connection_use_task_id_fkey
 ALTER TABLE "opendts"."connection_use" VALIDATE CONSTRAINT "connection_use_task_id_fkey";
+
+-- foreign key opendts.copy_hand.copy_hand_pass_id_fkey
+ALTER TABLE ONLY "opendts"."copy_hand" ADD CONSTRAINT "copy_hand_pass_id_fkey" FOREIGN KEY (pass_id) REFERENCES opendts.copy_pass(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.copy_hand.copy_hand_pass_id_fkey
+ALTER TABLE "opendts"."copy_hand" VALIDATE CONSTRAINT "copy_hand_pass_id_fkey";
+
+-- foreign key opendts.copy_pass.copy_pass_task_id_fkey
+ALTER TABLE ONLY "opendts"."copy_pass" ADD CONSTRAINT "copy_pass_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.copy_pass.copy_pass_task_id_fkey
+ALTER TABLE "opendts"."copy_pass" VALIDATE CONSTRAINT "copy_pass_task_id_fkey";
 
 -- foreign key opendts.idempotency.idempotency_account_id_fkey
 ALTER TABLE ONLY "opendts"."idempotency" ADD CONSTRAINT "idempotency_account_id_fkey" FOREIGN KEY (account_id) REFERENCES opendts.account(id) ON DELETE CASCADE NOT VALID;

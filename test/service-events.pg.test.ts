@@ -56,7 +56,7 @@ async function group() {
 }
 
 const kinds = (events: readonly SeenEvent[]) =>
-  events.map(({ data }) => (data.kind === 'task' ? `${data.task.name} ${data.task.state}` : data.kind));
+  events.map(({ data }) => String(data.kind === 'task' ? `${data.task.name} ${data.task.state}` : data.kind));
 const isReady = (events: readonly SeenEvent[]) => events.some(({ data }) => data.kind === 'ready');
 const says = (line: string) => (events: readonly SeenEvent[]) => kinds(events).includes(line);
 const start = (id: string) =>

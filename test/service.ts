@@ -14,6 +14,8 @@ import { httpServer } from '../src/surface/http/server.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';
 
+export const METRICS_TOKEN = 'a token of twenty letters or more'.replaceAll(' ', '-');
+
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -69,6 +71,7 @@ export async function startService(major: Major, options: Partial<NodeOptions> =
     trustedProxies: [],
     version: '0.0.0',
     log,
+    metricsToken: () => METRICS_TOKEN,
   });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const { store } = node.services;

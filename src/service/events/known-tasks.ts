@@ -43,7 +43,8 @@ export class KnownTasks {
       .toSorted((one, other) => one.number - other.number);
   }
 
-  private changed({ groupId: _, place: __, ...task }: TaskLine): Told[] {
+  private changed(line: TaskLine): Told[] {
+    const { groupId: _, place: __, ...task } = line;
     const text = JSON.stringify(task);
     if (this.tasks.get(task.id)?.text === text) return [];
     return [this.keep(task.id, { kind: 'task', task }, text)];

@@ -32,6 +32,7 @@ import type { StartPosition } from '../../engine/source/start-position.ts';
 import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { SourceNames } from '../../engine/source/source-names.ts';
 import type { TaskRow } from '../../engine/target/books/task-row.ts';
+import type { MoreHands } from './copy/more-hands.ts';
 import type { WalBudget } from './copy/wal-budget.ts';
 import type { Ends } from './ends.ts';
 import type { FollowedOf } from './followed.ts';
@@ -107,6 +108,8 @@ export interface MigrationHooks {
   readonly signal: AbortSignal;
   onEvent(event: MigrationEvent): void;
   readonly failpoints: Failpoints;
+  /** Hands of other machines for the full copy; none: those here do it alone. */
+  readonly moreHands?: MoreHands;
 }
 
 export interface TaskRun {

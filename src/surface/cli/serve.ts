@@ -8,7 +8,12 @@ import { openNode } from '../../service/node.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { nodeOptions, runWorker, untilAborted } from './worker.ts';
 import { packageVersion } from './version.ts';
-import { invalidConfig, readServeOptions, withServeOptions } from './options/serve-options.ts';
+import {
+  invalidConfig,
+  metricsTokenOf,
+  readServeOptions,
+  withServeOptions,
+} from './options/serve-options.ts';
 
 export const serveCommand: CliCommand = {
   define(program) {
@@ -22,6 +27,7 @@ export const serveCommand: CliCommand = {
   async run(command, context) {
     const { signal, stdout } = context;
     const options = readServeOptions(command.opts(), context.config.env);
+    const metricsToken = metricsTokenOf(options);
     const auditSink = auditSinkOf(options, context);
     await using node = await openNode({ ...nodeOptions(options, context), auditSink });
     const worker = options.worker ? await runWorker(node, options, context) : null;
@@ -32,6 +38,7 @@ export const serveCommand: CliCommand = {
       trustedProxies: options.trustedProxy,
       version: packageVersion(),
       log: node.log,
+      metricsToken,
     });
     try {
       const address = await listen(app, options);

@@ -11,14 +11,18 @@ import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import type { Log } from '../../base/runtime/log.ts';
 import { pathFields, type Operation } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
+import { NodeMetrics } from '../../service/metrics/node-metrics.ts';
 import type { Services } from '../../service/operation/context.ts';
 import { runOperation } from '../../service/operation/run-operation.ts';
 import { clearSession, readCredentials, requireCsrfToken, setSession } from './credentials.ts';
 import { sendEvents, type SentEvent } from './event-stream.ts';
 import { frameworkLog } from './framework-log.ts';
+import { health } from './health.ts';
+import { measure } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { referencePage } from './reference-page.ts';
+import { routeOf } from './routes.ts';
 
 export interface HttpOptions {
   /** Reached by TLS only, through a proxy: cookies are for TLS alone, and browsers are told to come back that way. */
@@ -27,6 +31,8 @@ export interface HttpOptions {
   readonly trustedProxies: readonly string[];
   readonly version: string;
   readonly log: Log;
+  /** Whoever shows it may read the metrics; null: only who administers opendts. */
+  readonly metricsToken: (() => string) | null;
 }
 
 const BODY_BYTES = 256 * 1024;
@@ -46,7 +52,14 @@ export function httpServer(services: Services, options: HttpOptions): FastifyIns
   });
   protect(app, options);
   report(app, options.log);
-  health(app, services);
+  const metrics = new NodeMetrics({
+    store: services.store,
+    eventClients: () => services.events.clients,
+    version: options.version,
+    log: options.log,
+  });
+  health(app, services.store);
+  measure(app, metrics, services.store, options);
   // They would go on for ever; their clients come back, to another node.
   app.addHook('preClose', async () => services.events.end());
   const document = openApi(options.version);
@@ -66,7 +79,7 @@ function route(
   const operation: Operation = OPERATIONS[name];
   app.route({
     method: operation.method,
-    url: `/api/v1${operation.path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+    url: routeOf(operation),
     handler: async (request, reply) => {
       const credentials = operation.access === 'anyone' ? null : readCredentials(request, isSecure);
       if (operation.method !== 'GET') requireCsrfToken(request, credentials);
@@ -182,13 +195,4 @@ function httpStatus(thrown: unknown): number | null {
 
 function pathOf({ url }: FastifyRequest): string {
   return url.replace(/\?.*$/s, '').slice(0, 200);
-}
-
-/** The process lives; it can serve, too: the store answers. A task that failed is no matter of either. */
-function health(app: FastifyInstance, { store }: Services): void {
-  app.get('/livez', () => ({ status: 'ok' }));
-  app.get('/readyz', async () => {
-    await store.identity();
-    return { status: 'ok' };
-  });
 }

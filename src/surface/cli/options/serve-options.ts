@@ -124,6 +124,28 @@ export function keyOf(options: ServeOptions): { readonly text: string } | { read
   return options.keyFile === undefined ? null : { file: options.keyFile };
 }
 
+/** Whoever shows this may read the metrics. It is read each time, so that it may change. Throws CONFIG_INVALID. */
+export function metricsTokenOf({ metricsTokenFile: file }: ServeOptions): (() => string) | null {
+  if (file === undefined) return null;
+  const read = () => {
+    const token = textOf(file);
+    if (!/^\S{20,}$/.test(token))
+      throw invalidConfig('metricsTokenFile', 'it holds no token of at least 20 characters');
+    return token;
+  };
+  read();
+  return read;
+}
+
+/** Empty when it cannot be read. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
 function requireOne(options: ServeOptions, value: ServeOption, file: ServeOption): void {
   if (options[value] !== undefined && options[file] !== undefined)
     throw invalidConfig(value, `${file} is given as well`);

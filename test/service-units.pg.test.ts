@@ -1,0 +1,150 @@
+/** One task copied by several workers: each chunk once, whatever becomes of a worker that lends its hands. */
+import { describe, expect, it } from 'vitest';
+import type { MigrationEvent } from '../src/contract/progress.ts';
+import { helpedTask } from './copy-helpers.ts';
+import { freshDatabase, type TestDatabase } from './database.ts';
+import { reaches } from './follow.ts';
+import { compare, start } from './migration.ts';
+
+const TABLES = `
+  CREATE TABLE large (id int PRIMARY KEY, v text);
+  INSERT INTO large SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 20000) i;
+  CREATE TABLE keyless (a int, v text);
+  INSERT INTO keyless SELECT i % 9, repeat('x', 700) FROM generate_series(1, 12000) i;
+  CREATE TABLE mood (m text); INSERT INTO mood VALUES (NULL), ('');
+  ${Array.from({ length: 20 }, (_, at) => `CREATE TABLE s${at} (id int PRIMARY KEY); INSERT INTO s${at} SELECT generate_series(1, 100);`).join('\n')}`;
+
+/** Slow enough for something to happen meanwhile. */
+const SLOW = { queriesPerSecond: null, rowsPerSecond: null, bytesPerSecond: 6e6 };
+
+const until = async (what: () => boolean | Promise<boolean>) => {
+  while (!(await what())) await new Promise((resolve) => setTimeout(resolve, 50));
+};
+
+/** Chunks as the target has them, with the transactions that wrote them. */
+const chunks = (target: TestDatabase) =>
+  target.session.query('SELECT chunk, rows, bytes, xmin::text FROM _opendts.copy_chunk ORDER BY chunk');
+
+const ours = (db: TestDatabase) =>
+  db.session.query(
+    "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'opendts:%:hand-%' AND datname = current_database()",
+  );
+
+/** A server ends a session a moment after its client did. */
+const areGone = (...dbs: TestDatabase[]) =>
+  expect.poll(async () => (await Promise.all(dbs.map(ours))).flat(), { timeout: 5_000 }).toEqual([]);
+
+describe('hands of other workers', () => {
+  it('copy with the owner, in about equal shares, within the limits of the task', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(18);
+    await source.session.query(TABLES);
+    await using task = await helpedTask(18);
+    await using first = await task.helper({ source, target });
+    await using second = await task.helper({ source, target });
+    const { moreHands } = task;
+    const migration = start(source, target, { jobs: 1, chunkBytes: 1n << 20n, limits: SLOW, moreHands });
+    await reaches(migration, 'copy');
+    const began = performance.now();
+    const summary = await migration.finished;
+    const seconds = (performance.now() - began) / 1000;
+    expect(summary).toMatchObject({ outcome: 'caught-up', rowsCopied: 34_002n });
+    expect((await compare(source, target)).differing).toEqual([]);
+    const bytes = (await chunks(target)).reduce((sum, row) => sum + Number(row.bytes), 0);
+    expect(bytes / seconds / SLOW.bytesPerSecond).toBeLessThan(1.2);
+    const units = [first, second].map(({ workerId }) => task.units().get(workerId) ?? 0);
+    // The owner does as much as each of them; the books count what is whole.
+    for (const some of units) expect(some).toBeGreaterThan((await chunks(target)).length / 8);
+    expect(Math.max(...units) - Math.min(...units)).toBeLessThanOrEqual(6);
+    const large = migration.progress().tables.find(({ table }) => table === 'public.large');
+    expect(large?.chunksDone).toBe(large?.chunksTotal);
+    await areGone(source, target);
+    expect(await task.database.session.query('SELECT FROM opendts.copy_pass')).toEqual([]);
+  });
+
+  it('are given up when their worker is killed or stands still: others copy what they were at, and who wakes commits nothing', async () => {
+    await using source = await freshDatabase(15);
+    await using target = await freshDatabase(17);
+    await source.session.query(TABLES);
+    await using task = await helpedTask(17);
+    await using killed = await task.helper({ source, target });
+    await using frozen = await task.helper(
+      { source, target },
+      { places: 1, failpoint: 'copy.before-unit-commit:2:freeze' },
+    );
+    await using third = await task.helper({ source, target });
+    const events: MigrationEvent[] = [];
+    const { moreHands } = task;
+    const migration = start(source, target, {
+      types: ['schema', 'full'],
+      jobs: 1,
+      chunkBytes: 1n << 20n,
+      limits: SLOW,
+      moreHands,
+      events,
+    });
+    await until(() => (task.units().get(killed.workerId) ?? 0) > 1);
+    killed.child.kill('SIGKILL');
+    await until(() => frozen.isFrozen());
+    expect((await migration.finished).outcome).toBe('completed');
+    expect(frozen.isFrozen()).toBe(true);
+    expect((await compare(source, target)).differing).toEqual([]);
+    const before = await chunks(target);
+    frozen.child.kill('SIGCONT');
+    await areGone(source, target);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(await chunks(target)).toEqual(before);
+    expect((await compare(source, target)).differing).toEqual([]);
+    expect(frozen.child.exitCode).toBeNull();
+    expect(events.filter(({ message }) => message.includes('is gone'))).toHaveLength(2);
+    expect(task.units().get(third.workerId)).toBeGreaterThan(1);
+  });
+
+  it('set a table aside as those of the owner do, and end with the run', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session.query(`CREATE TABLE bad (id int PRIMARY KEY, n int, v text);
+      INSERT INTO bad SELECT i, i, repeat('x', 500) FROM generate_series(1, 10000) i; UPDATE bad SET n = -1 WHERE id = 5000; ${TABLES}`);
+    await target.session
+      .query(`CREATE TABLE bad (id int, n int CHECK (n > 0), v text); CREATE TABLE large (id int, v text);
+      CREATE TABLE keyless (a int, v text); CREATE TABLE mood (m text);
+      ${Array.from({ length: 20 }, (_, at) => `CREATE TABLE s${at} (id int);`).join('\n')}`);
+    await using task = await helpedTask(18);
+    await using _helper = await task.helper({ source, target });
+    const { moreHands } = task;
+    const options = { types: ['full'], jobs: 1, chunkBytes: 1n << 20n, limits: SLOW, moreHands } as const;
+    await expect(start(source, target, options).finished).rejects.toMatchObject({
+      code: 'ROW_REFUSED',
+      facts: { table: 'public.bad', row: '(id) = (5000)' },
+    });
+    await target.session.query('ALTER TABLE bad DROP CONSTRAINT bad_n_check');
+    const stop = new AbortController();
+    await target.session.query('DELETE FROM _opendts.copy_chunk; TRUNCATE large, keyless, mood');
+    const migration = start(source, target, { ...options, signal: stop.signal });
+    await until(() => [...task.units().values()].some((some) => some > 0));
+    await until(() => migration.progress().bytesCopied > 2_000_000n);
+    stop.abort();
+    expect((await migration.finished).outcome).toBe('stopped');
+    await areGone(source, target);
+  });
+
+  it('go when another worker becomes the owner in the store, and the run goes on without them', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session.query(TABLES);
+    await using task = await helpedTask(18);
+    await using helper = await task.helper({ source, target });
+    const { moreHands } = task;
+    const events: MigrationEvent[] = [];
+    const options = { jobs: 1, chunkBytes: 1n << 20n, limits: SLOW, moreHands, events };
+    const migration = start(source, target, options);
+    await until(() => (task.units().get(helper.workerId) ?? 0) > 1);
+    await task.takeOver();
+    await until(() => events.some(({ message }) => message.includes('is given back')));
+    const given = task.units().get(helper.workerId);
+    expect((await migration.finished).outcome).toBe('caught-up');
+    expect((await compare(source, target)).differing).toEqual([]);
+    expect(task.units().get(helper.workerId)).toBe(given);
+    await areGone(source, target);
+  });
+});
