@@ -84,7 +84,8 @@ function isThere({ state, desired }: Task, until: TaskState | undefined): boolea
 
 /** What was waited for has come, or what came instead. */
 function exitOf({ state, failure }: Task, until: TaskState | undefined): ExitCode {
-  if (state === until) return EXIT.ok;
+  // Without incremental migration there is nothing to keep running for.
+  if (state === until || (until === 'running' && state === 'completed')) return EXIT.ok;
   if (state === 'precheck-failed') return EXIT.check;
   if (failure !== null && (state === 'failed' || state === 'release-failed')) return exitOfCode(failure.code);
   return until === undefined ? EXIT.ok : EXIT.timeout;
