@@ -19,7 +19,7 @@ export async function createTask(ask: Ask, name: string, flags: TaskCommandFlags
     group: ask.group,
     name,
     ...given({ source, target, taskGroup, environment, cluster }),
-    ...(retry ?? {}),
+    ...retry,
     spec: { ...spec, ...specOf(flags) },
   };
   return tellState(ask, await call(ask, 'task.create', input));
