@@ -158,7 +158,7 @@ describe('a task', () => {
     await using pair = await freshPair(
       17,
       18,
-      'CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)',
+      'CREATE TABLE public.t (id int PRIMARY KEY); CREATE TABLE public.u (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)',
     );
     const { source, target } = pair;
     const before = await catalog(source);
@@ -217,7 +217,18 @@ describe('a task', () => {
     await source.session.query('INSERT INTO public.t VALUES (1000)');
     const count = async () => (await target.session.one('SELECT count(*) AS n FROM public.t'))['n'];
     await expect.poll(count, { timeout: 20_000 }).toBe('101');
-    expect((await run(['task', 'tables', 'shop', ...at])).stdout).toContain('public.t');
+
+    // A row that stands in the way stops the table, which the others do not wait for; a person has it copied again.
+    await target.session.query('INSERT INTO public.t VALUES (2000)');
+    await source.session.query('INSERT INTO public.t VALUES (2000); INSERT INTO public.u VALUES (1)');
+    const tables = async (...more: string[]) =>
+      (await run(['task', 'tables', 'shop', ...more, ...at])).stdout;
+    await expect.poll(() => tables(), { timeout: 30_000 }).toMatch(/public\.t .* [A-Z_]+: /);
+    expect((await json('task', 'list', ...at)).data.items).toMatchObject([{ state: 'running' }]);
+    expect(await tables('--recopy', 'public.t')).toContain('(recopy is asked for)');
+    await expect.poll(() => tables(), { timeout: 30_000 }).not.toMatch(/asked for|[A-Z_]+: /);
+    await source.session.query('INSERT INTO public.t VALUES (2001)');
+    await expect.poll(count, { timeout: 20_000 }).toBe('103');
 
     const refused = await run(['task', 'release', 'shop', ...at]);
     expect([refused.code, refused.stderr]).toEqual([
