@@ -66,9 +66,49 @@ CREATE TABLE "opendts"."connection" (
   "secret_reference" text,
   "version" integer NOT NULL,
   "created_at" timestamp with time zone NOT NULL,
-  "updated_at" timestamp with time zone NOT NULL
+  "updated_at" timestamp with time zone NOT NULL,
+  "max_connections" integer
 );
-ALTER TABLE ONLY "opendts"."connection" ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ADD CONSTRAINT "connection_referred" CHECK (((secret_kind = ANY (ARRAY['file'::text, 'env'::text])) = (secret_reference IS NOT NULL))), ADD CONSTRAINT "connection_sealed" CHECK (((secret_kind = 'sealed'::text) = (sealed IS NOT NULL))), ADD CONSTRAINT "connection_sealed_key" CHECK (((sealed IS NULL) = (sealed_key_id IS NULL))), ADD CONSTRAINT "connection_secret_kind_check" CHECK ((secret_kind = ANY (ARRAY['none'::text, 'sealed'::text, 'file'::text, 'env'::text])));
+ALTER TABLE ONLY "opendts"."connection" ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ADD CONSTRAINT "connection_max_connections_check" CHECK ((max_connections > 0)), ADD CONSTRAINT "connection_referred" CHECK (((secret_kind = ANY (ARRAY['file'::text, 'env'::text])) = (secret_reference IS NOT NULL))), ADD CONSTRAINT "connection_sealed" CHECK (((secret_kind = 'sealed'::text) = (sealed IS NOT NULL))), ADD CONSTRAINT "connection_sealed_key" CHECK (((sealed IS NULL) = (sealed_key_id IS NULL))), ADD CONSTRAINT "connection_secret_kind_check" CHECK ((secret_kind = ANY (ARRAY['none'::text, 'sealed'::text, 'file'::text, 'env'::text])));
+
+-- table opendts.connection_use
+CREATE TABLE "opendts"."connection_use" (
+  "connection_id" uuid NOT NULL,
+  "task_id" uuid NOT NULL,
+  "worker_id" uuid NOT NULL,
+  "count" integer NOT NULL
+);
+ALTER TABLE ONLY "opendts"."connection_use" ADD CONSTRAINT "connection_use_count_check" CHECK ((count > 0));
+
+-- table opendts.copy_hand
+CREATE TABLE "opendts"."copy_hand" (
+  "id" uuid NOT NULL,
+  "pass_id" uuid NOT NULL,
+  "worker_id" uuid NOT NULL,
+  "state" text NOT NULL,
+  "beats" bigint NOT NULL,
+  "unit" integer NOT NULL,
+  "batch" jsonb,
+  "passed" jsonb NOT NULL,
+  "result" jsonb
+);
+ALTER TABLE ONLY "opendts"."copy_hand" ALTER COLUMN "state" SET DEFAULT 'opening'::text, ALTER COLUMN "beats" SET DEFAULT 0, ALTER COLUMN "unit" SET DEFAULT 0, ALTER COLUMN "passed" SET DEFAULT '{}'::jsonb, ADD CONSTRAINT "copy_hand_state_check" CHECK ((state = ANY (ARRAY['opening'::text, 'ready'::text, 'given'::text, 'copying'::text, 'done'::text, 'failed'::text])));
+
+-- table opendts.copy_pass
+CREATE TABLE "opendts"."copy_pass" (
+  "id" uuid NOT NULL,
+  "task_id" uuid NOT NULL,
+  "fence" bigint NOT NULL,
+  "format" integer NOT NULL,
+  "hand_task" jsonb NOT NULL,
+  "jobs" integer NOT NULL,
+  "hands" integer NOT NULL,
+  "bytes_left" bigint NOT NULL,
+  "limits" jsonb NOT NULL,
+  "is_over" boolean NOT NULL,
+  "beat_at" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY "opendts"."copy_pass" ALTER COLUMN "is_over" SET DEFAULT false, ALTER COLUMN "beat_at" SET DEFAULT now();
 
 -- table opendts.idempotency
 CREATE TABLE "opendts"."idempotency" (
@@ -173,6 +213,14 @@ CREATE TABLE "opendts"."task_event" (
   "facts" jsonb NOT NULL
 );
 ALTER TABLE ONLY "opendts"."task_event" ALTER COLUMN "at" SET DEFAULT clock_timestamp(), ALTER COLUMN "facts" SET DEFAULT '{}'::jsonb;
+
+-- table opendts.task_precheck
+CREATE TABLE "opendts"."task_precheck" (
+  "task_id" uuid NOT NULL,
+  "at" timestamp with time zone NOT NULL,
+  "body" jsonb NOT NULL
+);
+ALTER TABLE ONLY "opendts"."task_precheck" ALTER COLUMN "at" SET DEFAULT clock_timestamp();
 
 -- table opendts.task_progress
 CREATE TABLE "opendts"."task_progress" (
@@ -290,6 +338,30 @@ CREATE UNIQUE INDEX connection_pkey ON opendts.connection USING btree (id);
 -- primary key opendts.connection.connection_pkey
 ALTER TABLE ONLY "opendts"."connection" ADD CONSTRAINT "connection_pkey" PRIMARY KEY USING INDEX "connection_pkey";
 
+-- index of primary key opendts.connection_use.connection_use_pkey
+CREATE UNIQUE INDEX connection_use_pkey ON opendts.connection_use USING btree (connection_id, task_id);
+
+-- primary key opendts.connection_use.connection_use_pkey
+ALTER TABLE ONLY "opendts"."connection_use" ADD CONSTRAINT "connection_use_pkey" PRIMARY KEY USING INDEX "connection_use_pkey";
+
+-- index opendts.copy_hand_pass
+CREATE INDEX copy_hand_pass ON opendts.copy_hand USING btree (pass_id);
+
+-- index of primary key opendts.copy_hand.copy_hand_pkey
+CREATE UNIQUE INDEX copy_hand_pkey ON opendts.copy_hand USING btree (id);
+
+-- primary key opendts.copy_hand.copy_hand_pkey
+ALTER TABLE ONLY "opendts"."copy_hand" ADD CONSTRAINT "copy_hand_pkey" PRIMARY KEY USING INDEX "copy_hand_pkey";
+
+-- index of primary key opendts.copy_pass.copy_pass_pkey
+CREATE UNIQUE INDEX copy_pass_pkey ON opendts.copy_pass USING btree (id);
+
+-- primary key opendts.copy_pass.copy_pass_pkey
+ALTER TABLE ONLY "opendts"."copy_pass" ADD CONSTRAINT "copy_pass_pkey" PRIMARY KEY USING INDEX "copy_pass_pkey";
+
+-- index opendts.copy_pass_task
+CREATE INDEX copy_pass_task ON opendts.copy_pass USING btree (task_id);
+
 -- index of primary key opendts.idempotency.idempotency_pkey
 CREATE UNIQUE INDEX idempotency_pkey ON opendts.idempotency USING btree (account_id, key);
 
@@ -365,6 +437,12 @@ ALTER TABLE ONLY "opendts"."task_event" ADD CONSTRAINT "task_event_pkey" PRIMARY
 -- index opendts.task_event_task
 CREATE INDEX task_event_task ON opendts.task_event USING btree (task_id, id);
 
+-- index of primary key opendts.task_precheck.task_precheck_pkey
+CREATE UNIQUE INDEX task_precheck_pkey ON opendts.task_precheck USING btree (task_id);
+
+-- primary key opendts.task_precheck.task_precheck_pkey
+ALTER TABLE ONLY "opendts"."task_precheck" ADD CONSTRAINT "task_precheck_pkey" PRIMARY KEY USING INDEX "task_precheck_pkey";
+
 -- index of primary key opendts.task_progress.task_progress_pkey
 CREATE UNIQUE INDEX task_progress_pkey ON opendts.task_progress USING btree (task_id);
 
@@ -409,6 +487,30 @@ ALTER TABLE ONLY "opendts"."connection" ADD CONSTRAINT "connection_group_id_fkey
 
 -- validation of foreign key opendts.connection.connection_group_id_fkey
 ALTER TABLE "opendts"."connection" VALIDATE CONSTRAINT "connection_group_id_fkey";
+
+-- foreign key opendts.connection_use.connection_use_connection_id_fkey
+ALTER TABLE ONLY "opendts"."connection_use" ADD CONSTRAINT "connection_use_connection_id_fkey" FOREIGN KEY (connection_id) REFERENCES opendts.connection(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.connection_use.connection_use_connection_id_fkey
+ALTER TABLE "opendts"."connection_use" VALIDATE CONSTRAINT "connection_use_connection_id_fkey";
+
+-- foreign key opendts.connection_use.connection_use_task_id_fkey
+ALTER TABLE ONLY "opendts"."connection_use" ADD CONSTRAINT "connection_use_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.connection_use.connection_use_task_id_fkey
+ALTER TABLE "opendts"."connection_use" VALIDATE CONSTRAINT "connection_use_task_id_fkey";
+
+-- foreign key opendts.copy_hand.copy_hand_pass_id_fkey
+ALTER TABLE ONLY "opendts"."copy_hand" ADD CONSTRAINT "copy_hand_pass_id_fkey" FOREIGN KEY (pass_id) REFERENCES opendts.copy_pass(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.copy_hand.copy_hand_pass_id_fkey
+ALTER TABLE "opendts"."copy_hand" VALIDATE CONSTRAINT "copy_hand_pass_id_fkey";
+
+-- foreign key opendts.copy_pass.copy_pass_task_id_fkey
+ALTER TABLE ONLY "opendts"."copy_pass" ADD CONSTRAINT "copy_pass_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.copy_pass.copy_pass_task_id_fkey
+ALTER TABLE "opendts"."copy_pass" VALIDATE CONSTRAINT "copy_pass_task_id_fkey";
 
 -- foreign key opendts.idempotency.idempotency_account_id_fkey
 ALTER TABLE ONLY "opendts"."idempotency" ADD CONSTRAINT "idempotency_account_id_fkey" FOREIGN KEY (account_id) REFERENCES opendts.account(id) ON DELETE CASCADE NOT VALID;
@@ -457,6 +559,12 @@ ALTER TABLE ONLY "opendts"."task_event" ADD CONSTRAINT "task_event_task_id_fkey"
 
 -- validation of foreign key opendts.task_event.task_event_task_id_fkey
 ALTER TABLE "opendts"."task_event" VALIDATE CONSTRAINT "task_event_task_id_fkey";
+
+-- foreign key opendts.task_precheck.task_precheck_task_id_fkey
+ALTER TABLE ONLY "opendts"."task_precheck" ADD CONSTRAINT "task_precheck_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.task_precheck.task_precheck_task_id_fkey
+ALTER TABLE "opendts"."task_precheck" VALIDATE CONSTRAINT "task_precheck_task_id_fkey";
 
 -- foreign key opendts.task_progress.task_progress_task_id_fkey
 ALTER TABLE ONLY "opendts"."task_progress" ADD CONSTRAINT "task_progress_task_id_fkey" FOREIGN KEY (task_id) REFERENCES opendts.task(id) ON DELETE CASCADE NOT VALID;
