@@ -19,8 +19,20 @@ const TABLES = `
 const SLOW = { queriesPerSecond: null, rowsPerSecond: null, bytesPerSecond: 8e6 };
 
 const until = async (what: () => boolean | Promise<boolean>) => {
-  while (!(await what())) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (
+    const began = performance.now();
+    !(await what());
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  )
+    if (performance.now() - began > 60_000) throw new Error('it does not come');
 };
+
+/** A run that hangs fails the test, and lets it end what it has started. */
+const soon = <T>(end: Promise<T>) =>
+  Promise.race([
+    end,
+    new Promise<never>((_, reject) => setTimeout(() => reject(new Error('it does not end')), 60_000)),
+  ]);
 
 /** Chunks as the target has them, with the transactions that wrote them. */
 const chunks = (target: TestDatabase) =>
@@ -126,7 +138,8 @@ describe('hands of other workers', () => {
     await until(() => (task.units().get(killed.workerId) ?? 0) > 1);
     killed.child.kill('SIGKILL');
     await until(() => frozen.isFrozen());
-    expect((await migration.finished).outcome).toBe('completed');
+    expect((await soon(migration.finished)).outcome).toBe('completed');
+    expect(events.filter(({ message }) => message.startsWith('copying'))).toHaveLength(1);
     expect(frozen.isFrozen()).toBe(true);
     expect((await compare(source, target)).differing).toEqual([]);
     const before = await chunks(target);

@@ -9,6 +9,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { AppError, toAppError } from '../../../base/errors/app-error.ts';
+import { atMost, sleep } from '../../../base/runtime/sleep.ts';
 import type { CopyHand } from '../../../engine/pipeline/copy-hand.ts';
 import type { CopyRest } from '../../../engine/pipeline/copy-run.ts';
 import { CopyThrottle } from '../../../engine/source/throttle.ts';
@@ -38,7 +39,8 @@ export function handsOfOthers(task: OwnedTask): MoreHands {
   return {
     expected: async (jobs) => {
       await using store = task.openStore();
-      return jobs * (await countOthers(store, task.taskId).catch(() => 0));
+      const count = countOthers(store, task.taskId).catch(() => 0);
+      return jobs * (await Promise.race([count, sleep(ANSWER_MS).then(() => 0)]));
     },
     offer: (pass) => new OfferedCopy(task, pass),
   };
@@ -50,6 +52,8 @@ const LEASE_MS = 10_000;
 const LEASE_BLIND_MS = 60_000;
 /** A worker closes its hands at once when it hears that the pass is over. */
 const CLOSE_MS = 2_000;
+/** A store that is silent keeps nobody from going on. */
+const ANSWER_MS = 5_000;
 
 class OfferedCopy implements OfferedPass {
   readonly throttle: CopyThrottle;
@@ -222,18 +226,21 @@ class OfferedCopy implements OfferedPass {
   async [Symbol.asyncDispose](): Promise<void> {
     this.over.abort();
     this.nap.wake();
-    await this.running;
+    const { signal } = new AbortController();
+    await atMost(ANSWER_MS, this.running, signal);
     await Promise.all(this.losing.values());
     for (const end of this.ends) end();
     if (this.state !== 'new') await this.close();
-    await this.bell[Symbol.asyncDispose]();
+    await atMost(ANSWER_MS, this.bell[Symbol.asyncDispose](), signal);
     await this.store[Symbol.asyncDispose]();
   }
 
   private async close(): Promise<void> {
-    const areClosed = await this.areClosed().catch(() => false);
+    const closing = this.areClosed().catch(() => false);
+    const areClosed = await Promise.race([closing, sleep(ANSWER_MS).then(() => false)]);
     if (!areClosed || !this.sure) this.sure = await this.pass.endHands(handRole(this.id, ''));
-    await deletePass(this.store, this.id).catch(() => {});
+    const deleting = deletePass(this.store, this.id).catch(() => {});
+    await atMost(ANSWER_MS, deleting, new AbortController().signal);
   }
 
   /** Workers close their hands, and say so, within a moment. */
