@@ -50,6 +50,11 @@ CREATE TABLE "opendts"."audit" (
 );
 ALTER TABLE ONLY "opendts"."audit" ALTER COLUMN "at" SET DEFAULT clock_timestamp(), ADD CONSTRAINT "audit_outcome_check" CHECK ((outcome = ANY (ARRAY['done'::text, 'failed'::text])));
 
+-- table opendts.audit_unsent
+CREATE TABLE "opendts"."audit_unsent" (
+  "audit_id" bigint NOT NULL
+);
+
 -- table opendts.connection
 CREATE TABLE "opendts"."connection" (
   "id" uuid NOT NULL,
@@ -279,6 +284,38 @@ CREATE TABLE "opendts"."worker" (
 );
 ALTER TABLE ONLY "opendts"."worker" ALTER COLUMN "started_at" SET DEFAULT now(), ALTER COLUMN "seen_at" SET DEFAULT now(), ALTER COLUMN "draining" SET DEFAULT false;
 
+-- function opendts.audit_to_send()
+CREATE FUNCTION opendts.audit_to_send()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  INSERT INTO opendts.audit_unsent SELECT a.id FROM added a;
+  RETURN NULL;
+END
+$function$
+;
+
+-- function opendts.check_pruning()
+CREATE FUNCTION opendts.check_pruning()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  allowed timestamp with time zone;
+BEGIN
+  SELECT LEAST((e.after ->> 'before')::timestamp with time zone, now() - interval '400 days') INTO allowed
+    FROM opendts.audit e
+   WHERE e.at >= now() AND e.operation = 'audit.prune' AND e.outcome = 'done'
+     AND e.xmin::text::bigint = (txid_current() & 4294967295);
+  IF EXISTS (SELECT FROM gone g WHERE allowed IS NULL OR g.at >= allowed) THEN
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NULL;
+END
+$function$
+;
+
 -- function opendts.refuse_change()
 CREATE FUNCTION opendts.refuse_change()
  RETURNS trigger
@@ -317,6 +354,9 @@ CREATE UNIQUE INDEX api_token_token_hash_key ON opendts.api_token USING btree (t
 -- unique constraint opendts.api_token.api_token_token_hash_key
 ALTER TABLE ONLY "opendts"."api_token" ADD CONSTRAINT "api_token_token_hash_key" UNIQUE USING INDEX "api_token_token_hash_key";
 
+-- index opendts.audit_at
+CREATE INDEX audit_at ON opendts.audit USING btree (at);
+
 -- index opendts.audit_group
 CREATE INDEX audit_group ON opendts.audit USING btree (group_id, id);
 
@@ -325,6 +365,12 @@ CREATE UNIQUE INDEX audit_pkey ON opendts.audit USING btree (id);
 
 -- primary key opendts.audit.audit_pkey
 ALTER TABLE ONLY "opendts"."audit" ADD CONSTRAINT "audit_pkey" PRIMARY KEY USING INDEX "audit_pkey";
+
+-- index of primary key opendts.audit_unsent.audit_unsent_pkey
+CREATE UNIQUE INDEX audit_unsent_pkey ON opendts.audit_unsent USING btree (audit_id);
+
+-- primary key opendts.audit_unsent.audit_unsent_pkey
+ALTER TABLE ONLY "opendts"."audit_unsent" ADD CONSTRAINT "audit_unsent_pkey" PRIMARY KEY USING INDEX "audit_unsent_pkey";
 
 -- index of unique constraint opendts.connection.connection_group_id_name_key
 CREATE UNIQUE INDEX connection_group_id_name_key ON opendts.connection USING btree (group_id, name);
@@ -482,6 +528,12 @@ ALTER TABLE ONLY "opendts"."api_token" ADD CONSTRAINT "api_token_account_id_fkey
 -- validation of foreign key opendts.api_token.api_token_account_id_fkey
 ALTER TABLE "opendts"."api_token" VALIDATE CONSTRAINT "api_token_account_id_fkey";
 
+-- foreign key opendts.audit_unsent.audit_unsent_audit_id_fkey
+ALTER TABLE ONLY "opendts"."audit_unsent" ADD CONSTRAINT "audit_unsent_audit_id_fkey" FOREIGN KEY (audit_id) REFERENCES opendts.audit(id) ON DELETE CASCADE NOT VALID;
+
+-- validation of foreign key opendts.audit_unsent.audit_unsent_audit_id_fkey
+ALTER TABLE "opendts"."audit_unsent" VALIDATE CONSTRAINT "audit_unsent_audit_id_fkey";
+
 -- foreign key opendts.connection.connection_group_id_fkey
 ALTER TABLE ONLY "opendts"."connection" ADD CONSTRAINT "connection_group_id_fkey" FOREIGN KEY (group_id) REFERENCES opendts.resource_group(id) NOT VALID;
 
@@ -591,9 +643,17 @@ ALTER TABLE ONLY "opendts"."task_table_wish" ADD CONSTRAINT "task_table_wish_tas
 ALTER TABLE "opendts"."task_table_wish" VALIDATE CONSTRAINT "task_table_wish_task_id_fkey";
 
 -- trigger opendts.audit.audit_append_only
-CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON opendts.audit FOR EACH ROW EXECUTE FUNCTION opendts.refuse_change();
+CREATE TRIGGER audit_append_only BEFORE UPDATE ON opendts.audit FOR EACH ROW EXECUTE FUNCTION opendts.refuse_change();
 ALTER TABLE "opendts"."audit" ENABLE ALWAYS TRIGGER "audit_append_only";
 
 -- trigger opendts.audit.audit_not_emptied
 CREATE TRIGGER audit_not_emptied BEFORE TRUNCATE ON opendts.audit FOR EACH STATEMENT EXECUTE FUNCTION opendts.refuse_change();
 ALTER TABLE "opendts"."audit" ENABLE ALWAYS TRIGGER "audit_not_emptied";
+
+-- trigger opendts.audit.audit_pruned
+CREATE TRIGGER audit_pruned AFTER DELETE ON opendts.audit REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION opendts.check_pruning();
+ALTER TABLE "opendts"."audit" ENABLE ALWAYS TRIGGER "audit_pruned";
+
+-- trigger opendts.audit.audit_to_send
+CREATE TRIGGER audit_to_send AFTER INSERT ON opendts.audit REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION opendts.audit_to_send();
+ALTER TABLE "opendts"."audit" ENABLE ALWAYS TRIGGER "audit_to_send";

@@ -1,10 +1,10 @@
 /** A service with workers for tests: its store in a database, two saved connections, tasks on them, workers here or as processes. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { openLog } from '../src/base/runtime/log.ts';
 import { taskSettings, type TaskSettings } from '../src/contract/task-spec.ts';
 import type { PersonEvent, TaskState } from '../src/contract/api/task-states.ts';
 import { createConnection } from '../src/service/connection/saved-connections.ts';
-import { lineLog } from '../src/service/fleet/fleet-log.ts';
 import { startWorker, type RunningWorker, type WorkerOptions } from '../src/service/fleet/worker.ts';
 import { openNode, type ServiceNode } from '../src/service/node.ts';
 import { insertGroup } from '../src/service/store/account/insert-group.ts';
@@ -41,7 +41,11 @@ export interface TestFleet extends AsyncDisposable {
 }
 
 export async function startFleet(store: TestDatabase): Promise<TestFleet> {
+  let log = '';
   const node = await openNode({
+    log: openLog({ level: 'debug', stream: { write: (line) => void (log += line) } }),
+    auditSink: null,
+    auditRetentionDays: null,
     databaseUrl: store.uri,
     dataDir: '/nowhere',
     key: { text: KEY },
@@ -53,7 +57,6 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
   const { services, anotherStore } = node;
   const group = await insertGroup(services.store, randomUUID(), 'shop');
   const groupId = group?.id ?? '';
-  let log = '';
   const workers: RunningWorker[] = [];
   const show = async (id: string) => {
     const task = await findTask(services.store, id);
@@ -71,7 +74,7 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
           store: services.store,
           anotherStore,
           connections: services.connections,
-          log: lineLog({ write: (line) => void (log += line) }),
+          log: node.log,
         },
         {
           name: 'here',

@@ -132,6 +132,10 @@ describe('a task', () => {
       'CHANGED_MEANWHILE',
     );
     expect((await at.send('POST /tasks', { source: 'nothing' })).body.facts.kind).toBe('connection');
+    const typed = await at.send('POST /tasks', {
+      spec: { columnTypes: { 'a.b.c': 'int); DROP TABLE t; --' } },
+    });
+    expect([typed.status, typed.body.code]).toEqual([400, 'USAGE']);
     const wrong = await at.send('POST /tasks', { spec: { types: ['everything'], nothing: 1 } });
     expect([wrong.status, wrong.body.code]).toEqual([400, 'INPUT_INVALID']);
   });

@@ -10,6 +10,7 @@ import { insertGroup } from '../src/service/store/account/insert-group.ts';
 import { migrate } from '../src/service/store/migrate.ts';
 import { Store } from '../src/service/store/store.ts';
 import { appendEvent } from '../src/service/store/task/append-event.ts';
+import { changeState } from '../src/service/store/task/change-state.ts';
 import { deleteWish } from '../src/service/store/task/delete-wish.ts';
 import { effectiveRetry } from '../src/service/store/task/effective-retry.ts';
 import { findTask } from '../src/service/store/task/find-task.ts';
@@ -181,6 +182,17 @@ describe('a task in the store', () => {
     await expect(transition(store, id, { event: 'precheck-passed', by: old })).rejects.toMatchObject({
       code: 'FENCED',
     });
+    // Also where the task is taken over between the look and the change.
+    const change = {
+      id,
+      from: 'prechecking',
+      to: 'prechecked',
+      desired: 'idle',
+      kind: 'x',
+      by: nobody,
+      facts: {},
+    } as const;
+    expect(await changeState(store, { ...change, set: {}, fence: first.fence })).toBeNull();
     const written = { taskId: id, progress: toTaskProgress(PROGRESS), tables: [toTableProgress(TABLE)] };
     expect(await writeProgress(store, { ...written, fence: first.fence })).toBe(false);
     expect(await readProgress(store, id)).toBeNull();
@@ -223,13 +235,13 @@ describe('a task in the store', () => {
     const { fence } = (await takeTask(store, id, randomUUID()))!;
     const tables = [toTableProgress(TABLE)];
     await writeProgress(store, { taskId: id, fence, progress: toTaskProgress(PROGRESS), tables });
-    expect(await putWish(store, { taskId: id, names: ['public.t', 'public.x'], wish: 'pause' })).toEqual([
+    expect(await putWish(store, { taskId: id, names: ['public.t', 'public.x'], wish: 'recopy' })).toEqual([
       'public.t',
     ]);
-    const [pause] = await listWishes(store, id);
+    const [recopy] = await listWishes(store, id);
     await putWish(store, { taskId: id, names: ['public.t'], wish: 'resume' });
     // What was asked for since is not forgotten with it.
-    await deleteWish(store, id, pause!);
+    await deleteWish(store, id, recopy!);
     const [resume] = await listWishes(store, id);
     expect(resume).toMatchObject({ name: 'public.t', wish: 'resume' });
     await deleteWish(store, id, resume!);

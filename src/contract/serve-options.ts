@@ -39,6 +39,18 @@ export const serveOptions = z.strictObject({
     .enum(['error', 'warn', 'info', 'debug'])
     .default('info')
     .describe('what is logged, as JSON lines on stderr'),
+  metricsTokenFile: path
+    .optional()
+    .describe('file that holds a token for GET /metrics (default: only who administers opendts reads them)'),
+  auditLog: path
+    .optional()
+    .describe('file that entries of the audit log are appended to as JSON lines; -: stdout'),
+  auditRetentionDays: z
+    .int()
+    .min(400)
+    .max(36_500)
+    .optional()
+    .describe('delete entries of the audit log that are older, at least 400 (default: nothing is deleted)'),
   drainSeconds: z
     .int()
     .min(0)

@@ -9,7 +9,7 @@ const CONNECTION_KINDS = ['postgresql', 'greenplum', 'cloudberry', 'adbpg'] as c
 /** How the instance is reached, in the words of the cloud's console. */
 const ACCESS_METHODS = ['public', 'instance', 'ecs', 'express-connect', 'cen', 'database-gateway'] as const;
 
-const fields = {
+export const connectionFields = {
   name,
   kind: z.enum(CONNECTION_KINDS),
   conninfo: z
@@ -72,14 +72,14 @@ export const CONNECTION_OPERATIONS = {
     access: 'connection.edit',
     input: z.strictObject({
       group: idOrName,
-      ...fields,
-      kind: fields.kind.default('postgresql'),
-      password: fields.password.optional(),
-      passwordFile: fields.passwordFile.optional(),
-      passwordVariable: fields.passwordVariable.optional(),
-      instanceId: fields.instanceId.default(null),
-      region: fields.region.default(null),
-      accessMethod: fields.accessMethod.default(null),
+      ...connectionFields,
+      kind: connectionFields.kind.default('postgresql'),
+      password: connectionFields.password.optional(),
+      passwordFile: connectionFields.passwordFile.optional(),
+      passwordVariable: connectionFields.passwordVariable.optional(),
+      instanceId: connectionFields.instanceId.default(null),
+      region: connectionFields.region.default(null),
+      accessMethod: connectionFields.accessMethod.default(null),
     }),
     output: connection,
     creates: 'repeatable',
@@ -111,7 +111,7 @@ export const CONNECTION_OPERATIONS = {
     method: 'PATCH',
     path: '/groups/{group}/connections/{connection}',
     access: 'connection.edit',
-    input: z.strictObject({ ...place, version, ...z.object(fields).partial().shape }),
+    input: z.strictObject({ ...place, version, ...z.object(connectionFields).partial().shape }),
     output: connection,
   },
   'connection.delete': {

@@ -5,6 +5,7 @@ import { id, idOrName, listOf, page, time } from './fields.ts';
 import type { Operation } from './operation.ts';
 import type { Right } from './roles.ts';
 import { seriesPoint, task, taskEvent } from './task-fields.ts';
+import { taskPrecheck } from './task-precheck.ts';
 import { tableProgress } from './task-progress.ts';
 import { TASK_STATES } from './task-states.ts';
 import { TABLE_WISHES } from './task-tables.ts';
@@ -72,6 +73,14 @@ export const TASK_LIFE_OPERATIONS = {
   'taskGroup.start': together('start', 'migrate', 'Start the tasks of a task group'),
   'taskGroup.pause': together('pause', 'operate', 'Pause the tasks of a task group'),
   'taskGroup.stop': together('stop', 'migrate', 'Stop the tasks of a task group'),
+  'task.checks': {
+    summary: 'Show what the latest precheck of a task has found',
+    method: 'GET',
+    path: '/groups/{group}/tasks/{task}/precheck',
+    access: 'view',
+    input: z.strictObject(place),
+    output: z.object({ at: time.nullable(), precheck: taskPrecheck.nullable().describe('Null: none yet') }),
+  },
   'task.tables': {
     summary: 'List the tables of a task with how far they are',
     method: 'GET',

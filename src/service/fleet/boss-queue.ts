@@ -5,8 +5,8 @@
 import { PgBoss, type JobWithMetadata } from 'pg-boss';
 import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
+import type { Log } from '../../base/runtime/log.ts';
 import type { Store } from '../store/store.ts';
-import type { FleetLog } from './fleet-log.ts';
 import type { JobQueue, Lease } from './job-queue.ts';
 
 const SCHEMA = 'opendts_queue';
@@ -23,7 +23,7 @@ export interface QueueOptions {
   readonly store: Store;
   /** Jobs for tasks of this cluster alone; null: for those of none. */
   readonly cluster: string | null;
-  readonly log: FleetLog;
+  readonly log: Log;
 }
 
 /** What pg-boss needs is in the server from there on. */

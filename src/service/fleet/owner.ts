@@ -3,6 +3,7 @@
  * it back. Whatever it writes in the store says under which fence: from the moment that somebody else has the task nothing is written.
  */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import type { Log } from '../../base/runtime/log.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import type { OwnerEvent } from '../../contract/api/task-states.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
@@ -13,7 +14,6 @@ import type { StoredTask } from '../store/task/task-row.ts';
 import type { TaskChange } from '../store/task/change-state.ts';
 import type { Store } from '../store/store.ts';
 import { transition } from '../task-life/transition.ts';
-import type { FleetLog } from './fleet-log.ts';
 import { patiently } from './patiently.ts';
 
 /** Why an owner ends before the task is where it is wanted. */
@@ -23,7 +23,7 @@ export interface OwnerParts {
   readonly store: Store;
   readonly connections: ConnectionSettings;
   readonly workerId: string;
-  readonly log: FleetLog;
+  readonly log: Log;
   readonly failpoint: string | null;
 }
 

@@ -3,13 +3,13 @@
  * happened, in order. All of it under the owner's fence. While the store is away it is kept, and the work goes on.
  */
 import { AppError } from '../../base/errors/app-error.ts';
+import type { Log } from '../../base/runtime/log.ts';
 import type { StoredTableProgress, TaskProgress } from '../../contract/api/task-progress.ts';
 import { noteEvent } from '../store/task/note-event.ts';
 import { setEngineTask } from '../store/task/set-engine-task.ts';
 import { writeProgress } from '../store/task/write-progress.ts';
 import { writeSeries } from '../store/task/write-series.ts';
 import type { Store } from '../store/store.ts';
-import type { FleetLog } from './fleet-log.ts';
 import { patiently } from './patiently.ts';
 import type { ToldProgress } from './thread/messages.ts';
 
@@ -20,7 +20,7 @@ const KEPT_NOTES = 1_000;
 
 export interface ReporterParts {
   readonly store: Store;
-  readonly log: FleetLog;
+  readonly log: Log;
   readonly taskId: string;
   readonly fence: string;
   /** Somebody else has the task. */

@@ -2,6 +2,7 @@
  * A worker: says every few seconds that it lives, sees to it that each task that needs an owner has a job, takes jobs as far as it has room
  * and runs an owner for each. Any number of them share one store, on any number of machines.
  */
+import type { Log } from '../../base/runtime/log.ts';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { armFailpoint, noFailpoints } from '../../base/runtime/failpoint.ts';
@@ -13,13 +14,13 @@ import { TASK_CHANNEL } from '../store/task/task-row.ts';
 import { tasksToOwn } from '../store/task/tasks-to-own.ts';
 import { tasksWithWishes } from '../store/task/tasks-with-wishes.ts';
 import type { Store } from '../store/store.ts';
+import { fairShare } from '../store/worker/fair-share.ts';
 import { pruneWorkers } from '../store/worker/prune-workers.ts';
 import { putWorker, type NewWorker } from '../store/worker/put-worker.ts';
 import { removeWorker } from '../store/worker/remove-worker.ts';
 import { seeWorker } from '../store/worker/see-worker.ts';
 import { needsOwner } from '../task-life/states.ts';
 import { KEEP_MS, openBossQueue } from './boss-queue.ts';
-import type { FleetLog } from './fleet-log.ts';
 import type { JobQueue, Lease } from './job-queue.ts';
 import { Bell } from './hands/bell.ts';
 import { CopyHelper } from './hands/copy-helper.ts';
@@ -44,7 +45,7 @@ export interface WorkerParts {
   /** The same store through sessions of its own. */
   readonly anotherStore: () => Store;
   readonly connections: ConnectionSettings;
-  readonly log: FleetLog;
+  readonly log: Log;
 }
 
 /** Runs until it is disposed of, which drains it: it takes nothing more, its tasks end at a safe point, and others take them over. */
@@ -80,8 +81,8 @@ class Worker implements RunningWorker {
   private readonly parts: WorkerParts;
   private readonly options: WorkerOptions;
   private readonly queue: JobQueue;
-  private readonly log: FleetLog;
-  private readonly seldom: FleetLog;
+  private readonly log: Log;
+  private readonly seldom: Log;
   private readonly held = new Map<string, Held>();
   private readonly over = new AbortController();
   private readonly loops: Promise<void>;
@@ -141,9 +142,13 @@ class Worker implements RunningWorker {
     await this.sayThatWeLive();
     await this.readTasks();
     if (this.isDraining) return;
-    for (const id of await tasksToOwn(this.parts.store, { cluster: this.options.cluster, needing: NEEDING }))
-      await this.queue.ask(id);
-    const room = this.options.capacity - this.held.size;
+    const { cluster, capacity } = this.options;
+    const waiting = await tasksToOwn(this.parts.store, { cluster, needing: NEEDING });
+    for (const id of waiting) await this.queue.ask(id);
+    if (waiting.length === 0) return;
+    // The others are to have theirs.
+    const wanted = { workerId: this.id, cluster, waiting: waiting.length };
+    const room = Math.min(capacity, await fairShare(this.parts.store, wanted)) - this.held.size;
     if (room > 0) for (const lease of await this.queue.take(room)) this.take(lease);
   }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { TASK_OPERATIONS } from '../../contract/api/task-operations.ts';
+import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import { requireConnection } from '../connection/saved-connections.ts';
 import { deleteTask } from '../store/task/delete-task.ts';
 import { insertTask, type TaskFields } from '../store/task/insert-task.ts';
@@ -19,6 +20,7 @@ export const TASK_HANDLERS: Handlers<keyof typeof TASK_OPERATIONS> = {
   'task.create': async (context, input) => {
     const { connectMinutes, otherMinutes } = input;
     requireOrder(connectMinutes, otherMinutes);
+    await assertTypeNames(input.spec.columnTypes);
     return make(context, {
       name: input.name,
       taskGroup: input.taskGroup,
@@ -57,6 +59,7 @@ export const TASK_HANDLERS: Handlers<keyof typeof TASK_OPERATIONS> = {
       environment: input.environment === undefined ? before.environment : input.environment,
       cluster: input.cluster === undefined ? before.cluster : input.cluster,
     };
+    await assertTypeNames(wanted.spec.columnTypes);
     const state = stateWhenConfigured(before, wanted);
     const changed = changedFields(before, wanted);
     return change(context, {

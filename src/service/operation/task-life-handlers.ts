@@ -4,6 +4,7 @@ import type { TASK_LIFE_OPERATIONS } from '../../contract/api/task-life-operatio
 import type { OwnerEvent, PersonEvent, TaskState } from '../../contract/api/task-states.ts';
 import { taskSettings } from '../../contract/task-spec.ts';
 import { clearTask } from '../store/task/clear-task.ts';
+import { findPrecheck } from '../store/task/find-precheck.ts';
 import { listEvents } from '../store/task/list-events.ts';
 import { listSeries } from '../store/task/list-series.ts';
 import { listTables } from '../store/task/list-tables.ts';
@@ -35,6 +36,12 @@ export const TASK_LIFE_HANDLERS: Handlers<keyof typeof TASK_LIFE_OPERATIONS> = {
   'taskGroup.start': (context, input) => askAll(context, input.taskGroup, 'start'),
   'taskGroup.pause': (context, input) => askAll(context, input.taskGroup, 'pause'),
   'taskGroup.stop': (context, input) => askAll(context, input.taskGroup, 'stop'),
+
+  'task.checks': async (context, input) => {
+    const { id } = await foundTask(context, input.task);
+    const found = await findPrecheck(context.db, id);
+    return { at: found?.at ?? null, precheck: found?.body ?? null };
+  },
 
   'task.tables': async (context, input) => {
     const { id: taskId } = await foundTask(context, input.task);

@@ -89,6 +89,11 @@ export class Store implements Db, AsyncDisposable {
     }, null);
   }
 
+  /** What its sessions do just now. */
+  sessions(): ReturnType<SessionPool['counts']> {
+    return this.pool.counts();
+  }
+
   /** Which database this is, so that it can be refused as the end of a migration. */
   async identity(): Promise<DatabaseIdentity> {
     return this.use(identify);

@@ -1,4 +1,5 @@
 /** What of a task may be changed when. Pure. */
+import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { TaskState } from '../../contract/api/task-states.ts';
 import type { TaskSettings } from '../../contract/task-spec.ts';
@@ -68,19 +69,6 @@ export function changedFields(task: Wanted, wanted: Wanted): string[] {
   return [
     ...(task.sourceConnection === wanted.sourceConnection ? [] : ['source']),
     ...(task.targetConnection === wanted.targetConnection ? [] : ['target']),
-    ...fields.filter((field) => !isSame(task.spec[field], wanted.spec[field])),
+    ...fields.filter((field) => !isDeepStrictEqual(task.spec[field], wanted.spec[field])),
   ];
-}
-
-/** By value; the order of the fields of an object does not count: the store does not keep it. */
-function isSame(a: unknown, b: unknown): boolean {
-  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.entries(value)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, item]) => [key, sorted(item)]);
 }

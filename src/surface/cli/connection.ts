@@ -4,8 +4,9 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { shellWord } from '../../base/runtime/shell-word.ts';
 import type { TestStep } from '../../contract/api/connection-operations.ts';
-import type { Answer, Asked, OperationName } from '../../contract/api/operations.ts';
-import { accessTo, callApi, type Access } from './api-client.ts';
+import type { Answer, Asked } from '../../contract/api/operations.ts';
+import { accessTo, type Access } from './api-client.ts';
+import { allPages, call } from './ask.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { withJson } from './options/task-options.ts';
 import { readSecrets } from './read-secret.ts';
@@ -100,14 +101,6 @@ function missing(problem: string): AppError {
   return new AppError('USAGE', { problem, remedy: '"opendts connection --help" shows how it is called.' });
 }
 
-async function call<N extends OperationName>(
-  { access, context }: Ask,
-  name: N,
-  input: Asked<N>,
-): Promise<Answer<N>> {
-  return (await callApi(access, name, input, context.signal)).answer;
-}
-
 function find(ask: Ask, connection: string): Promise<Connection> {
   return call(ask, 'connection.show', { group: ask.flags.group, connection });
 }
@@ -151,17 +144,7 @@ async function forget(ask: Ask, name: string): Promise<ExitCode> {
 
 async function listAll(ask: Ask): Promise<ExitCode> {
   const { group, json = false } = ask.flags;
-  const items: Connection[] = [];
-  for (let cursor: string | undefined, more = true; more;) {
-    const page: Answer<'connection.list'> = await call(ask, 'connection.list', {
-      group,
-      limit: 200,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    items.push(...page.items);
-    more = page.nextCursor !== null;
-    cursor = page.nextCursor ?? undefined;
-  }
+  const items = await allPages((page) => call(ask, 'connection.list', { group, ...page }));
   const rows = items.map(({ name, kind, conninfo, secret, version }) => [
     name,
     kind,

@@ -3,11 +3,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { EXIT } from '../../base/errors/exit.ts';
 import type { ServeOptions } from '../../contract/serve-options.ts';
+import { fileSink, type AuditSink } from '../../service/audit/sink.ts';
 import { openNode } from '../../service/node.ts';
-import type { CliCommand } from './context.ts';
+import type { CliCommand, CliContext } from './context.ts';
 import { nodeOptions, runWorker, untilAborted } from './worker.ts';
 import { packageVersion } from './version.ts';
-import { invalidConfig, readServeOptions, withServeOptions } from './options/serve-options.ts';
+import {
+  invalidConfig,
+  metricsTokenOf,
+  readServeOptions,
+  withServeOptions,
+} from './options/serve-options.ts';
 
 export const serveCommand: CliCommand = {
   define(program) {
@@ -19,9 +25,11 @@ export const serveCommand: CliCommand = {
   },
 
   async run(command, context) {
-    const { signal, stdout, stderr } = context;
+    const { signal, stdout } = context;
     const options = readServeOptions(command.opts(), context.config.env);
-    await using node = await openNode(nodeOptions(options, context));
+    const metricsToken = metricsTokenOf(options);
+    const auditSink = auditSinkOf(options, context);
+    await using node = await openNode({ ...nodeOptions(options, context), auditSink });
     const worker = options.worker ? await runWorker(node, options, context) : null;
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
@@ -29,7 +37,8 @@ export const serveCommand: CliCommand = {
       isSecure: options.secure,
       trustedProxies: options.trustedProxy,
       version: packageVersion(),
-      log: { level: options.logLevel, stream: stderr },
+      log: node.log,
+      metricsToken,
     });
     try {
       const address = await listen(app, options);
@@ -45,6 +54,18 @@ export const serveCommand: CliCommand = {
     return EXIT.ok;
   },
 };
+
+/** Throws CONFIG_INVALID. */
+function auditSinkOf({ auditLog }: ServeOptions, { stdout }: CliContext): AuditSink | null {
+  if (auditLog === undefined) return null;
+  if (auditLog !== '-') return fileSink(auditLog);
+  return {
+    write: (lines) =>
+      new Promise((resolve, reject) => {
+        stdout.write(lines, (error) => (error ? reject(error) : resolve()));
+      }),
+  };
+}
 
 /** Throws CONFIG_INVALID. */
 async function listen(app: FastifyInstance, { host, port }: ServeOptions): Promise<string> {

@@ -3,9 +3,9 @@ import { hostname } from 'node:os';
 import { Argument, type Command } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
+import { openLog } from '../../base/runtime/log.ts';
 import type { ServeOption, ServeOptions } from '../../contract/serve-options.ts';
 import { isNetwork } from '../../service/connection/endpoint-policy.ts';
-import { lineLog } from '../../service/fleet/fleet-log.ts';
 import type { RunningWorker } from '../../service/fleet/worker.ts';
 import { openNode, type NodeOptions, type ServiceNode } from '../../service/node.ts';
 import type { CliCommand, CliContext } from './context.ts';
@@ -79,14 +79,14 @@ async function run(command: Command, context: CliContext): Promise<ExitCode> {
 
 /** Throws STORE_UNAVAILABLE, STORE_TOO_OLD. */
 export async function runWorker(
-  { services, anotherStore }: ServiceNode,
+  { services, anotherStore, log }: ServiceNode,
   options: ServeOptions,
-  { stderr, config }: CliContext,
+  { config }: CliContext,
 ): Promise<RunningWorker> {
   // The other commands start without the queue.
   const { startWorker } = await import('../../service/fleet/worker.ts');
   return startWorker(
-    { store: services.store, anotherStore, connections: services.connections, log: lineLog(stderr) },
+    { store: services.store, anotherStore, connections: services.connections, log },
     {
       name: options.name ?? hostname(),
       region: options.region ?? null,
@@ -100,7 +100,7 @@ export async function runWorker(
 }
 
 /** Throws CONFIG_INVALID. */
-export function nodeOptions(options: ServeOptions, { config }: CliContext): NodeOptions {
+export function nodeOptions(options: ServeOptions, { config, stderr }: CliContext): NodeOptions {
   for (const option of ['allowNetwork', 'trustedProxy'] as const) {
     const wrong = options[option].find((network) => !isNetwork(network));
     if (wrong !== undefined)
@@ -114,6 +114,9 @@ export function nodeOptions(options: ServeOptions, { config }: CliContext): Node
     certificateDir: options.certificateDir ?? null,
     networks: options.allowNetwork,
     env: config.env,
+    log: openLog({ level: options.logLevel, stream: stderr }),
+    auditSink: null,
+    auditRetentionDays: options.auditRetentionDays ?? null,
   };
 }
 

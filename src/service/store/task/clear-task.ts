@@ -9,6 +9,7 @@ export async function clearTask(db: Db, id: string, spec: TaskSettings): Promise
     taskRow,
     `WITH progress AS (DELETE FROM opendts.task_progress WHERE task_id = $1),
      tables AS (DELETE FROM opendts.task_table WHERE task_id = $1),
+     precheck AS (DELETE FROM opendts.task_precheck WHERE task_id = $1),
      wishes AS (DELETE FROM opendts.task_table_wish WHERE task_id = $1)
      UPDATE opendts.task t
         SET source_connection = NULL, target_connection = NULL, spec = $2::jsonb, engine_task_id = NULL,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Db } from '../store.ts';
 
 /** A worker that has not been seen for so long has nothing any more. */
-export const GONE = "interval '15 seconds'";
+const GONE = "interval '10 seconds'";
 
 export interface Wanted {
   /** Only tasks of this cluster; null: of none. */

@@ -15,7 +15,7 @@ import type { Environment } from '../../../config.ts';
 
 const OPTIONS = Object.keys(serveOptions.shape) as ServeOption[];
 const LISTS: ReadonlySet<ServeOption> = new Set(['allowNetwork', 'trustedProxy']);
-const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds', 'capacity']);
+const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds', 'auditRetentionDays', 'capacity']);
 const SWITCHES: ReadonlySet<ServeOption> = new Set(['secure', 'worker']);
 /** On unless told: the flag says no. */
 const NEGATED: ReadonlySet<ServeOption> = new Set(['worker']);
@@ -122,6 +122,28 @@ export function keyOf(options: ServeOptions): { readonly text: string } | { read
   requireOne(options, 'key', 'keyFile');
   if (options.key !== undefined) return { text: options.key };
   return options.keyFile === undefined ? null : { file: options.keyFile };
+}
+
+/** Whoever shows this may read the metrics. It is read each time, so that it may change. Throws CONFIG_INVALID. */
+export function metricsTokenOf({ metricsTokenFile: file }: ServeOptions): (() => string) | null {
+  if (file === undefined) return null;
+  const read = () => {
+    const token = textOf(file);
+    if (!/^\S{20,}$/.test(token))
+      throw invalidConfig('metricsTokenFile', 'it holds no token of at least 20 characters');
+    return token;
+  };
+  read();
+  return read;
+}
+
+/** Empty when it cannot be read. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 function requireOne(options: ServeOptions, value: ServeOption, file: ServeOption): void {
