@@ -1,7 +1,6 @@
 /** A task in a store of its own that others lend hands to, and what they have done for it. */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { Bell } from '../src/service/fleet/hands/bell.ts';
 import { handsOfOthers } from '../src/service/fleet/hands/offered-copy.ts';
 import { migrate } from '../src/service/store/migrate.ts';
 import { Store } from '../src/service/store/store.ts';
@@ -33,7 +32,6 @@ export async function helpedTask(major: Major): Promise<HelpedTask> {
   await migrate(store);
   const taskId = await insertHelpedTask(store);
   const fence = await ownTask(store, taskId);
-  const bell = new Bell(store);
   const units = new Map<string, number>();
   const row = z.object({ hand: z.string(), worker: z.string(), unit: z.string().transform(Number) });
   const byHand = new Map<string, { worker: string; unit: number }>();
@@ -49,7 +47,7 @@ export async function helpedTask(major: Major): Promise<HelpedTask> {
     store,
     database,
     taskId,
-    moreHands: handsOfOthers({ store, bell, taskId, fence }),
+    moreHands: handsOfOthers({ openStore: () => Store.at(database.uri), taskId, fence }),
     helper: ({ source, target }, options = {}) =>
       startHelper({
         store: database.uri,
@@ -68,7 +66,6 @@ export async function helpedTask(major: Major): Promise<HelpedTask> {
     takeOver: async () => void (await ownTask(store, taskId)),
     [Symbol.asyncDispose]: async () => {
       clearInterval(look);
-      await bell[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },

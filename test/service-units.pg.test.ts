@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { MigrationEvent } from '../src/contract/progress.ts';
 import { helpedTask } from './copy-helpers.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
+import { startFleet } from './fleet.ts';
 import { reaches } from './follow.ts';
 import { compare, start } from './migration.ts';
 
@@ -15,11 +16,23 @@ const TABLES = `
   ${Array.from({ length: 20 }, (_, at) => `CREATE TABLE s${at} (id int PRIMARY KEY); INSERT INTO s${at} SELECT generate_series(1, 100);`).join('\n')}`;
 
 /** Slow enough for something to happen meanwhile. */
-const SLOW = { queriesPerSecond: null, rowsPerSecond: null, bytesPerSecond: 6e6 };
+const SLOW = { queriesPerSecond: null, rowsPerSecond: null, bytesPerSecond: 8e6 };
 
 const until = async (what: () => boolean | Promise<boolean>) => {
-  while (!(await what())) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (
+    const began = performance.now();
+    !(await what());
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  )
+    if (performance.now() - began > 60_000) throw new Error('it does not come');
 };
+
+/** A run that hangs fails the test, and lets it end what it has started. */
+const soon = <T>(end: Promise<T>) =>
+  Promise.race([
+    end,
+    new Promise<never>((_, reject) => setTimeout(() => reject(new Error('it does not end')), 60_000)),
+  ]);
 
 /** Chunks as the target has them, with the transactions that wrote them. */
 const chunks = (target: TestDatabase) =>
@@ -33,6 +46,45 @@ const ours = (db: TestDatabase) =>
 /** A server ends a session a moment after its client did. */
 const areGone = (...dbs: TestDatabase[]) =>
   expect.poll(async () => (await Promise.all(dbs.map(ours))).flat(), { timeout: 5_000 }).toEqual([]);
+
+describe('workers of a fleet', () => {
+  it('lend hands to the task that one of them runs, unless they are of another cluster', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session.query(TABLES);
+    await using store = await freshDatabase(18);
+    await using fleet = await startFleet(store);
+    const workers = [await fleet.worker({ capacity: 2 }), await fleet.worker({ capacity: 2 })];
+    const elsewhere = await fleet.worker({ capacity: 2, cluster: 'other' });
+    const spec = {
+      types: ['schema', 'full'],
+      jobs: 1,
+      chunkMegabytes: 1,
+      throttle: { megabytes: 8 },
+    } as const;
+    const ends = { source: await fleet.connection(source), target: await fleet.connection(target) };
+    const id = await fleet.task(ends, { spec: { ...spec, types: [...spec.types] } });
+    await fleet.ask(id, 'start');
+    const lent = new Map<string, number>();
+    const look = async () => {
+      for (const { worker, unit } of await store.session.query(
+        'SELECT worker_id AS worker, unit FROM opendts.copy_hand',
+      ))
+        lent.set(worker ?? '', Number(unit));
+    };
+    await until(async () => {
+      await look();
+      return (await fleet.show(id)).state === 'completed';
+    });
+    const owner = (await fleet.events(id)).find(({ kind }) => kind === 'taken')?.workerId;
+    const other = workers.find((worker) => worker.id !== owner)?.id ?? '';
+    expect([...lent.keys()]).toEqual([other]);
+    expect(lent.get(other)).toBeGreaterThan(2);
+    expect(elsewhere.id).not.toBe(owner);
+    expect((await compare(source, target)).differing).toEqual([]);
+    await areGone(source, target);
+  });
+});
 
 describe('hands of other workers', () => {
   it('copy with the owner, in about equal shares, within the limits of the task', async () => {
@@ -86,7 +138,8 @@ describe('hands of other workers', () => {
     await until(() => (task.units().get(killed.workerId) ?? 0) > 1);
     killed.child.kill('SIGKILL');
     await until(() => frozen.isFrozen());
-    expect((await migration.finished).outcome).toBe('completed');
+    expect((await soon(migration.finished)).outcome).toBe('completed');
+    expect(events.filter(({ message }) => message.startsWith('copying'))).toHaveLength(1);
     expect(frozen.isFrozen()).toBe(true);
     expect((await compare(source, target)).differing).toEqual([]);
     const before = await chunks(target);

@@ -5,7 +5,6 @@
 import { noFailpoints } from '../../../src/base/runtime/failpoint.ts';
 import { OPERATIONS } from '../../../src/contract/task-spec.ts';
 import { parseConninfo } from '../../../src/engine/pg/conninfo/parse.ts';
-import { Bell } from '../../../src/service/fleet/hands/bell.ts';
 import { handsOfOthers } from '../../../src/service/fleet/hands/offered-copy.ts';
 import { Store } from '../../../src/service/store/store.ts';
 import { startMigration } from '../../../src/service/task/migrate.ts';
@@ -20,8 +19,6 @@ export interface OwnerWork {
 }
 
 const { source, target, taskId, fence, chunkBytes, ...work } = JSON.parse(process.argv[2] ?? '') as OwnerWork;
-await using store = Store.at(work.store);
-await using bell = new Bell(store);
 let began = 0;
 let ended = 0;
 const { finished } = startMigration(
@@ -46,7 +43,7 @@ const { finished } = startMigration(
   {
     signal: new AbortController().signal,
     failpoints: noFailpoints,
-    moreHands: handsOfOthers({ store, bell, taskId, fence }),
+    moreHands: handsOfOthers({ openStore: () => Store.at(work.store), taskId, fence }),
     onEvent: ({ phase, message }) => {
       if (phase === 'copy' && message.startsWith('copying')) began = performance.now();
       if (phase === 'index') ended ||= performance.now();

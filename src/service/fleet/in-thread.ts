@@ -18,7 +18,10 @@ const ENDING: ReadonlySet<StoredTask['state']> = new Set(['pausing', 'stopping']
  */
 export async function inThread(owned: Owned, work: ThreadWork, events: TaskEvents): Promise<Outcome | null> {
   const { task, leaving, lost } = owned;
-  const thread = new TaskWork({ work, failpoint: owned.parts.failpoint }, events);
+  const { failpoint, store } = owned.parts;
+  const lenders =
+    store.address === null ? null : { address: store.address, taskId: task.id, fence: task.fence };
+  const thread = new TaskWork({ work, lenders, failpoint }, events);
   const killed = Promise.withResolvers<null>();
   let timer: NodeJS.Timeout | null = null;
   const kill = () => {

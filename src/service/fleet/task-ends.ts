@@ -4,6 +4,7 @@ import type { ConnInfo, Side } from '../../engine/pg/conninfo/conninfo.ts';
 import { reachable } from '../connection/reach.ts';
 import type { StoredConnection } from '../store/connection/connection-row.ts';
 import { findConnection } from '../store/connection/find-connection.ts';
+import { findTask } from '../store/task/find-task.ts';
 import type { StoredTask, TaskFailure } from '../store/task/task-row.ts';
 import type { OwnerParts } from './owner.ts';
 
@@ -18,7 +19,7 @@ export interface ReachedEnds {
 }
 
 /** Throws NOT_FOUND. */
-export async function savedEnds({ store }: OwnerParts, task: StoredTask): Promise<SavedEnds> {
+export async function savedEnds({ store }: Pick<OwnerParts, 'store'>, task: StoredTask): Promise<SavedEnds> {
   const find = async (side: Side, id: string | null) => {
     const found = id === null ? null : await findConnection(store, task.groupId, id);
     if (found === null)
@@ -33,13 +34,23 @@ export async function savedEnds({ store }: OwnerParts, task: StoredTask): Promis
 
 /** Throws what reaching a connection throws. */
 export async function reachEnds(
-  { store, connections }: OwnerParts,
+  { store, connections }: Pick<OwnerParts, 'store' | 'connections'>,
   { source, target }: SavedEnds,
 ): Promise<ReachedEnds> {
   return {
     source: await reachable(store, source, connections, 'source'),
     target: await reachable(store, target, connections, 'target'),
   };
+}
+
+/** Those of a task that another worker runs. Throws what these throw. */
+export async function endsOf(
+  parts: Pick<OwnerParts, 'store' | 'connections'>,
+  taskId: string,
+): Promise<ReachedEnds> {
+  const task = await findTask(parts.store, taskId);
+  if (task === null) throw new AppError('NOT_FOUND', { kind: 'task', name: taskId });
+  return reachEnds(parts, await savedEnds(parts, task));
 }
 
 /** Somebody has changed one of them. */

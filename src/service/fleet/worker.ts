@@ -5,6 +5,7 @@
 import type { Log } from '../../base/runtime/log.ts';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { armFailpoint, noFailpoints } from '../../base/runtime/failpoint.ts';
 import { atMost, sleep } from '../../base/runtime/sleep.ts';
 import { DESIRES, TASK_STATES } from '../../contract/api/task-states.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
@@ -21,8 +22,11 @@ import { seeWorker } from '../store/worker/see-worker.ts';
 import { needsOwner } from '../task-life/states.ts';
 import { KEEP_MS, openBossQueue } from './boss-queue.ts';
 import type { JobQueue, Lease } from './job-queue.ts';
+import { Bell } from './hands/bell.ts';
+import { CopyHelper } from './hands/copy-helper.ts';
 import { Owner } from './owner.ts';
 import { runTask } from './run-task.ts';
+import { endsOf } from './task-ends.ts';
 
 export interface WorkerOptions {
   readonly name: string;
@@ -82,6 +86,8 @@ class Worker implements RunningWorker {
   private readonly held = new Map<string, Held>();
   private readonly over = new AbortController();
   private readonly loops: Promise<void>;
+  private readonly bell: Bell;
+  private readonly helper: CopyHelper;
   private isDraining = false;
   private isEnding = false;
   private news = new AbortController();
@@ -96,6 +102,18 @@ class Worker implements RunningWorker {
     this.log = parts.log;
     this.seldom = parts.log.seldom(60);
     this.loops = Promise.all([this.turns(), this.listen()]).then(() => {});
+    this.bell = new Bell(parts.store);
+    this.helper = new CopyHelper({
+      store: parts.store,
+      bell: this.bell,
+      workerId: this.id,
+      cluster: options.cluster,
+      places: () => (this.isDraining ? 0 : Math.max(0, options.capacity - this.held.size)),
+      endsOf: (taskId) => endsOf(parts, taskId),
+      failpoints: options.failpoint === null ? noFailpoints : armFailpoint(options.failpoint),
+      onTrouble: (error) =>
+        this.seldom.failure(error, 'a hand lent to a task of another worker failed', { level: 'warn' }),
+    });
   }
 
   private async listen(): Promise<void> {
@@ -219,10 +237,13 @@ class Worker implements RunningWorker {
   async [Symbol.asyncDispose](): Promise<void> {
     this.isEnding = true;
     this.drain();
+    const lent = this.helper.end(this.options.drainSeconds * 1000);
     await atMost(this.options.drainSeconds * 1000, this.allGiven(), new AbortController().signal);
     // What has not come to a safe point is ended as a dead process would be.
     for (const { owner } of this.held.values()) owner.end('lost');
     await atMost(LOST_MS, this.allGiven(), new AbortController().signal);
+    await lent;
+    await this.bell[Symbol.asyncDispose]();
     this.over.abort();
     await this.loops;
     await removeWorker(this.parts.store, this.id)

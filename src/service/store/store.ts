@@ -30,9 +30,12 @@ const SILENCE_MS = 60_000;
 
 export class Store implements Db, AsyncDisposable {
   private readonly pool: SessionPool;
+  /** Where it is, with its password; null where that may change. */
+  readonly address: string | null;
 
-  private constructor(pool: SessionPool) {
+  private constructor(pool: SessionPool, address: string | null) {
     this.pool = pool;
+    this.address = address;
   }
 
   /**
@@ -47,7 +50,7 @@ export class Store implements Db, AsyncDisposable {
       await session.query(LIMITS);
       return session;
     };
-    return new Store(new SessionPool({ open, size: SIZE }));
+    return new Store(new SessionPool({ open, size: SIZE }), typeof address === 'string' ? address : null);
   }
 
   async query<T>(row: z.ZodType<T>, sql: string, values?: readonly (string | null)[]): Promise<T[]> {

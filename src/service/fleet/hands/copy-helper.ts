@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { AppError, toAppError } from '../../../base/errors/app-error.ts';
 import { backoffMs } from '../../../base/runtime/backoff.ts';
+import { atMost } from '../../../base/runtime/sleep.ts';
 import { beatHands } from '../../store/copy/beat-hands.ts';
 import { insertHand } from '../../store/copy/insert-hand.ts';
 import { pickPass, type PickedPass } from '../../store/copy/pick-pass.ts';
@@ -149,12 +150,23 @@ export class CopyHelper implements AsyncDisposable {
     this.options.onTrouble(error);
   }
 
-  /** Hands end what they are at; those of the pass go on without them. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Hands end what they are at, if that takes no longer than so; their passes go on without them. */
+  async end(patienceMs: number): Promise<void> {
     this.isEnding = true;
     this.nap.wake();
+    const ended = this.ended();
+    await atMost(patienceMs, ended, new AbortController().signal);
+    for (const pass of this.passes.values()) pass.stop();
+    await ended;
+    this.unhear();
+  }
+
+  private async ended(): Promise<void> {
     await this.running;
     await Promise.all(this.working);
-    this.unhear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end(0);
   }
 }

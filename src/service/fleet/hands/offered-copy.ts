@@ -9,6 +9,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { AppError, toAppError } from '../../../base/errors/app-error.ts';
+import { atMost, sleep } from '../../../base/runtime/sleep.ts';
 import type { CopyHand } from '../../../engine/pipeline/copy-hand.ts';
 import type { CopyRest } from '../../../engine/pipeline/copy-run.ts';
 import { CopyThrottle } from '../../../engine/source/throttle.ts';
@@ -21,13 +22,13 @@ import { insertPass } from '../../store/copy/insert-pass.ts';
 import type { Store } from '../../store/store.ts';
 import { shareOf } from '../../task/copy/copy-threads.ts';
 import type { MoreHands, OfferedPass, PassOffer } from '../../task/copy/more-hands.ts';
-import { Nap, type Bell } from './bell.ts';
+import { Bell, Nap } from './bell.ts';
 import { FORMAT, handRole, pack } from './hand-message.ts';
 import { LentHand } from './lent-hand.ts';
 
 export interface OwnedTask {
-  readonly store: Store;
-  readonly bell: Bell;
+  /** Open only while there is something to offer: a task may be followed for weeks. */
+  readonly openStore: () => Store;
   /** In the store, with the fence that its owner has there. */
   readonly taskId: string;
   readonly fence: string;
@@ -36,7 +37,11 @@ export interface OwnedTask {
 /** Of the workers that lend hands in this store. */
 export function handsOfOthers(task: OwnedTask): MoreHands {
   return {
-    expected: async (jobs) => jobs * (await countOthers(task.store, task.taskId).catch(() => 0)),
+    expected: async (jobs) => {
+      await using store = task.openStore();
+      const count = countOthers(store, task.taskId).catch(() => 0);
+      return jobs * (await Promise.race([count, sleep(ANSWER_MS).then(() => 0)]));
+    },
     offer: (pass) => new OfferedCopy(task, pass),
   };
 }
@@ -47,10 +52,14 @@ const LEASE_MS = 10_000;
 const LEASE_BLIND_MS = 60_000;
 /** A worker closes its hands at once when it hears that the pass is over. */
 const CLOSE_MS = 2_000;
+/** A store that is silent keeps nobody from going on. */
+const ANSWER_MS = 5_000;
 
 class OfferedCopy implements OfferedPass {
   readonly throttle: CopyThrottle;
   private readonly owned: OwnedTask;
+  private readonly store: Store;
+  private readonly bell: Bell;
   private readonly pass: PassOffer;
   private readonly id = randomUUID();
   private readonly hands = new Map<string, LentHand>();
@@ -69,12 +78,14 @@ class OfferedCopy implements OfferedPass {
 
   constructor(owned: OwnedTask, pass: PassOffer) {
     this.owned = owned;
+    this.store = owned.openStore();
+    this.bell = new Bell(this.store);
     this.pass = pass;
     this.throttle = new CopyThrottle(pass.throttle.limits);
     const cut = () => this.loseAll();
     pass.signal.addEventListener('abort', cut, { once: true });
     this.ends = [
-      owned.bell.on(`owner ${this.id}`, this.nap.wake),
+      this.bell.on(`owner ${this.id}`, this.nap.wake),
       pass.throttle.follow(() => this.shareLimits()),
       () => pass.signal.removeEventListener('abort', cut),
     ];
@@ -119,10 +130,10 @@ class OfferedCopy implements OfferedPass {
   }
 
   private async offer(): Promise<boolean> {
-    const { store, taskId, fence } = this.owned;
+    const { taskId, fence } = this.owned;
     const { task, jobs } = this.pass;
     const offered = { id: this.id, taskId, fence, format: FORMAT, handTask: pack('task', task), jobs };
-    this.state = (await insertPass(store, offered)) ? 'offered' : 'lost';
+    this.state = (await insertPass(this.store, offered)) ? 'offered' : 'lost';
     if (this.state === 'lost') return false;
     return true;
   }
@@ -131,12 +142,12 @@ class OfferedCopy implements OfferedPass {
     const { batches, bytes } = this.rest();
     const limits = JSON.stringify(shareOf(this.pass.throttle.limits, 1 / this.total));
     const hands = isOver ? 0 : batches + this.hands.size;
-    const seen = await beatPass(this.owned.store, { id: this.id, hands, bytesLeft: bytes, limits, isOver });
+    const seen = await beatPass(this.store, { id: this.id, hands, bytesLeft: bytes, limits, isOver });
     const now = performance.now();
     // Workers could not be heard either.
     if (this.isBlind(now)) for (const hand of this.hands.values()) hand.heardAt = now;
     this.answeredAt = now;
-    if (limits !== this.limits) await callHelpers(this.owned.store);
+    if (limits !== this.limits) await callHelpers(this.store);
     this.limits = limits;
     return seen;
   }
@@ -157,7 +168,7 @@ class OfferedCopy implements OfferedPass {
   }
 
   private welcome(seen: HandSeen): void {
-    const hand = new LentHand(this.owned.store, seen, () => {
+    const hand = new LentHand(this.store, seen, () => {
       this.hands.delete(hand.id);
       this.shareLimits();
     });
@@ -183,7 +194,7 @@ class OfferedCopy implements OfferedPass {
     const isBlind = this.isBlind(now);
     for (const hand of this.hands.values()) {
       if (now - hand.heardAt < (isBlind ? LEASE_BLIND_MS : LEASE_MS)) continue;
-      this.lose(hand, async () => isBlind || (await deleteHand(this.owned.store, hand.id, hand.beats)));
+      this.lose(hand, async () => isBlind || (await deleteHand(this.store, hand.id, hand.beats)));
     }
   }
 
@@ -215,19 +226,27 @@ class OfferedCopy implements OfferedPass {
   async [Symbol.asyncDispose](): Promise<void> {
     this.over.abort();
     this.nap.wake();
-    await this.running;
+    const { signal } = new AbortController();
+    await atMost(ANSWER_MS, this.running, signal);
     await Promise.all(this.losing.values());
     for (const end of this.ends) end();
-    if (this.state === 'new') return;
-    const areClosed = await this.areClosed().catch(() => false);
+    if (this.state !== 'new') await this.close();
+    await atMost(ANSWER_MS, this.bell[Symbol.asyncDispose](), signal);
+    await this.store[Symbol.asyncDispose]();
+  }
+
+  private async close(): Promise<void> {
+    const closing = this.areClosed().catch(() => false);
+    const areClosed = await Promise.race([closing, sleep(ANSWER_MS).then(() => false)]);
     if (!areClosed || !this.sure) this.sure = await this.pass.endHands(handRole(this.id, ''));
-    await deletePass(this.owned.store, this.id).catch(() => {});
+    const deleting = deletePass(this.store, this.id).catch(() => {});
+    await atMost(ANSWER_MS, deleting, new AbortController().signal);
   }
 
   /** Workers close their hands, and say so, within a moment. */
   private async areClosed(): Promise<boolean> {
     const nap = new Nap();
-    const end = this.owned.bell.on(`owner ${this.id}`, nap.wake);
+    const end = this.bell.on(`owner ${this.id}`, nap.wake);
     try {
       for (
         const began = performance.now();
@@ -236,7 +255,7 @@ class OfferedCopy implements OfferedPass {
       ) {
         const seen = await this.beat(true);
         if (seen === null || seen.length === 0) return seen !== null;
-        await callHelpers(this.owned.store);
+        await callHelpers(this.store);
       }
     } finally {
       end();

@@ -17,8 +17,18 @@ export type ThreadWork =
   | { readonly kind: 'precheck'; readonly request: Asked }
   | { readonly kind: 'release'; readonly request: CleanupRequest };
 
+/** Where a task that copies finds hands of other workers. */
+export interface Lenders {
+  /** Of the store, with its password. */
+  readonly address: string;
+  readonly taskId: string;
+  readonly fence: string;
+}
+
 export interface ThreadStart {
   readonly work: ThreadWork;
+  /** Null: no other worker shares the store. */
+  readonly lenders: Lenders | null;
   readonly failpoint: string | null;
 }
 

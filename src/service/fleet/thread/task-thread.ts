@@ -10,8 +10,11 @@ import { cleanup } from '../../task/cleanup.ts';
 import { toMessage } from '../../task/copy/copy-thread-messages.ts';
 import { startMigration } from '../../task/migrate.ts';
 import { toTaskProgress } from '../../../contract/api/task-progress.ts';
+import type { MoreHands } from '../../task/copy/more-hands.ts';
+import { Store } from '../../store/store.ts';
+import { handsOfOthers } from '../hands/offered-copy.ts';
 import { ChangedTables } from './changed-tables.ts';
-import type { Asked, FromTask, Outcome, ThreadStart, ToTask } from './messages.ts';
+import type { Asked, FromTask, Lenders, Outcome, ThreadStart, ToTask } from './messages.ts';
 
 const TELL_MS = 1_000;
 
@@ -20,14 +23,14 @@ interface Parts {
   readonly hear: (listener: (message: ToTask) => void) => void;
 }
 
-async function work({ work: asked, failpoint }: ThreadStart, parts: Parts): Promise<Outcome> {
+async function work({ work: asked, ...start }: ThreadStart, parts: Parts): Promise<Outcome> {
   const stop = new AbortController();
   parts.hear(({ kind }) => {
     if (kind === 'stop') stop.abort(new Error('the task is stopped'));
   });
   switch (asked.kind) {
     case 'migrate':
-      return migrate(asked.request, failpoint, { ...parts, signal: stop.signal });
+      return migrate(asked.request, start, { ...parts, signal: stop.signal });
     case 'precheck':
       return { kind: 'precheck', checked: await check(asked.request, stop.signal) };
     case 'release':
@@ -37,7 +40,7 @@ async function work({ work: asked, failpoint }: ThreadStart, parts: Parts): Prom
 
 async function migrate(
   request: Asked,
-  failpoint: string | null,
+  { failpoint, lenders }: Omit<ThreadStart, 'work'>,
   { tell, hear, signal }: Parts & { readonly signal: AbortSignal },
 ): Promise<Outcome> {
   const changed = new ChangedTables();
@@ -47,6 +50,7 @@ async function migrate(
       signal,
       failpoints: failpoint === null ? noFailpoints : armFailpoint(failpoint),
       onEvent: (event) => tell({ kind: 'event', event }),
+      ...(lenders === null ? {} : { moreHands: handsOf(lenders) }),
     },
   );
   const tellProgress = () => {
@@ -67,6 +71,10 @@ async function migrate(
     clearInterval(timer);
     tellProgress();
   }
+}
+
+function handsOf({ address, taskId, fence }: Lenders): MoreHands {
+  return handsOfOthers({ openStore: () => Store.at(address), taskId, fence });
 }
 
 async function check(request: Asked, signal: AbortSignal) {
