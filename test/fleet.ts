@@ -27,7 +27,10 @@ export interface TestFleet extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   readonly log: () => string;
   worker(options?: Partial<WorkerOptions>): Promise<RunningWorker>;
-  connection(database: TestDatabase, password?: string): Promise<StoredConnection>;
+  connection(
+    database: TestDatabase,
+    more?: { password?: string; maxConnections?: number },
+  ): Promise<StoredConnection>;
   task(
     ends: { source: StoredConnection; target: StoredConnection },
     more?: { spec?: Partial<TaskSettings>; cluster?: string; retry?: readonly [number, number] },
@@ -90,7 +93,7 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
       workers.push(worker);
       return worker;
     },
-    connection: ({ uri }, password) => {
+    connection: ({ uri }, { password, maxConnections = null } = {}) => {
       const url = new URL(uri);
       const secret = password ?? decodeURIComponent(url.password);
       url.password = '';
@@ -104,6 +107,7 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
           instanceId: null,
           region: null,
           accessMethod: null,
+          maxConnections,
           password: secret,
         },
         { ...services.connections, mayName: true },

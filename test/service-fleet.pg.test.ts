@@ -1,6 +1,11 @@
 /** Tasks of the service on workers: their whole life, workers that die or freeze, a store that is away, trouble and recovery. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { freshDatabase, freshPair, type DatabasePair } from './database.ts';
+import { changeConnection } from '../src/service/connection/saved-connections.ts';
+import { tryAgainNow } from '../src/service/store/task/try-again-now.ts';
+import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { startFleet, type TestFleet } from './fleet.ts';
 import { ownServer } from './own-server.ts';
 import { cliHome } from './spawn-cli.ts';
@@ -46,67 +51,90 @@ async function copying(fleet: TestFleet, id: string, target: DatabasePair['targe
   await expect.poll(chunks, { timeout: 60_000, interval: 50 }).toBeGreaterThan(0);
 }
 
+/** A role goes when nobody is connected as it any more. */
+function dropping({ session }: TestDatabase, role: string): AsyncDisposable {
+  const ended = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role}'`;
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await session.query(ended);
+      await session.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    },
+  };
+}
+
 const home = cliHome();
 afterAll(() => home[Symbol.dispose]());
 
-describe('a task of the service', () => {
-  it('runs on a worker from its precheck to its release, and leaves the source as it was', async () => {
-    await using store = await freshDatabase(17);
+describe.concurrent('opendts serve and the command line', () => {
+  it('bring a task from its precheck to its release', async () => {
     await using pair = await freshPair(17, 18, TABLES);
-    const { source, target } = pair;
-    const before = await catalog(source);
-    await using fleet = await startFleet(store);
-    const ends = { source: await fleet.connection(source), target: await fleet.connection(target) };
-    const id = await fleet.task(ends);
-    await fleet.worker();
-
-    await fleet.ask(id, 'precheck');
-    expect((await fleet.until(id, 'prechecked', 'precheck-failed')).state).toBe('prechecked');
-    await fleet.ask(id, 'start');
-    const running = await fleet.until(id, 'running', 'failed');
-    expect([running.failure, running.state]).toEqual([null, 'running']);
-    expect(await count(target.session, 'shop.sale')).toBe(5000);
-    await source.session.query("INSERT INTO shop.item VALUES (2000, 'late', 1)");
-    await expect.poll(() => count(target.session, 'shop.item'), { timeout: 20_000 }).toBe(1001);
-
-    await fleet.ask(id, 'pause');
-    await fleet.until(id, 'paused');
-    await source.session.query("INSERT INTO shop.item VALUES (2001, 'later', 1)");
-    await fleet.ask(id, 'resume');
-    await fleet.until(id, 'running');
-    await expect.poll(() => count(target.session, 'shop.item'), { timeout: 20_000 }).toBe(1002);
-
-    await fleet.ask(id, 'stop');
-    await fleet.until(id, 'stopped');
-    await fleet.ask(id, 'release');
-    expect((await fleet.until(id, 'released', 'release-failed')).state).toBe('released');
-    expect(await catalog(source)).toEqual(before);
-    const { gone } = await target.session.one("SELECT to_regnamespace('_opendts') IS NULL AS gone");
-    expect(gone).toBe('t');
-    const kinds = (await fleet.events(id)).map(({ kind }) => kind);
-    expect(kinds).toEqual(
-      expect.arrayContaining(['precheck-passed', 'began', 'in-step', 'paused', 'released']),
-    );
-    expect((await fleet.show(id)).workerId).toBeNull();
-  }, 180_000);
+    const before = await catalog(pair.source);
+    const dataDir = mkdtempSync(join(tmpdir(), 'opendts-data-'));
+    chmodSync(dataDir, 0o755);
+    const node = home.start(['serve', '--port', '0', '--data-dir', dataDir]);
+    try {
+      await expect.poll(() => node.output().stdout, { timeout: 90_000 }).toContain('listening on ');
+      const { stdout } = node.output();
+      const env = { OPENDTS_SERVER: /listening on (\S+)/.exec(stdout)?.[1] ?? '' };
+      const password = /one-time password (\S+)/.exec(stdout)?.[1] ?? '';
+      const said: string[] = [];
+      const cli = async (args: readonly string[], input?: string) => {
+        const result = await home.run(args, { env, ...(input === undefined ? {} : { input }) });
+        said.push(`${args.join(' ')}\n${result.stdout}${result.stderr}`);
+        if (result.code !== 0) throw new Error(`${said.join('\n')}\n${node.output().stderr}`);
+        return result.stdout;
+      };
+      await cli(['login'], `${password}\na password of my own\n`);
+      for (const name of ['source', 'target'] as const) {
+        const url = new URL(pair[name].uri);
+        const secret = decodeURIComponent(url.password);
+        url.password = '';
+        await cli(['connection', 'create', name, url.href, '--password-stdin'], `${secret}\n`);
+      }
+      await cli(['task', 'create', 'shop', '--source', 'source', '--target', 'target']);
+      await cli(['task', 'precheck', 'shop']);
+      await cli(['task', 'watch', 'shop', '--until', 'prechecked', '--timeout', '60']);
+      expect(await cli(['task', 'checks', 'shop'])).toContain('passed');
+      await cli(['task', 'start', 'shop']);
+      await cli(['task', 'watch', 'shop', '--until', 'running', '--timeout', '60']);
+      await pair.source.session.query("INSERT INTO shop.item VALUES (2000, 'late', 1)");
+      await expect.poll(() => count(pair.target.session, 'shop.item'), { timeout: 20_000 }).toBe(1001);
+      expect(await cli(['worker', 'list'])).toContain('shop (running)');
+      for (const [verb, state] of [
+        ['pause', 'paused'],
+        ['resume', 'running'],
+        ['stop', 'stopped'],
+        ['release', 'released'],
+      ] as const) {
+        await cli(['task', verb, 'shop']);
+        await cli(['task', 'watch', 'shop', '--until', state, '--timeout', '60']);
+      }
+      expect(await catalog(pair.source)).toEqual(before);
+    } finally {
+      node.child.kill('SIGTERM');
+      await node.finished;
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  }, 240_000);
 });
 
-describe('workers', () => {
+describe.concurrent('workers', () => {
   it('take over from one that was killed and from one that stands still, which commits nothing when it wakes', async () => {
     await using store = await freshDatabase(17);
     await using pair = await freshPair(17, 18, LARGE);
     await using fleet = await startFleet(store);
     const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
     const id = await fleet.task(ends, { spec: SLOWLY });
-    const start = (name: string) => home.start(['worker', '--name', name], { env: fleet.env });
+    const start = (name: string, ...more: string[]) =>
+      home.start(['worker', '--name', name, ...more], { env: fleet.env });
     const first = start('first');
     await fleet.ask(id, 'start');
     await copying(fleet, id, pair.target);
     const { workerId: firstId, fence } = await fleet.show(id);
-    const second = start('second');
+    const second = start('second', '--drain-seconds', '0');
     first.child.kill('SIGKILL');
     const taken = async () => (await fleet.show(id)).workerId;
-    await expect.poll(taken, { timeout: 30_000 }).not.toBe(firstId);
+    await expect.poll(taken, { timeout: 60_000 }).not.toBe(firstId);
     expect(BigInt((await fleet.show(id)).fence)).toBeGreaterThan(BigInt(fence));
     const { workerId: secondId } = await fleet.until(id, 'running');
     await expectSame(pair, 'big');
@@ -116,7 +144,7 @@ describe('workers', () => {
       await expect.poll(() => third.output().stdout, { timeout: 30_000 }).toContain('runs');
       await pair.source.session.query('INSERT INTO big SELECT g, g FROM generate_series(100001, 100100) g');
       second.child.kill('SIGSTOP');
-      await expect.poll(taken, { timeout: 30_000 }).not.toBe(secondId);
+      await expect.poll(taken, { timeout: 60_000 }).not.toBe(secondId);
       await pair.source.session.query('INSERT INTO big SELECT g, g FROM generate_series(100101, 100200) g');
       await fleet.until(id, 'running');
       const { fence: theirs } = await fleet.show(id);
@@ -130,6 +158,9 @@ describe('workers', () => {
       third.child.kill('SIGTERM');
       expect((await third.finished).code).toBe(0);
       await expect.poll(taken, { timeout: 20_000 }).toBe(secondId);
+      // It has no time to.
+      second.child.kill('SIGTERM');
+      expect((await second.finished).code).toBe(0);
     } finally {
       for (const worker of [second, third]) worker.child.kill('SIGKILL');
     }
@@ -157,4 +188,89 @@ describe('workers', () => {
     await expectSame(pair, 'big');
     await expectAccounted(pair, 'public.big', 1);
   }, 240_000);
+});
+
+describe.concurrent('a task in trouble', () => {
+  it('is tried again until its server is back, fails at once without its password, and goes on when the connection has it', async () => {
+    await using store = await freshDatabase(17);
+    await using server = await ownServer(18);
+    await using source = await freshDatabase(17);
+    await source.session.query(TABLES);
+    const role = `r_${source.name}`;
+    await source.session.query(`CREATE ROLE ${role} SUPERUSER LOGIN PASSWORD 'first'`);
+    await using _role = dropping(source, role);
+    await using fleet = await startFleet(store);
+    const { services } = fleet.node;
+    const url = new URL(source.uri);
+    url.username = role;
+    const from = await fleet.connection({ ...source, uri: url.href }, { password: 'first' });
+    const to = await fleet.connection(server.database);
+    const id = await fleet.task({ source: from, target: to });
+    await fleet.worker();
+    await fleet.ask(id, 'start');
+    await fleet.until(id, 'running');
+
+    await server.crash(async () => {
+      expect((await fleet.until(id, 'retrying', 'failed')).state).toBe('retrying');
+    });
+    await fleet.until(id, 'running');
+
+    await source.session.query(`ALTER ROLE ${role} PASSWORD 'second'`);
+    await source.session.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role}'`,
+    );
+    const failed = await fleet.until(id, 'failed');
+    expect([failed.failure?.code, failed.nextAttemptAt, failed.stoppedBy]).toEqual([
+      'CONNECT_REFUSED_LOGIN',
+      null,
+      'failure',
+    ]);
+    const { version } = from;
+    const settings = { ...services.connections, mayName: true };
+    const input = { connection: from.id, version, password: 'second' };
+    await changeConnection(services.store, from, input, settings);
+    await tryAgainNow(services.store, from.id);
+    await fleet.until(id, 'running');
+    await source.session.query("INSERT INTO shop.item VALUES (2000, 'late', 1)");
+    await expect.poll(() => count(server.database.session, 'shop.item'), { timeout: 20_000 }).toBe(1001);
+    const codes = (await fleet.events(id)).map(({ facts }) => facts.code);
+    expect(codes).toContain('CONNECT_REFUSED_LOGIN');
+    expect(fleet.log() + JSON.stringify(await fleet.events(id))).not.toMatch(/first|second/);
+    await fleet.ask(id, 'stop');
+    await fleet.until(id, 'stopped');
+    await fleet.ask(id, 'release');
+    await fleet.until(id, 'released');
+  }, 180_000);
+
+  it('waits for its cluster, and for room on a connection that others use', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    await using other = await freshDatabase(18);
+    await using fleet = await startFleet(store);
+    const source = await fleet.connection(pair.source, { maxConnections: 10 });
+    const first = await fleet.task({ source, target: await fleet.connection(pair.target) });
+    const second = await fleet.task({ source, target: await fleet.connection(other) }, { cluster: 'night' });
+    await fleet.worker();
+    for (const id of [first, second]) await fleet.ask(id, 'start');
+    await fleet.until(first, 'running');
+    expect(await fleet.show(second)).toMatchObject({ state: 'prechecking', workerId: null });
+    await fleet.worker({ cluster: 'night', name: 'there' });
+    await fleet.until(second, 'migrating');
+    const kinds = async () => (await fleet.events(second)).map(({ kind }) => kind);
+    await expect.poll(kinds, { timeout: 20_000 }).toContain('waits-for-connections');
+    const { n } = await pair.source.session.one(
+      `SELECT count(*)::text AS n FROM pg_stat_activity WHERE datname = '${pair.source.name}' AND application_name LIKE 'opendts:%'`,
+    );
+    expect(Number(n)).toBeLessThanOrEqual(10);
+    await fleet.ask(first, 'pause');
+    await fleet.until(first, 'paused');
+    await fleet.until(second, 'running');
+    expect(await count(other.session, 'shop.sale')).toBe(5000);
+    for (const id of [first, second]) {
+      await fleet.ask(id, 'stop');
+      await fleet.until(id, 'stopped');
+      await fleet.ask(id, 'release');
+      await fleet.until(id, 'released');
+    }
+  }, 180_000);
 });

@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto';
 import type { ConnInfo } from '../../src/engine/pg/conninfo/conninfo.ts';
 import { redactConninfo } from '../../src/engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../src/engine/pg/conninfo/parse.ts';
+import { noLog } from '../../src/base/runtime/log.ts';
 import { sleep } from '../../src/base/runtime/sleep.ts';
 import type { PersonEvent, TaskState } from '../../src/contract/api/task-states.ts';
-import { noLog } from '../../src/base/runtime/log.ts';
 import { taskSettings, type TaskSettings } from '../../src/contract/task-spec.ts';
 import { createConnection } from '../../src/service/connection/saved-connections.ts';
 import { openNode, type ServiceNode } from '../../src/service/node.ts';
@@ -84,6 +84,7 @@ export class FleetUnderTest implements AsyncDisposable {
       instanceId: null,
       region: null,
       accessMethod: null,
+      maxConnections: null,
       ...(info.password === null ? {} : { password: info.password }),
     };
     const made = await createConnection(store, this.groupId, input, { ...connections, mayName: true });

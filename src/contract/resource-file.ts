@@ -33,6 +33,7 @@ export const connectionFile = z.strictObject({
     instanceId: connectionFields.instanceId.default(null),
     region: connectionFields.region.default(null),
     accessMethod: connectionFields.accessMethod.default(null),
+    maxConnections: connectionFields.maxConnections.default(null),
   }),
 });
 export type ConnectionFile = z.infer<typeof connectionFile>;

@@ -13,6 +13,7 @@ import { pruneExpired } from './store/account/prune-expired.ts';
 import { pruneAudit } from './store/audit/prune-audit.ts';
 import { makeDataDir, openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
+import { pruneSeries } from './store/task/prune-series.ts';
 
 export interface NodeOptions {
   /** Null: the embedded PostgreSQL below the data folder. */
@@ -28,6 +29,8 @@ export interface NodeOptions {
   readonly log: Log;
   /** Where the audit log is written out to as well. */
   readonly auditSink: AuditSink | null;
+  /** Nobody would be told its password where no API is. */
+  readonly withoutFirstAccount?: boolean;
   /** Null: nothing of the audit log is ever deleted. */
   readonly auditRetentionDays: number | null;
 }
@@ -62,7 +65,7 @@ export async function openNode(options: NodeOptions): Promise<ServiceNode> {
       },
     },
   };
-  const firstAccount = await makeFirstAccount(store);
+  const firstAccount = options.withoutFirstAccount ? null : await makeFirstAccount(store);
   opened.use(keepHouse(store, options));
   if (options.auditSink !== null) opened.use(writeOut(store, options.auditSink, options.log));
   const kept = opened.move();
@@ -80,6 +83,7 @@ function keepHouse(store: Store, { log, auditRetentionDays }: NodeOptions): Disp
   const clean = async () => {
     try {
       await pruneExpired(store);
+      await pruneSeries(store);
       if (auditRetentionDays !== null) await pruneAudit(store, auditRetentionDays);
     } catch (thrown) {
       log.failure(thrown, 'what is old is not taken away', { level: 'warn' });

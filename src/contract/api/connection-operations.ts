@@ -30,6 +30,12 @@ export const connectionFields = {
   instanceId: z.string().max(100).nullable(),
   region: z.string().max(100).nullable(),
   accessMethod: z.enum(ACCESS_METHODS).nullable(),
+  maxConnections: z
+    .int()
+    .min(10)
+    .max(10_000)
+    .nullable()
+    .describe('All tasks together open at most so many; null: as many as they want'),
 };
 
 const connection = z.object({
@@ -46,6 +52,7 @@ const connection = z.object({
   instanceId: z.string().nullable(),
   region: z.string().nullable(),
   accessMethod: z.enum(ACCESS_METHODS).nullable(),
+  maxConnections: z.int().nullable(),
   version,
   createdAt: time,
   updatedAt: time,
@@ -80,6 +87,7 @@ export const CONNECTION_OPERATIONS = {
       instanceId: connectionFields.instanceId.default(null),
       region: connectionFields.region.default(null),
       accessMethod: connectionFields.accessMethod.default(null),
+      maxConnections: connectionFields.maxConnections.default(null),
     }),
     output: connection,
     creates: 'repeatable',

@@ -17,7 +17,7 @@ const ENDING: ReadonlySet<StoredTask['state']> = new Set(['pausing', 'stopping']
  * null comes back where it had to be killed.
  */
 export async function inThread(owned: Owned, work: ThreadWork, events: TaskEvents): Promise<Outcome | null> {
-  const { task, leaving } = owned;
+  const { task, leaving, lost } = owned;
   const { failpoint, store } = owned.parts;
   const lenders =
     store.address === null ? null : { address: store.address, taskId: task.id, fence: task.fence };
@@ -30,7 +30,6 @@ export async function inThread(owned: Owned, work: ThreadWork, events: TaskEvent
   };
   const stop = () => {
     thread.tell({ kind: 'stop' });
-    if (owned.isLost) kill();
     timer ??= setTimeout(kill, STOP_MS).unref();
   };
   let limits = limitsOf(task);
@@ -42,14 +41,17 @@ export async function inThread(owned: Owned, work: ThreadWork, events: TaskEvent
     thread.tell({ kind: 'limits', ...wanted });
   });
   leaving.addEventListener('abort', stop);
+  lost.addEventListener('abort', kill);
+  if (lost.aborted) kill();
   if (leaving.aborted || ENDING.has(task.state)) stop();
   try {
     const outcome = await Promise.race([thread.ended, killed.promise]);
-    if (owned.isLost) throw new AppError('FENCED', { theirs: 'newer', ours: task.fence });
+    if (lost.aborted) throw new AppError('FENCED', { theirs: 'newer', ours: task.fence });
     return outcome;
   } finally {
     if (timer !== null) clearTimeout(timer);
     leaving.removeEventListener('abort', stop);
+    lost.removeEventListener('abort', kill);
     owned.onChange(null);
     thread.ended.catch(() => {});
     await thread.kill();

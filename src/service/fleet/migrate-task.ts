@@ -5,17 +5,21 @@ import { effectiveRetry } from '../store/task/effective-retry.ts';
 import { forgetTrouble } from '../store/task/forget-trouble.ts';
 import type { StoredTask } from '../store/task/task-row.ts';
 import { requestOf } from '../task/request-of.ts';
+import { claimRoom, giveRoom } from './claim-room.ts';
 import { grantWishes } from './grant-wishes.ts';
 import { inThread } from './in-thread.ts';
 import { isFenced, isRefused, type Owned } from './owner.ts';
 import { patiently } from './patiently.ts';
 import { Reporter } from './reporter.ts';
+import type { Fit } from './room.ts';
 import { judge, troubleOf, type Adjustments, type Standing } from './retry.ts';
 import { areOthers, failureOf, reachEnds, savedEnds, type SavedEnds } from './task-ends.ts';
 import type { Outcome } from './thread/messages.ts';
 
 /** After so long without trouble a task counts as well again. */
 const WELL_MS = 60_000;
+/** Then the task says that it is in trouble, and asks its connections anew. */
+const STREAM_PATIENCE_MS = 10_000;
 
 export async function migrateTask(owned: Owned): Promise<void> {
   const isRecovering = isBeingRecovered(owned.task);
@@ -24,10 +28,13 @@ export async function migrateTask(owned: Owned): Promise<void> {
   let saved: SavedEnds | null = null;
   try {
     saved = await savedEnds(owned.parts, owned.task);
-    await ended(owned, await run(owned, saved));
+    const room = await claimRoom(owned, saved);
+    await ended(owned, room === null ? null : await run(owned, saved, room));
   } catch (thrown) {
-    if (isFenced(thrown) && owned.isLost) throw thrown;
+    if (owned.lost.aborted) throw thrown;
     await failed(owned, toAppError(thrown), { isRecovering, saved });
+  } finally {
+    await giveRoom(owned);
   }
 }
 
@@ -40,10 +47,11 @@ function beginning({ fence, attempts, adjustments }: StoredTask, isRecovering: b
   return isRecovering ? { fence, recovery: attempts, adjustments } : { fence };
 }
 
-async function run(owned: Owned, saved: SavedEnds): Promise<Outcome | null> {
+async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promise<Outcome | null> {
   const { parts, task } = owned;
   const ends = await reachEnds(parts, saved);
-  const request = requestOf({ ...task.spec, ...task.adjustments }, ends);
+  const spec = { ...task.spec, ...task.adjustments, jobs, lanes };
+  const request = { ...requestOf(spec, ends), streamPatienceMs: STREAM_PATIENCE_MS };
   await using reporter = new Reporter({
     store: parts.store,
     log: parts.log,

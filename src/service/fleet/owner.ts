@@ -23,6 +23,8 @@ export interface OwnerParts {
   readonly store: Store;
   readonly connections: ConnectionSettings;
   readonly workerId: string;
+  /** Of the worker; null: it is in none. */
+  readonly cluster: string | null;
   readonly log: Log;
   readonly failpoint: string | null;
 }
@@ -34,7 +36,8 @@ export interface Owned {
   readonly task: StoredTask;
   /** Aborts when the owner is to leave the task, or has lost it. */
   readonly leaving: AbortSignal;
-  readonly isLost: boolean;
+  /** Aborts when it has lost it, or has no more time: at once then, as in a death. */
+  readonly lost: AbortSignal;
   /** The owner tells what became of the task. Throws FENCED or TASK_STATE_REFUSES. */
   go(event: OwnerEvent, more?: GoesWith): Promise<void>;
   /** Reads the task again. Throws FENCED. */
@@ -63,10 +66,10 @@ export class Owner implements Owned {
   readonly finished: Promise<void>;
   private readonly step: Step;
   private readonly leave = new AbortController();
+  private readonly gone = new AbortController();
   private current: StoredTask | null = null;
   private changed: ((task: StoredTask) => void) | null = null;
   private wished: (() => void) | null = null;
-  private why: Leaving | null = null;
 
   constructor(parts: OwnerParts, taskId: string, step: Step) {
     this.parts = parts;
@@ -84,8 +87,8 @@ export class Owner implements Owned {
     return this.leave.signal;
   }
 
-  get isLost(): boolean {
-    return this.why === 'lost';
+  get lost(): AbortSignal {
+    return this.gone.signal;
   }
 
   onChange(listener: ((task: StoredTask) => void) | null): void {
@@ -103,8 +106,9 @@ export class Owner implements Owned {
 
   /** To be left at the next safe point, or at once where it is lost. */
   end(why: Leaving): void {
-    if (this.why === null || why === 'lost') this.why = why;
-    this.leave.abort(new Error(`the task is left: ${why}`));
+    const reason = new Error(`the task is left: ${why}`);
+    if (why === 'lost') this.gone.abort(reason);
+    this.leave.abort(reason);
   }
 
   /** The row of the task, as somebody has read it just now. */
@@ -140,6 +144,7 @@ export class Owner implements Owned {
   private async run(): Promise<void> {
     const { store, workerId, log } = this.parts;
     try {
+      if (!(await patiently(this.leaving, () => this.isForUs()))) return;
       this.current = await patiently(this.leaving, () => takeTask(store, this.taskId, workerId));
       if (this.current === null) return;
       log.info('task taken', { task: this.taskId, state: this.current.state, fence: this.current.fence });
@@ -148,6 +153,12 @@ export class Owner implements Owned {
       if (isFenced(thrown)) log.warn('task is another worker’s', { task: this.taskId });
       else log.failure(thrown, 'task left', { task: this.taskId });
     }
+  }
+
+  /** A job may be of before the task was given to another cluster. */
+  private async isForUs(): Promise<boolean> {
+    const task = await findTask(this.parts.store, this.taskId);
+    return task !== null && task.cluster === this.parts.cluster;
   }
 
   private async work(): Promise<void> {
@@ -172,7 +183,7 @@ export class Owner implements Owned {
 
   /** Another may have it from now on; nothing happens where another has it already. */
   async giveBack(): Promise<void> {
-    if (this.current === null || this.isLost) return;
+    if (this.current === null || this.lost.aborted) return;
     await leaveTask(this.parts.store, this.taskId, this.current.fence);
   }
 }

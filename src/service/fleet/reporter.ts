@@ -14,6 +14,8 @@ import { patiently } from './patiently.ts';
 import type { ToldProgress } from './thread/messages.ts';
 
 const WRITE_MS = 1_000;
+/** Figures that never stand still are written so often where nothing else has changed. */
+const FIGURES_MS = 5_000;
 const MINUTE_MS = 60_000;
 /** More than this are not kept for a store that is away. */
 const KEPT_NOTES = 1_000;
@@ -29,10 +31,12 @@ export interface ReporterParts {
 
 export class Reporter implements AsyncDisposable {
   private readonly parts: ReporterParts;
+  private readonly seldom: Log;
   private readonly timer: NodeJS.Timeout;
   private readonly over = new AbortController();
   private latest: TaskProgress | null = null;
   private written = '';
+  private writtenAt = -Infinity;
   private engineTaskId = '';
   private minute = 0;
   private readonly tables = new Map<string, StoredTableProgress>();
@@ -42,6 +46,7 @@ export class Reporter implements AsyncDisposable {
 
   constructor(parts: ReporterParts) {
     this.parts = parts;
+    this.seldom = parts.log.seldom(60);
     this.timer = setInterval(() => this.write(), WRITE_MS);
   }
 
@@ -72,26 +77,28 @@ export class Reporter implements AsyncDisposable {
     this.waiting++;
     this.notes = this.notes
       .then(() => patiently(this.over.signal, work))
-      .catch((thrown: unknown) => this.parts.log.failure(thrown, 'an event of a task was not written'))
+      .catch((thrown: unknown) => this.seldom.failure(thrown, 'an event of a task was not written'))
       .finally(() => this.waiting--);
   }
 
   private write(): void {
     const { latest } = this;
     if (latest === null || this.writing !== null) return;
-    const { elapsedMs: _, ...seen } = latest;
-    const text = JSON.stringify(seen);
+    const text = JSON.stringify({ ...latest, elapsedMs: 0, delayMs: 0, lagBytes: null, slot: null });
     const isNew = text !== this.written || this.tables.size > 0;
-    if (!isNew && minuteNow() === this.minute) return;
+    if (!isNew && performance.now() - this.writtenAt < FIGURES_MS) return;
     const tables = [...this.tables.values()];
     this.tables.clear();
     this.writing = this.store(latest, tables)
-      .then(() => void (this.written = text))
+      .then(() => {
+        this.written = text;
+        this.writtenAt = performance.now();
+      })
       .catch((thrown: unknown) => {
         // With the next: what has changed again since is newer.
         for (const table of tables) if (!this.tables.has(table.table)) this.tables.set(table.table, table);
         if (thrown instanceof AppError && thrown.code === 'FENCED') this.parts.onFenced();
-        else this.parts.log.failure(thrown, 'the progress of a task was not written', { level: 'warn' });
+        else this.seldom.failure(thrown, 'the progress of a task was not written', { level: 'warn' });
       })
       .finally(() => void (this.writing = null));
   }

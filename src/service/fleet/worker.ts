@@ -92,6 +92,8 @@ class Worker implements RunningWorker {
   private isEnding = false;
   private news = new AbortController();
   private seenAt = -Infinity;
+  /** Tasks that have changed since the last round. */
+  private told = new Set<string>();
 
   constructor(parts: WorkerParts, options: WorkerOptions, queue: JobQueue) {
     this.parts = parts;
@@ -117,12 +119,17 @@ class Worker implements RunningWorker {
   private async listen(): Promise<void> {
     while (!this.over.signal.aborted) {
       try {
-        await this.parts.store.listen(TASK_CHANNEL, this.over.signal, () => this.news.abort());
+        await this.parts.store.listen(TASK_CHANNEL, this.over.signal, (id) => this.hear(id));
       } catch (thrown) {
         this.seldom.failure(thrown, 'changes of tasks are not heard', { level: 'warn' });
       }
       await sleep(1_000, this.over.signal);
     }
+  }
+
+  private hear(id: string | null): void {
+    if (id !== null) this.told.add(id);
+    this.news.abort();
   }
 
   private async turns(): Promise<void> {
@@ -139,8 +146,12 @@ class Worker implements RunningWorker {
   }
 
   private async turn(): Promise<void> {
-    await this.sayThatWeLive();
-    await this.readTasks();
+    const { told } = this;
+    this.told = new Set();
+    const all = [...this.held.keys()];
+    const isDue = performance.now() - this.seenAt >= KEEP_MS - PAUSE_MS;
+    if (isDue) await this.sayThatWeLive();
+    await this.readTasks(isDue ? all : all.filter((id) => told.has(id)));
     if (this.isDraining) return;
     const { cluster, capacity } = this.options;
     const waiting = await tasksToOwn(this.parts.store, { cluster, needing: NEEDING });
@@ -153,7 +164,6 @@ class Worker implements RunningWorker {
   }
 
   private async sayThatWeLive(): Promise<void> {
-    if (performance.now() - this.seenAt < KEEP_MS - PAUSE_MS) return;
     const seen = await seeWorker(this.parts.store, this.id);
     if (seen === null) await putWorker(this.parts.store, this.row());
     else if (seen.draining) this.drain();
@@ -173,9 +183,8 @@ class Worker implements RunningWorker {
     return { id: this.id, name, version, region, cluster, capacity, host: hostname(), pid: process.pid };
   }
 
-  private async readTasks(): Promise<void> {
-    if (this.held.size === 0) return;
-    const ids = [...this.held.keys()];
+  private async readTasks(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
     for (const task of await findTasks(this.parts.store, ids)) this.held.get(task.id)?.owner.noticed(task);
     for (const id of await tasksWithWishes(this.parts.store, ids)) this.held.get(id)?.owner.wish();
   }
@@ -188,9 +197,9 @@ class Worker implements RunningWorker {
       return;
     }
     const { store, connections } = this.parts;
-    const { failpoint } = this.options;
+    const { cluster, failpoint } = this.options;
     const owner = new Owner(
-      { store, connections, workerId: this.id, log: this.log, failpoint },
+      { store, connections, workerId: this.id, cluster, log: this.log, failpoint },
       lease.taskId,
       runTask,
     );

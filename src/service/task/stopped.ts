@@ -107,7 +107,12 @@ export async function chooseForStopped(
     (one) => one.taskId === taskId && displayName(one.table) === table,
   );
   if (choice === 'recopy') await assertMayEmpty(target, stopped);
+  if (choice === 'apply') assertMayChange(stopped);
   for (const { table: of } of stopped)
     if (await chooseForTable(target, taskId, { table: of, choice })) return;
+  // Whose refused changes become dead letters goes on: there, retry is the end of that.
+  const kept = choice === 'retry' ? await keptTables(target) : [];
+  const ended = kept.find((one) => one.taskId === taskId && displayName(one.table) === table);
+  if (ended !== undefined) return keepLetters(target, taskId, { table: ended.table, keeps: false });
   throw new AppError('NOT_STOPPED', { table });
 }

@@ -128,6 +128,7 @@ function changedOf(found: Answer<'connection.show'>, spec: ConnectionFile['spec'
     ...(found.instanceId === spec.instanceId ? [] : ['instanceId']),
     ...(found.region === spec.region ? [] : ['region']),
     ...(found.accessMethod === spec.accessMethod ? [] : ['accessMethod']),
+    ...(found.maxConnections === spec.maxConnections ? [] : ['maxConnections']),
     ...(named === null || named === found.secretReference ? [] : ['password']),
   ];
 }
@@ -159,7 +160,14 @@ async function applyEnds(ask: Ask, { metadata, spec }: TaskFile, passwords: bool
       apiVersion: 'opendts/v1',
       kind: 'Connection',
       metadata: { name },
-      spec: { kind: 'postgresql', conninfo: given, instanceId: null, region: null, accessMethod: null },
+      spec: {
+        kind: 'postgresql',
+        conninfo: given,
+        instanceId: null,
+        region: null,
+        accessMethod: null,
+        maxConnections: null,
+      },
     };
     const one = await applyConnection(ask, file, passwords);
     applied.push(one);

@@ -11,6 +11,7 @@ import type { CliCommand, CliContext } from './context.ts';
 import { withJson } from './options/task-options.ts';
 import { readSecrets } from './read-secret.ts';
 import { document } from './view/json.ts';
+import { parseCount } from './view/numbers.ts';
 import { painter, printable, table } from './view/text.ts';
 
 const ACTIONS = ['create', 'list', 'show', 'update', 'test', 'delete'] as const;
@@ -26,6 +27,7 @@ interface ConnectionFlags {
   readonly instanceId?: string;
   readonly region?: string;
   readonly accessMethod?: NonNullable<Asked<'connection.create'>['accessMethod']>;
+  readonly maxConnections?: number;
   readonly json?: boolean;
 }
 
@@ -94,6 +96,11 @@ function withFields(command: Command): Command {
     .option(
       '--access-method <method>',
       'create, update: public, instance, ecs, express-connect, cen, database-gateway',
+    )
+    .option(
+      '--max-connections <n>',
+      'create, update: all tasks together open at most so many (at least 10)',
+      parseCount,
     );
 }
 
@@ -107,9 +114,10 @@ function find(ask: Ask, connection: string): Promise<Connection> {
 
 /** What the flags say of a connection. */
 async function given({ flags, context }: Ask) {
-  const { kind, instanceId, region, accessMethod, passwordFile, passwordVariable } = flags;
+  const { kind, instanceId, region, accessMethod, maxConnections, passwordFile, passwordVariable } = flags;
   const [password] = flags.passwordStdin ? await readSecrets(['Password: '], context) : [];
-  const all = { kind, instanceId, region, accessMethod, passwordFile, passwordVariable, password };
+  const named = { passwordFile, passwordVariable, password };
+  const all = { kind, instanceId, region, accessMethod, maxConnections, ...named };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Partial<
     Omit<Asked<'connection.create'>, 'group'>
   >;
@@ -161,8 +169,8 @@ async function listAll(ask: Ask): Promise<ExitCode> {
 }
 
 function show({ flags, context }: Ask, connection: Connection): ExitCode {
-  const { name, kind, conninfo, secret, secretReference, id, version, instanceId, region, accessMethod } =
-    connection;
+  const { name, kind, conninfo, secret, secretReference, id, version } = connection;
+  const { instanceId, region, accessMethod, maxConnections } = connection;
   const users = connection.usedBy?.map((task) => `${task.name} (${task.as}, ${task.state})`) ?? [];
   const rows = Object.entries({
     name,
@@ -173,6 +181,7 @@ function show({ flags, context }: Ask, connection: Connection): ExitCode {
     instanceId,
     region,
     accessMethod,
+    maxConnections,
     usedBy: users.length > 0 ? users.join(', ') : null,
     version,
   })

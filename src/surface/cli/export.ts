@@ -46,7 +46,7 @@ export const exportCommand: CliCommand = {
 type Connection = Answer<'connection.list'>['items'][number];
 
 function connectionDocument({ name, kind, conninfo, secret, secretReference, ...more }: Connection) {
-  const { instanceId, region, accessMethod } = more;
+  const { instanceId, region, accessMethod, maxConnections } = more;
   return {
     apiVersion: 'opendts/v1',
     kind: 'Connection',
@@ -59,6 +59,7 @@ function connectionDocument({ name, kind, conninfo, secret, secretReference, ...
       instanceId,
       region,
       accessMethod,
+      maxConnections,
     }),
   };
 }

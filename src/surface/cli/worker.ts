@@ -70,7 +70,7 @@ async function run(command: Command, context: CliContext): Promise<ExitCode> {
       where: 'databaseUrl',
       problem: 'a worker needs the database of the service: DATABASE_URL or --database-url-file',
     });
-  await using node = await openNode(nodeOptions(options, context));
+  await using node = await openNode({ ...nodeOptions(options, context), withoutFirstAccount: true });
   await using worker = await runWorker(node, options, context);
   context.stdout.write(`worker ${worker.id} runs\n`);
   await untilAborted(context.signal);
