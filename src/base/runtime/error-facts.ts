@@ -10,7 +10,8 @@ export interface ErrorFacts {
   /** Of the system: `ECONNREFUSED`. */
   readonly errno?: string;
   readonly facts?: Readonly<Record<string, string | number>>;
-  /** Where it was thrown; only of a defect. */
+  /** Only of a defect: its class, and where it was thrown. */
+  readonly type?: string;
   readonly at?: readonly string[];
 }
 
@@ -48,7 +49,7 @@ export function errorFacts(thrown: unknown): ErrorFacts {
     ...(sqlstate === undefined ? {} : { sqlstate: String(sqlstate) }),
     ...(errno === undefined ? {} : { errno }),
     ...(Object.keys(facts).length === 0 ? {} : { facts }),
-    ...(error.code === 'UNEXPECTED' ? { at: framesOf(thrown) } : {}),
+    ...(error.code === 'UNEXPECTED' ? defect(error.cause) : {}),
   };
 }
 
@@ -73,12 +74,13 @@ function firstOf(errors: readonly Error[], field: string, form: RegExp): string 
     .find((value): value is string => typeof value === 'string' && form.test(value));
 }
 
-/** The lines of the stack that name places; it begins with the message, which may look like anything. */
-function framesOf(thrown: unknown): string[] {
-  if (!(thrown instanceof Error)) return [];
+/** Of the stack the lines that name places; it begins with the message, which may look like anything. */
+function defect(thrown: unknown): { type: string; at: string[] } {
+  if (!(thrown instanceof Error)) return { type: typeof thrown, at: [] };
   const all = (thrown.stack ?? '')
     .replaceAll(thrown.message, '')
     .split('\n')
     .map((line) => line.trim());
-  return all.filter((line) => /^at .*\(?[^\s()]+:\d+:\d+\)?$/.test(line)).slice(0, FRAMES);
+  const at = all.filter((line) => /^at .*\(?[^\s()]+:\d+:\d+\)?$/.test(line)).slice(0, FRAMES);
+  return { type: thrown.constructor.name, at };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../errors/app-error.ts';
+import { AppError, toAppError } from '../errors/app-error.ts';
 import { Gate, openLog, type LogLevel } from './log.ts';
 
 function lines(level: LogLevel = 'debug') {
@@ -43,6 +43,7 @@ describe('the log', () => {
     log.failure(new AppError('SEALING_KEY_INVALID', { problem: 'none is given' }), 'no start');
     log.failure(fromServer, 'a request failed');
     log.failure('MARKER', 'a request failed');
+    log.failure(toAppError(new TypeError('MARKER')), 'a request failed');
     expect(said()).toMatchObject([
       { level: 'error', error: { code: 'STORE_UNAVAILABLE', errno: 'ECONNREFUSED' } },
       { level: 'warn', error: { code: 'NOT_FOUND', facts: { kind: 'task', name: 'shop' } } },
@@ -51,6 +52,7 @@ describe('the log', () => {
         error: { code: 'UNEXPECTED', sqlstate: '23505', at: expect.arrayContaining([expect.any(String)]) },
       },
       { error: { code: 'UNEXPECTED', at: [] } },
+      { error: { type: 'TypeError', at: expect.arrayContaining([expect.stringContaining('log.test.ts')]) } },
     ]);
     expect(raw.join('')).not.toContain('MARKER');
   });

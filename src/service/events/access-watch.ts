@@ -29,18 +29,19 @@ export class AccessWatch implements AsyncDisposable {
   private readonly log: Log;
   private readonly watched = new Set<Watched>();
   private readonly stop = new AbortController();
-  private readonly running: Promise<void>;
+  /** Since there is somebody to watch. */
+  private running: Promise<void> | null = null;
 
   constructor(db: Db, log: Log) {
     this.db = db;
     this.log = log.seldom(60);
-    this.running = this.run();
   }
 
   /** `end` is called when they may no longer. The result ends the watch. */
   watch(admitted: Admitted, end: () => void): () => void {
     const one: Watched = { ...admitted, hash: hashOf(admitted.credentials.token), end };
     this.watched.add(one);
+    this.running ??= this.run();
     return () => this.watched.delete(one);
   }
 

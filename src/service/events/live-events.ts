@@ -56,7 +56,8 @@ export class LiveEvents implements AsyncDisposable {
   private readonly log: Log;
   private readonly access: AccessWatch;
   private readonly stop = new AbortController();
-  private readonly running: Promise<unknown>;
+  /** Since the first client. */
+  private running: Promise<unknown> | null = null;
   /** Numbers of another node, or of this one before it was started again, are not ours. */
   private readonly epoch = randomBytes(6).toString('hex');
   private number = 0;
@@ -72,7 +73,6 @@ export class LiveEvents implements AsyncDisposable {
     this.store = store;
     this.log = log.seldom(60);
     this.access = new AccessWatch(store, log);
-    this.running = Promise.all([this.listen(), this.run()]);
   }
 
   get clients(): number {
@@ -105,6 +105,7 @@ export class LiveEvents implements AsyncDisposable {
     const unwatch = this.access.watch(admitted, () => refused.abort());
     const group = this.groupOf(admitted.groupId);
     group.followers.add(follower);
+    this.running ??= Promise.all([this.listen(), this.run()]);
     this.followed++;
     try {
       while (!group.isFresh) {
