@@ -1,8 +1,14 @@
 /** One task copied by several workers: each chunk once, whatever becomes of a worker that lends its hands. */
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { Lsn } from '../src/engine/change/lsn.ts';
 import { endOfWal } from '../src/engine/pg/wal-position.ts';
+import { connectionRoom } from '../src/service/store/connection/connection-room.ts';
+import { useConnection } from '../src/service/store/connection/use-connection.ts';
+import { hasRoom } from '../src/service/store/copy/has-room.ts';
+import { insertHand } from '../src/service/store/copy/insert-hand.ts';
+import { insertPass } from '../src/service/store/copy/insert-pass.ts';
 import { helpedTask } from './copy-helpers.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { startFleet } from './fleet.ts';
@@ -85,6 +91,27 @@ describe('workers of a fleet', () => {
     expect((await compare(source, target)).differing).toEqual([]);
     await areGone(source, target);
   });
+});
+
+it('hands that are lent count in the limits of the connections', async () => {
+  await using source = await freshDatabase(17);
+  await using store = await freshDatabase(18);
+  await using fleet = await startFleet(store);
+  const ends = { source: await fleet.connection(source), target: await fleet.connection(source) };
+  const [mine, another] = [await fleet.task(ends), await fleet.task(ends)];
+  const db = fleet.node.services.store;
+  expect(await hasRoom(db, mine)).toBe(true);
+  await store.session.query(`UPDATE opendts.connection SET max_connections = 10 WHERE id = '${ends.source.id}';
+    INSERT INTO opendts.worker (id, name, version, host, pid, capacity) VALUES ('${mine}', 'w', '0', 'h', 1, 1)`);
+  await useConnection(db, { connectionId: ends.source.id, taskId: mine, workerId: mine, count: 7 });
+  expect(await hasRoom(db, mine)).toBe(true);
+  const pass = { id: randomUUID(), taskId: mine, fence: '0', format: 1, handTask: '{}', jobs: 1 };
+  expect(await insertPass(db, pass)).toBe(true);
+  await store.session.query('UPDATE opendts.copy_pass SET hands = 5');
+  expect(await insertHand(db, { id: randomUUID(), passId: pass.id, workerId: another })).toBe(true);
+  expect(await hasRoom(db, mine)).toBe(false);
+  expect(await connectionRoom(db, ends.source.id, another)).toBe(1);
+  expect(await connectionRoom(db, ends.target.id, another)).toBeNull();
 });
 
 describe('hands of other workers', () => {
