@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { ConnInfo } from '../../src/engine/pg/conninfo/conninfo.ts';
 import { redactConninfo } from '../../src/engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../src/engine/pg/conninfo/parse.ts';
+import { noLog } from '../../src/base/runtime/log.ts';
 import { sleep } from '../../src/base/runtime/sleep.ts';
 import type { PersonEvent, TaskState } from '../../src/contract/api/task-states.ts';
 import { taskSettings, type TaskSettings } from '../../src/contract/task-spec.ts';
