@@ -101,7 +101,8 @@ it('hands that are lent count in the limits of the connections', async () => {
   const [mine, another] = [await fleet.task(ends), await fleet.task(ends)];
   const db = fleet.node.services.store;
   expect(await hasRoom(db, mine)).toBe(true);
-  await store.session.query(`UPDATE opendts.connection SET max_connections = 10 WHERE id = '${ends.source.id}';
+  await store.session
+    .query(`UPDATE opendts.connection SET max_connections = 10 WHERE id = '${ends.source.id}';
     INSERT INTO opendts.worker (id, name, version, host, pid, capacity) VALUES ('${mine}', 'w', '0', 'h', 1, 1)`);
   await useConnection(db, { connectionId: ends.source.id, taskId: mine, workerId: mine, count: 7 });
   expect(await hasRoom(db, mine)).toBe(true);
