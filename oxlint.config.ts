@@ -32,7 +32,12 @@ const serviceRooms: Record<string, string[]> = {
   account: ['store'],
   connection: ['store'],
   task: ['store', 'connection'],
-  operation: ['store', 'account', 'connection'],
+  'task-life': ['store'],
+  audit: ['store'],
+  metrics: ['store', 'task-life'],
+  events: ['store', 'account'],
+  fleet: ['store', 'connection', 'task', 'task-life'],
+  operation: ['store', 'account', 'connection', 'task-life', 'events'],
 };
 
 /** Folders of this depth are reached as ../x, ../../x …; the driver is reached only from engine/pg. */

@@ -14,6 +14,7 @@ import { tableWishes } from '../src/engine/selection/table-wishes.ts';
 import { targetNames, type PartitionPlaces } from '../src/engine/selection/target-names.ts';
 import { usableFilters } from '../src/engine/source/row-filter.ts';
 import { verifyTables, type TableVerdict } from '../src/engine/verify/verify.ts';
+import type { MoreHands } from '../src/service/task/copy/more-hands.ts';
 import { startMigration, type Migration } from '../src/service/task/migrate.ts';
 import type { MigrationRequest } from '../src/service/task/task-run.ts';
 import type { TestDatabase } from './database.ts';
@@ -58,6 +59,7 @@ export interface RunOptions {
   readonly createRoles?: boolean;
   readonly signal?: AbortSignal;
   readonly failpoints?: Failpoints;
+  readonly moreHands?: MoreHands;
   readonly events?: MigrationEvent[];
   readonly onEvent?: (event: MigrationEvent) => void;
 }
@@ -115,6 +117,7 @@ export function start(source: TestDatabase, target: TestDatabase, options: RunOp
       options.onEvent?.(event);
     },
     failpoints: options.failpoints ?? noFailpoints,
+    ...(options.moreHands ? { moreHands: options.moreHands } : {}),
   });
 }
 

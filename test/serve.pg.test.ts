@@ -11,6 +11,7 @@ const home = cliHome();
 /** Open to the user that the embedded PostgreSQL runs as under root. */
 const dataDir = mkdtempSync(join(tmpdir(), 'opendts-data-'));
 chmodSync(dataDir, 0o755);
+const auditLog = join(home.folder, 'audit.jsonl');
 /** The embedded server, which outlives a node that is killed. */
 const postmaster = () =>
   Number(readFileSync(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
@@ -35,7 +36,7 @@ async function started(cli: RunningCli): Promise<{ url: string; password: string
 
 const nodes: RunningCli[] = [];
 function serve(): RunningCli {
-  const node = home.start(['serve', '--port', '0', '--data-dir', dataDir]);
+  const node = home.start(['serve', '--port', '0', '--data-dir', dataDir, '--audit-log', auditLog]);
   nodes.push(node);
   return node;
 }
@@ -110,7 +111,7 @@ describe('opendts serve', () => {
     ) as { token: string };
     const known = { env: { OPENDTS_SERVER: again.url, OPENDTS_TOKEN: token } };
     expect((await cli(['connection', 'list'], known)).stdout).toContain('old shop');
-    const log = (await cli(['audit', '--export'], known)).stdout.trim().split('\n');
+    const log = (await cli(['audit', 'export'], known)).stdout.trim().split('\n');
     const entries = log.map((line) => JSON.parse(line) as { operation: string });
     const loggedIn = [
       'session.create',
@@ -125,6 +126,8 @@ describe('opendts serve', () => {
     const ended = await second.finished;
     expect([ended.code, ended.signal]).toEqual([0, null]);
     expect(isRunning(`${restarted} -`)).toBe(false);
+    // Of two nodes, the first of which was killed.
+    expect(readFileSync(auditLog, 'utf8').trim().split('\n').toReversed()).toEqual(log);
 
     expect((await cli(['keys', 'rotate', '--data-dir', dataDir])).stdout).toContain(
       '1 secret sealed with a new key',

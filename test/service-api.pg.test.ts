@@ -41,7 +41,9 @@ function request(name: OperationName, groupName: string): { line: string; body: 
     .replace('{group}', encodeURIComponent(groupName))
     .replace('{connection}', 'shop')
     .replace('{account}', 'nobody-of-this-name')
-    .replace('{token}', 'nothing-of-this-name');
+    .replace('{token}', 'nothing-of-this-name')
+    .replace('{task}', 'nothing-of-this-name')
+    .replace('{taskGroup}', 'nothing-of-this-name');
   const bodies: Partial<Record<OperationName, unknown>> = {
     'member.put': { role: 'viewer' },
     'connection.create': {
@@ -53,9 +55,14 @@ function request(name: OperationName, groupName: string): { line: string; body: 
     'account.update': { version: 1 },
     'group.create': { name: `g-${randomUUID().slice(0, 8)}` },
     'token.create': { name: `t-${randomUUID().slice(0, 8)}` },
+    'task.configure': { version: 1 },
+    'task.rename': { version: 1, name: 'other' },
+    'task.throttle': { version: 1, throttle: {}, streamThrottle: {} },
+    'task.setRetry': { version: 1, connectMinutes: 60, otherMinutes: 20 },
+    'task.chooseForTables': { tables: ['public.t'], wish: 'resume' },
     'password.change': { current: 'wrong', password: 'long enough for it' },
   };
-  const query = name === 'connection.delete' ? '?version=999' : '';
+  const query = name === 'connection.delete' || name === 'task.delete' ? '?version=999' : '';
   return {
     line: `${method} ${filled}${query}`,
     body: method === 'GET' || method === 'DELETE' ? undefined : (bodies[name] ?? {}),
@@ -357,7 +364,7 @@ describe('what is saved', () => {
       const made = await connection(name, { name, instanceId: name, region: name });
       expect(made.body).toMatchObject({ name, instanceId: name, region: name });
       const shown = await service.send(`GET ${path('groups', name, 'connections', name)}`, { token: admin });
-      expect(shown.body).toEqual(made.body);
+      expect(shown.body).toEqual({ ...made.body, usedBy: [] });
       const token = await service.send('POST /tokens', { token: admin, body: { name } });
       expect((await service.send(`DELETE ${path('tokens', name)}`, { token: admin })).body.id).toBe(
         token.body.id,

@@ -1,5 +1,4 @@
 /** The metadata store: migrations that race, are refused, and make what migrations/schema.sql says. */
-import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { planSchema } from '../src/engine/schema/plan.ts';
@@ -9,6 +8,7 @@ import { makeFirstAccount } from '../src/service/account/first-start.ts';
 import { insertAudit } from '../src/service/store/audit/insert-audit.ts';
 import { migrate, readMigrations } from '../src/service/store/migrate.ts';
 import { Store } from '../src/service/store/store.ts';
+import { auditEntry } from './audit-entry.ts';
 import { freshDatabase } from './database.ts';
 import { MAJORS } from './global-setup.ts';
 
@@ -84,26 +84,11 @@ describe('the metadata store', () => {
     await using db = await freshDatabase(18);
     await using store = Store.at(db.uri);
     await migrate(store);
-    await insertAudit(store, {
-      accountId: randomUUID(),
-      accountName: 'a',
-      via: 'token',
-      address: '127.0.0.1',
-      requestId: 'r',
-      operation: 'x',
-      groupId: null,
-      groupName: null,
-      objectId: null,
-      objectName: null,
-      outcome: 'done',
-      errorCode: null,
-      before: undefined,
-      after: { a: 1 },
-    });
+    await insertAudit(store, auditEntry('x'));
     for (const sql of [
       "UPDATE opendts.audit SET outcome = 'failed'",
       'DELETE FROM opendts.audit',
-      'TRUNCATE opendts.audit',
+      'TRUNCATE opendts.audit CASCADE',
       'SET session_replication_role = replica; DELETE FROM opendts.audit',
     ])
       await expect(db.session.query(sql)).rejects.toThrow('append-only');

@@ -1,5 +1,6 @@
 /** A node of the service for tests: its store in a fresh database, its API on a port of its own, and accounts with tokens. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { openLog } from '../src/base/runtime/log.ts';
 import type { Role } from '../src/contract/api/roles.ts';
 import { hashOf, newApiToken } from '../src/service/account/tokens.ts';
 import { openNode, type NodeOptions, type ServiceNode } from '../src/service/node.ts';
@@ -12,6 +13,8 @@ import { setPassword } from '../src/service/store/account/set-password.ts';
 import { httpServer } from '../src/surface/http/server.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';
+
+export const METRICS_TOKEN = 'a token of twenty letters or more'.replaceAll(' ', '-');
 
 export interface Answer {
   readonly status: number;
@@ -48,6 +51,8 @@ export interface TestService extends AsyncDisposable {
 
 export async function startService(major: Major, options: Partial<NodeOptions> = {}): Promise<TestService> {
   const database = await freshDatabase(major);
+  let lines = '';
+  const log = openLog({ level: 'debug', stream: { write: (line) => void (lines += line) } });
   const node = await openNode({
     databaseUrl: database.uri,
     dataDir: '/nowhere',
@@ -56,14 +61,17 @@ export async function startService(major: Major, options: Partial<NodeOptions> =
     certificateDir: null,
     networks: [],
     env: {},
+    log,
+    auditSink: null,
+    auditRetentionDays: null,
     ...options,
   });
-  let log = '';
   const app = httpServer(node.services, {
     isSecure: false,
     trustedProxies: [],
     version: '0.0.0',
-    log: { level: 'debug', stream: { write: (line) => void (log += line) } },
+    log,
+    metricsToken: () => METRICS_TOKEN,
   });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const { store } = node.services;
@@ -71,7 +79,7 @@ export async function startService(major: Major, options: Partial<NodeOptions> =
     node,
     database,
     url,
-    log: () => log,
+    log: () => lines,
     send: (request, sent) => send(url, request, sent),
     account: async ({ group, role, isAdministrator = false } = {}) => {
       const id = randomUUID();
@@ -119,7 +127,10 @@ async function send(
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  const text = await response.text();
+  // It would go on for ever.
+  const isStream = response.headers.get('content-type') === 'text/event-stream';
+  if (isStream) await response.body?.cancel();
+  const text = isStream ? '' : await response.text();
   return { status: response.status, headers: response.headers, text, body: parsed(text) };
 }
 

@@ -14,7 +14,8 @@ export const PHASES = [
 ] as const;
 export type Phase = (typeof PHASES)[number];
 
-export type TableStage = 'waiting' | 'copying' | 'copied' | 'streaming' | 'done' | 'failed';
+export const TABLE_STAGES = ['waiting', 'copying', 'copied', 'streaming', 'done', 'failed'] as const;
+export type TableStage = (typeof TABLE_STAGES)[number];
 
 /** A guess: at least and at most so many seconds. */
 export interface SecondsLeft {

@@ -39,12 +39,34 @@ export const serveOptions = z.strictObject({
     .enum(['error', 'warn', 'info', 'debug'])
     .default('info')
     .describe('what is logged, as JSON lines on stderr'),
+  metricsTokenFile: path
+    .optional()
+    .describe('file that holds a token for GET /metrics (default: only who administers opendts reads them)'),
+  auditLog: path
+    .optional()
+    .describe('file that entries of the audit log are appended to as JSON lines; -: stdout'),
+  auditRetentionDays: z
+    .int()
+    .min(400)
+    .max(36_500)
+    .optional()
+    .describe('delete entries of the audit log that are older, at least 400 (default: nothing is deleted)'),
   drainSeconds: z
     .int()
     .min(0)
     .max(3600)
     .default(10)
-    .describe('how long requests may take to end after SIGTERM'),
+    .describe('how long requests and tasks may take to come to a safe point after SIGTERM'),
+  worker: z.boolean().default(true).describe('run tasks in this process too'),
+  name: z.string().min(1).max(100).optional().describe('name of the worker (default: that of the machine)'),
+  region: z.string().min(1).max(100).optional().describe('where the worker stands; shown'),
+  cluster: z
+    .string()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('run the tasks of this cluster alone (default: those of none)'),
+  capacity: z.int().min(1).max(500).default(20).describe('how many tasks the worker runs at the same time'),
 });
 export type ServeOptions = z.infer<typeof serveOptions>;
 export type ServeOption = keyof ServeOptions;

@@ -225,10 +225,6 @@ export const taskSpec = z.strictObject({
     ),
 });
 
-/** A task file: kubectl-shaped, so that `apply` and `export` round-trip. */
-export const taskFile = z.strictObject({
-  apiVersion: z.literal('opendts/v1'),
-  kind: z.literal('Task'),
-  metadata: z.strictObject({ name: z.string().min(1).optional() }).optional(),
-  spec: taskSpec.partial(),
-});
+/** What a task of the service is asked to do: its ends are saved connections. */
+export const taskSettings = taskSpec.omit({ source: true, target: true });
+export type TaskSettings = z.infer<typeof taskSettings>;

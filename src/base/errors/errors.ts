@@ -7,6 +7,7 @@ import { area, type ErrorEntry } from './error-entry.ts';
 import { EXIT } from './exit.ts';
 import { SCHEMA_ERRORS } from './schema-errors.ts';
 import { SERVICE_ERRORS } from './service-errors.ts';
+import { TASK_ERRORS } from './task-errors.ts';
 
 const usage = area(EXIT.usage);
 const connection = area(EXIT.connection);
@@ -274,6 +275,7 @@ export const ERRORS = {
   SOURCE_PROTECTED: timeout(409, 'The copy was ended to spare the source: {limit}. {done}', '{remedy}'),
   TIMED_OUT: timeout.later(504, '{what} was not reached in {seconds} s.', '{remedy}'),
   ...SERVICE_ERRORS,
+  ...TASK_ERRORS,
   // Defects
   STREAM_BROKEN: unexpected(
     500,

@@ -23,6 +23,16 @@ export const SERVICE_ERRORS = {
     'The metadata database is of a newer opendts: it has migration {name}.',
     'Run the newer version, or restore the backup made before the upgrade.',
   ),
+  STORE_TOO_OLD: check(
+    409,
+    'The metadata database is PostgreSQL {version}: workers need 13 or newer for their queue.',
+    'Give a newer server, or run this node without a worker (--no-worker).',
+  ),
+  STORE_BEHIND: check(
+    503,
+    'The metadata database lacks migration {name}, which this node has applied: it is not the one that it was.',
+    'Start the node again.',
+  ),
   MIGRATION_CHANGED: check(
     409,
     'Migration {name} was applied to the metadata database in another form than this opendts has it.',
@@ -101,6 +111,11 @@ export const SERVICE_ERRORS = {
     409,
     'Somebody has changed {kind} "{name}" since version {version}.',
     'Read it again, and make the change to what it is now.',
+  ),
+  EVENTS_FULL: connection.later(
+    503,
+    'This node has {count} clients that follow events, and takes no more.',
+    'Try again, or ask another node.',
   ),
   IDEMPOTENCY_KEY_USED: usage(
     409,

@@ -2,13 +2,14 @@
 import { z } from 'zod';
 import { id, idOrName, listOf, name, page, time, version } from './fields.ts';
 import type { Operation } from './operation.ts';
+import { TASK_STATES } from './task-states.ts';
 
 const CONNECTION_KINDS = ['postgresql', 'greenplum', 'cloudberry', 'adbpg'] as const;
 
 /** How the instance is reached, in the words of the cloud's console. */
 const ACCESS_METHODS = ['public', 'instance', 'ecs', 'express-connect', 'cen', 'database-gateway'] as const;
 
-const fields = {
+export const connectionFields = {
   name,
   kind: z.enum(CONNECTION_KINDS),
   conninfo: z
@@ -29,6 +30,12 @@ const fields = {
   instanceId: z.string().max(100).nullable(),
   region: z.string().max(100).nullable(),
   accessMethod: z.enum(ACCESS_METHODS).nullable(),
+  maxConnections: z
+    .int()
+    .min(10)
+    .max(10_000)
+    .nullable()
+    .describe('All tasks together open at most so many; null: as many as they want'),
 };
 
 const connection = z.object({
@@ -45,6 +52,7 @@ const connection = z.object({
   instanceId: z.string().nullable(),
   region: z.string().nullable(),
   accessMethod: z.enum(ACCESS_METHODS).nullable(),
+  maxConnections: z.int().nullable(),
   version,
   createdAt: time,
   updatedAt: time,
@@ -71,14 +79,15 @@ export const CONNECTION_OPERATIONS = {
     access: 'connection.edit',
     input: z.strictObject({
       group: idOrName,
-      ...fields,
-      kind: fields.kind.default('postgresql'),
-      password: fields.password.optional(),
-      passwordFile: fields.passwordFile.optional(),
-      passwordVariable: fields.passwordVariable.optional(),
-      instanceId: fields.instanceId.default(null),
-      region: fields.region.default(null),
-      accessMethod: fields.accessMethod.default(null),
+      ...connectionFields,
+      kind: connectionFields.kind.default('postgresql'),
+      password: connectionFields.password.optional(),
+      passwordFile: connectionFields.passwordFile.optional(),
+      passwordVariable: connectionFields.passwordVariable.optional(),
+      instanceId: connectionFields.instanceId.default(null),
+      region: connectionFields.region.default(null),
+      accessMethod: connectionFields.accessMethod.default(null),
+      maxConnections: connectionFields.maxConnections.default(null),
     }),
     output: connection,
     creates: 'repeatable',
@@ -92,23 +101,29 @@ export const CONNECTION_OPERATIONS = {
     output: listOf(connection),
   },
   'connection.show': {
-    summary: 'Show a connection',
+    summary: 'Show a connection, and which tasks use it',
     method: 'GET',
     path: '/groups/{group}/connections/{connection}',
     access: 'view',
     input: z.strictObject(place),
-    output: connection,
+    output: connection.extend({
+      usedBy: z
+        .array(
+          z.object({ id, name: z.string(), state: z.enum(TASK_STATES), as: z.enum(['source', 'target']) }),
+        )
+        .describe('Up to 100 tasks'),
+    }),
   },
   'connection.update': {
     summary: 'Change a connection; another address or user needs the password again',
     method: 'PATCH',
     path: '/groups/{group}/connections/{connection}',
     access: 'connection.edit',
-    input: z.strictObject({ ...place, version, ...z.object(fields).partial().shape }),
+    input: z.strictObject({ ...place, version, ...z.object(connectionFields).partial().shape }),
     output: connection,
   },
   'connection.delete': {
-    summary: 'Forget a connection and its password',
+    summary: 'Forget a connection and its password; not while a task uses it',
     method: 'DELETE',
     path: '/groups/{group}/connections/{connection}',
     access: 'connection.edit',

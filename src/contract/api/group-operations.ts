@@ -30,6 +30,12 @@ const auditEntry = z.object({
   after: z.unknown(),
 });
 
+const moment = z.union([z.iso.datetime({ offset: true }), z.iso.date()]);
+const period = {
+  from: moment.optional().describe('Not before this time, or day in UTC'),
+  to: moment.optional().describe('Before this time, or day in UTC'),
+};
+
 export const GROUP_OPERATIONS = {
   'group.create': {
     summary: 'Make a resource group',
@@ -82,7 +88,7 @@ export const GROUP_OPERATIONS = {
     method: 'GET',
     path: '/audit',
     access: 'administrator',
-    input: z.strictObject(page),
+    input: z.strictObject({ ...period, ...page }),
     output: listOf(auditEntry),
   },
   'audit.listGroup': {
@@ -90,7 +96,7 @@ export const GROUP_OPERATIONS = {
     method: 'GET',
     path: '/groups/{group}/audit',
     access: 'administer',
-    input: z.strictObject({ group: idOrName, ...page }),
+    input: z.strictObject({ group: idOrName, ...period, ...page }),
     output: listOf(auditEntry),
   },
 } as const satisfies Record<string, Operation>;

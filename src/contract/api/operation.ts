@@ -18,6 +18,8 @@ export interface Operation {
   readonly output: z.ZodType;
   /** Makes something: 201, and an Idempotency-Key is heeded. Not where the answer holds a secret, which is shown once and kept nowhere. */
   readonly creates?: 'repeatable' | 'once';
+  /** Answers with a stream of server-sent events, each of them one `output`, until one of the two ends it. */
+  readonly stream?: true;
   /** May be done before a one-time password was changed. */
   readonly withOneTimePassword?: boolean;
 }

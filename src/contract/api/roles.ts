@@ -7,5 +7,5 @@ export type Role = (typeof ROLES)[number];
 export const CONNECTION_RIGHTS = ['connection.use', 'connection.edit', 'rows.see'] as const;
 export type ConnectionRight = (typeof CONNECTION_RIGHTS)[number];
 
-/** What an operation in a group needs. */
-export type Right = 'view' | 'administer' | ConnectionRight;
+/** What an operation in a group needs. `operate`: run what is there; `migrate`: make it, start it, end it. */
+export type Right = 'view' | 'operate' | 'migrate' | 'administer' | ConnectionRight;

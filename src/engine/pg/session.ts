@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { Side } from './conninfo/conninfo.ts';
 import { eachRow, type EachOptions } from './each-row.ts';
+import { ident } from './ident.ts';
 import { isConnectionLoss, PgError, sqlstateOf } from './pg-error.ts';
 import { Wire } from './wire/wire.ts';
 
@@ -145,6 +146,23 @@ export class Session implements AsyncDisposable {
       this.answersDue--;
       resolve();
     }
+  }
+
+  /** A statement of a library, or several in one text: rows with values as JavaScript has them, of all of them together. */
+  async parsed(sql: string, values: readonly unknown[] = []): Promise<Readonly<Record<string, unknown>>[]> {
+    const answer: unknown = await this.inTurn(() =>
+      this.client.query({ text: sql, values: [...values], types: pg.types }),
+    );
+    const results = (Array.isArray(answer) ? answer : [answer]) as pg.QueryResult<Record<string, unknown>>[];
+    return results.flatMap(({ rows }) => rows);
+  }
+
+  /** Tells what is notified on a channel from now on, until the session ends. */
+  async listen(channel: string, heard: (payload: string) => void): Promise<void> {
+    this.client.on('notification', (message) => {
+      if (message.channel === channel) heard(message.payload ?? '');
+    });
+    await this.query(`LISTEN ${ident(channel)}`);
   }
 
   /** The single row of a statement that must return one. */

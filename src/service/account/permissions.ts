@@ -4,15 +4,15 @@ import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts
 import type { ConnectionRight, Right, Role } from '../../contract/api/roles.ts';
 
 /**
- * Rights of the roles. Connections are edited by who administers the group, or whom they give that right: a migrator uses them without
+ * Rights of the roles. Who makes tasks may use every connection of the group for them. Connections are edited by who administers the group, or whom they give that right: a migrator uses them without
  * knowing their passwords. Values of rows are seen by nobody who was not given that right by name.
  */
 const RIGHTS: Readonly<Record<Role, readonly Right[]>> = {
   viewer: ['view'],
-  operator: ['view', 'connection.use'],
-  migrator: ['view', 'connection.use'],
-  switcher: ['view', 'connection.use'],
-  admin: ['view', 'connection.use', 'connection.edit', 'administer'],
+  operator: ['view', 'connection.use', 'operate'],
+  migrator: ['view', 'connection.use', 'operate', 'migrate'],
+  switcher: ['view', 'connection.use', 'operate'],
+  admin: ['view', 'connection.use', 'connection.edit', 'operate', 'migrate', 'administer'],
 };
 
 /** What somebody is, where an operation is to be done. */

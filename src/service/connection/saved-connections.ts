@@ -31,7 +31,7 @@ export interface EditSettings extends ConnectionSettings {
   readonly mayName: boolean;
 }
 
-export type ShownConnection = Answer<'connection.show'>;
+export type ShownConnection = Answer<'connection.create'>;
 
 /** Throws NAME_TAKEN, CONNINFO_INVALID, HOST_REFUSED, FILE_REFUSED or INPUT_INVALID. */
 export async function createConnection(
@@ -80,6 +80,7 @@ export async function changeConnection(
     instanceId: input.instanceId === undefined ? before.instanceId : input.instanceId,
     region: input.region === undefined ? before.region : input.region,
     accessMethod: input.accessMethod === undefined ? before.accessMethod : input.accessMethod,
+    maxConnections: input.maxConnections === undefined ? before.maxConnections : input.maxConnections,
   };
   let changed: StoredConnection | null;
   try {
@@ -127,6 +128,7 @@ export function shownConnection(stored: StoredConnection): ShownConnection {
     instanceId: stored.instanceId,
     region: stored.region,
     accessMethod: stored.accessMethod as ShownConnection['accessMethod'],
+    maxConnections: stored.maxConnections,
     version: stored.version,
     createdAt: stored.createdAt,
     updatedAt: stored.updatedAt,

@@ -4,13 +4,12 @@ import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import { TEST_STEPS, type TestStep } from '../../contract/api/connection-operations.ts';
 import { answersWithin } from '../../engine/pg/answers-within.ts';
 import { explainFailure } from '../../engine/pg/connect-failure.ts';
-import { connect } from '../../engine/pg/connect.ts';
 import type { ConnInfo, HostPort } from '../../engine/pg/conninfo/conninfo.ts';
 import { tlsAttempts } from '../../engine/pg/conninfo/tls.ts';
-import { identify } from '../../engine/pg/identity.ts';
 import { readServerFacts } from '../../engine/pg/server-facts.ts';
 import type { Session } from '../../engine/pg/session.ts';
-import { addressesOf, judgeConninfo, judgeIdentity, type EndpointPolicy } from './endpoint-policy.ts';
+import type { EndpointPolicy } from './endpoint-policy.ts';
+import { pinned, reach } from './reach.ts';
 import { describeTls, openTcp, openTls } from './tls-probe.ts';
 
 type StepName = TestStep['step'];
@@ -97,10 +96,8 @@ class ConnectionTest {
   }
 
   private async dns(): Promise<Verdict> {
-    judgeConninfo(this.info, this.policy);
-    const looking = Promise.all(this.info.hosts.map((host) => addressesOf(host, this.policy)));
-    const found = await Promise.race([looking, late(this.timeoutMs)]);
-    this.hosts = found.flat();
+    const found = await Promise.race([pinned(this.info, this.policy), late(this.timeoutMs)]);
+    this.hosts = found.hosts;
     return passed(
       this.hosts.map(({ host, address }) => (host === address ? host : `${host} is ${address}`)).join(', '),
     );
@@ -141,17 +138,14 @@ class ConnectionTest {
   }
 
   private async login(): Promise<Verdict> {
-    this.session = await connect(
-      { ...this.info, hosts: this.hosts },
-      { side: 'source', applicationName: 'opendts:test' },
-    );
-    await readServerFacts(this.session);
-    const identity = await identify(this.session);
-    judgeIdentity(identity, this.policy);
+    const { session, identity } = await reach({ ...this.info, hosts: this.hosts }, this.policy, {
+      side: 'source',
+      applicationName: 'opendts:test',
+    });
+    this.session = session;
+    await readServerFacts(session);
     const role = identity.isStandby ? 'a standby' : 'a primary';
-    return passed(
-      `${this.session.user} in ${identity.database}, ${role}, system ${identity.systemIdentifier}`,
-    );
+    return passed(`${session.user} in ${identity.database}, ${role}, system ${identity.systemIdentifier}`);
   }
 
   private async version(): Promise<Verdict> {

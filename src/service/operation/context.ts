@@ -1,8 +1,9 @@
 /** What an operation is given beside its input, and what it tells beside its answer. */
 import { AppError } from '../../base/errors/app-error.ts';
-import type { Answer, Input, OperationName } from '../../contract/api/operations.ts';
+import type { Answer, Input, OperationName, OPERATIONS } from '../../contract/api/operations.ts';
 import type { Credentials } from '../account/sessions.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
+import type { LiveEvents } from '../events/live-events.ts';
 import type { Account } from '../store/account/account-row.ts';
 import type { Group } from '../store/account/group-row.ts';
 import type { Db, Store } from '../store/store.ts';
@@ -11,6 +12,7 @@ import type { Db, Store } from '../store/store.ts';
 export interface Services {
   readonly store: Store;
   readonly connections: ConnectionSettings;
+  readonly events: LiveEvents;
 }
 
 /** Who asks, from where. */
@@ -19,6 +21,10 @@ export interface Request {
   readonly address: string;
   readonly requestId: string;
   readonly idempotencyKey: string | null;
+  /** Of a stream: the last event that the caller has seen. */
+  readonly lastEventId: string | null;
+  /** The caller has gone. */
+  readonly closed: AbortSignal;
 }
 
 /** For the audit log: what it was about, and what it was and became. Never a secret. */
@@ -42,7 +48,11 @@ export interface Context {
   session: string | null;
 }
 
-export type Handler<N extends OperationName> = (context: Context, input: Input<N>) => Promise<Answer<N>>;
+/** Of a stream, the events; null where there is nothing to say for a while. */
+type Given<N extends OperationName> = (typeof OPERATIONS)[N] extends { readonly stream: true }
+  ? AsyncIterable<{ readonly id: string | null; readonly event: Answer<N> } | null>
+  : Answer<N>;
+export type Handler<N extends OperationName> = (context: Context, input: Input<N>) => Promise<Given<N>>;
 export type Handlers<N extends OperationName = OperationName> = { readonly [K in N]: Handler<K> };
 
 /** Who is logged in. Throws NOT_LOGGED_IN. */

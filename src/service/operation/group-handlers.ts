@@ -2,18 +2,17 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { GROUP_OPERATIONS } from '../../contract/api/group-operations.ts';
+import type { Input } from '../../contract/api/operations.ts';
 import { deleteMember } from '../store/account/delete-member.ts';
 import { findMember } from '../store/account/find-member.ts';
 import { insertGroup } from '../store/account/insert-group.ts';
 import { listGroups } from '../store/account/list-groups.ts';
 import { listMembers } from '../store/account/list-members.ts';
 import { putMember } from '../store/account/put-member.ts';
-import { listAudit, type AuditRecord } from '../store/audit/list-audit.ts';
+import { listAudit } from '../store/audit/list-audit.ts';
 import { requireAccount } from './account-handlers.ts';
-import { callerOf, groupOf, type Handlers } from './context.ts';
-import { listPage } from './pages.ts';
-
-const byNumber = { key: ({ id }: AuditRecord) => id, show: (row: AuditRecord) => row };
+import { callerOf, groupOf, type Context, type Handlers } from './context.ts';
+import { listPage, NUMBER } from './pages.ts';
 
 export const GROUP_HANDLERS: Handlers<keyof typeof GROUP_OPERATIONS> = {
   'group.create': async ({ db, trace }, { name }) => {
@@ -59,8 +58,16 @@ export const GROUP_HANDLERS: Handlers<keyof typeof GROUP_OPERATIONS> = {
     return {};
   },
 
-  'audit.list': ({ db }, input) => listPage(input, (page) => listAudit(db, null, page), byNumber),
+  'audit.list': (context, input) => listEntries(context, input, null),
 
-  'audit.listGroup': (context, input) =>
-    listPage(input, (page) => listAudit(context.db, groupOf(context).id, page), byNumber),
+  'audit.listGroup': (context, input) => listEntries(context, input, groupOf(context).id),
 };
+
+function listEntries({ db }: Context, input: Input<'audit.list'>, groupId: string | null) {
+  const { from = null, to = null } = input;
+  return listPage(input, (page) => listAudit(db, { groupId, from, to }, page), {
+    key: ({ id }) => id,
+    show: (row) => row,
+    like: NUMBER,
+  });
+}

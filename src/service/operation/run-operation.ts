@@ -15,16 +15,29 @@ import { ACCOUNT_HANDLERS } from './account-handlers.ts';
 import { admit } from './admit.ts';
 import { CONNECTION_HANDLERS } from './connection-handlers.ts';
 import type { Context, Handlers, Request, Services } from './context.ts';
+import { EVENT_HANDLERS } from './event-handlers.ts';
 import { GROUP_HANDLERS } from './group-handlers.ts';
 import { onceOnly } from './once-only.ts';
+import { TASK_HANDLERS } from './task-handlers.ts';
+import { TASK_LIFE_HANDLERS } from './task-life-handlers.ts';
+import { WORKER_HANDLERS } from './worker-handlers.ts';
 import { isNoted, record, type Subject } from './subject.ts';
 
-const HANDLERS: Handlers = { ...ACCOUNT_HANDLERS, ...GROUP_HANDLERS, ...CONNECTION_HANDLERS };
+const HANDLERS: Handlers = {
+  ...ACCOUNT_HANDLERS,
+  ...GROUP_HANDLERS,
+  ...CONNECTION_HANDLERS,
+  ...EVENT_HANDLERS,
+  ...TASK_HANDLERS,
+  ...TASK_LIFE_HANDLERS,
+  ...WORKER_HANDLERS,
+};
 
 /** They count attempts, or wait for other servers: no transaction stays open meanwhile. */
 const OUTSIDE: ReadonlySet<OperationName> = new Set(['session.create', 'password.change', 'connection.test']);
 
 export interface Reply {
+  /** Of a stream, its events. */
   readonly body: unknown;
   /** The token of a session that has begun. */
   readonly session: string | null;
@@ -66,6 +79,7 @@ async function answer(given: Omit<Context, 'session'>, input: unknown): Promise<
   const operation: Operation = OPERATIONS[name];
   // The table pairs each name with the handler of its input.
   const handler = HANDLERS[name] as (context: Context, input: unknown) => Promise<unknown>;
+  if (operation.stream) return { body: await handler(context, input), session: null };
   const work = async () => operation.output.parse(await handler(context, input));
   const body = operation.creates === 'repeatable' ? await onceOnly(context, input, work) : await work();
   return { body, session: context.session };

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS opendts.migration (
   applied_at timestamp with time zone NOT NULL DEFAULT now()
 )`;
 
+const SELECT_DONE = 'SELECT number, name, checksum FROM opendts.migration ORDER BY number';
 const recorded = z.object({ number: int, name: z.string(), checksum: z.string() });
 export type Recorded = z.infer<typeof recorded>;
 const nothing = z.unknown();
@@ -72,10 +73,7 @@ async function applyNext(db: Db, migrations: readonly Migration[]): Promise<stri
     "SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('opendts.migration')",
   );
   if (exists.length === 0) await db.query(nothing, FIRST);
-  const done = await db.query(
-    recorded,
-    'SELECT number, name, checksum FROM opendts.migration ORDER BY number',
-  );
+  const done = await db.query(recorded, SELECT_DONE);
   const next = nextMigration(done, migrations);
   if (next === null) return null;
   await db.query(nothing, next.sql);
@@ -85,6 +83,12 @@ async function applyNext(db: Db, migrations: readonly Migration[]): Promise<stri
     next.checksum,
   ]);
   return next.name;
+}
+
+/** The name of a migration of this program that the store lacks: it was restored to an earlier day. Null when it has them all. */
+export async function missingMigration(db: Db): Promise<string | null> {
+  const done = await db.query(recorded, SELECT_DONE);
+  return readMigrations().find(({ number }) => !done.some((one) => one.number === number))?.name ?? null;
 }
 
 /** The first migration that is missing; null when none is. Throws STORE_NEWER or MIGRATION_CHANGED. Pure. */

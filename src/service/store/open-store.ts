@@ -15,6 +15,8 @@ export interface StoreOptions {
 
 export interface OpenStore extends AsyncDisposable {
   readonly store: Store;
+  /** The same database through sessions of its own, for whoever must not keep others waiting; to be disposed of by them, before. */
+  readonly another: () => Store;
   /** Names of the migrations that were applied just now. */
   readonly migrated: readonly string[];
 }
@@ -29,7 +31,12 @@ export async function openStore({ databaseUrl, dataDir }: StoreOptions): Promise
   const store = opened.use(Store.at(address));
   const migrated = await migrate(store);
   const kept = opened.move();
-  return { store, migrated, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    store,
+    another: () => Store.at(address),
+    migrated,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 /** Gives where the server is whenever it is asked; one that was killed is started again then. */

@@ -45,6 +45,11 @@ export class SessionPool implements AsyncDisposable {
     }
   }
 
+  /** How many sessions are lent, how many lie idle, and how many callers wait. */
+  counts(): { readonly lent: number; readonly idle: number; readonly waiting: number } {
+    return { lent: this.lent, idle: this.idle.length, waiting: this.waiting.length };
+  }
+
   private takeIdle(): Session | undefined {
     for (let session = this.idle.pop(); session; session = this.idle.pop()) {
       if (!session.isEnded) return session;

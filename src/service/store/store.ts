@@ -1,6 +1,7 @@
 /** Our metadata database: statements and transactions, rows parsed at the edge, its failures as STORE_UNAVAILABLE. */
 import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
+import { sleep } from '../../base/runtime/sleep.ts';
 import { answersWithin } from '../../engine/pg/answers-within.ts';
 import { connect } from '../../engine/pg/connect.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
@@ -21,14 +22,20 @@ const SIZE = 10;
 const LIMITS =
   "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'";
 
+const LISTEN_LOOK_MS = 10_000;
+const LISTEN_ANSWER_MS = 5_000;
+
 /** The server may be gone without a word, and cannot keep its own limits then. */
 const SILENCE_MS = 60_000;
 
 export class Store implements Db, AsyncDisposable {
   private readonly pool: SessionPool;
+  /** Where it is, with its password; null where that may change. */
+  readonly address: string | null;
 
-  private constructor(pool: SessionPool) {
+  private constructor(pool: SessionPool, address: string | null) {
     this.pool = pool;
+    this.address = address;
   }
 
   /**
@@ -43,7 +50,7 @@ export class Store implements Db, AsyncDisposable {
       await session.query(LIMITS);
       return session;
     };
-    return new Store(new SessionPool({ open, size: SIZE }));
+    return new Store(new SessionPool({ open, size: SIZE }), typeof address === 'string' ? address : null);
   }
 
   async query<T>(row: z.ZodType<T>, sql: string, values?: readonly (string | null)[]): Promise<T[]> {
@@ -55,9 +62,46 @@ export class Store implements Db, AsyncDisposable {
     return this.use((session) => session.transaction(() => work(on(session))), limitMs);
   }
 
+  /** A statement of a library that brings its own; values as JavaScript has them. */
+  async parsed(
+    sql: string,
+    values?: readonly unknown[],
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return this.use((session) => session.parsed(sql, values));
+  }
+
+  /**
+   * Tells what is notified on a channel until the signal aborts, or the store has gone: then it returns. `heard` is told once when it
+   * listens, of what may have come before. Throws STORE_UNAVAILABLE.
+   */
+  async listen(channel: string, signal: AbortSignal, heard: (payload: string | null) => void): Promise<void> {
+    await this.use(async (session) => {
+      await session.listen(channel, heard);
+      heard(null);
+      const over = AbortSignal.any([signal, session.whenLost()]);
+      // A server that is gone without a word does not say so.
+      while (!over.aborted) {
+        await sleep(LISTEN_LOOK_MS, over);
+        if (!signal.aborted) await answersWithin(session, LISTEN_ANSWER_MS, () => session.query('SELECT'));
+      }
+      // Whoever is lent it next does not want to hear.
+      await session.end();
+    }, null);
+  }
+
+  /** What its sessions do just now. */
+  sessions(): ReturnType<SessionPool['counts']> {
+    return this.pool.counts();
+  }
+
   /** Which database this is, so that it can be refused as the end of a migration. */
   async identity(): Promise<DatabaseIdentity> {
     return this.use(identify);
+  }
+
+  /** `server_version_num` of its server. */
+  async version(): Promise<number> {
+    return this.use((session) => Promise.resolve(session.version));
   }
 
   private async use<T>(

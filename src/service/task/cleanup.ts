@@ -10,7 +10,7 @@ import { releaseSource } from '../../engine/source/prepare.ts';
 import { releaseSql } from '../../engine/source/release-sql.ts';
 import { restoringStatement } from '../../engine/source/replica-identity.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
-import { dropBookkeeping, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
+import { dropBookkeeping, forgetTask, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
 import { readSourceIdentities, readTasks, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { assertNoLetters, lettersOn, perTable } from './dead-letters.ts';
 import { Ends } from './ends.ts';
@@ -22,6 +22,8 @@ export interface CleanupRequest {
   readonly dryRun: boolean;
   /** Dead letters that are left may go. */
   readonly dropLetters?: boolean;
+  /** This one alone: others may go on into the same target. None: all of them. */
+  readonly taskId?: string;
 }
 
 export interface Cleaned {
@@ -35,14 +37,15 @@ export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
   await using ends = new Ends(request.source, request.target);
   const target = await ends.target();
   if (!(await hasBookkeeping(target))) return { removed: [], kept: [] };
-  if (!request.dropLetters && !request.dryRun) await assertNoLetters(target);
-  const letters = perTable(await lettersOn(target));
+  const { taskId } = request;
+  if (!request.dropLetters && !request.dryRun) await assertNoLetters(target, taskId);
+  const letters = perTable(await lettersOn(target, taskId));
   const source = await ends.source().catch(async (thrown: unknown) => {
-    throw await byHand(thrown, target, request.source.database);
+    throw await byHand(thrown, target, request);
   });
   const reached = await identify(source);
   const { systemIdentifier, database } = reached;
-  const tasks = await readTasks(target);
+  const tasks = (await readTasks(target)).filter((task) => taskId === undefined || task.taskId === taskId);
   const others = tasks.filter(
     (task) => task.sourceSystem !== systemIdentifier || task.sourceDatabase !== database,
   );
@@ -60,8 +63,12 @@ export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
   removed.push(...(await releaseFormerPrimaries(hosts, behind, request.dryRun)));
   for (const { table, letters: of } of letters)
     removed.push(`${of} dead letters of ${table}, which are lost then`);
-  if (!request.dryRun) await dropBookkeeping(target);
-  removed.push('schema _opendts on the target');
+  if (taskId === undefined) {
+    if (!request.dryRun) await dropBookkeeping(target);
+    removed.push('schema _opendts on the target');
+  } else if (!request.dryRun && (await forgetTask(target, taskId))) {
+    removed.push('schema _opendts on the target');
+  }
   return { removed, kept: [...kept] };
 }
 
@@ -84,13 +91,19 @@ function named({ options }: TaskRow): string[] {
 }
 
 /** The source cannot be reached, or refuses us: what a person runs there instead. The target goes on remembering it. */
-async function byHand(thrown: unknown, target: Session, database: string): Promise<unknown> {
-  const tasks = (await readTasks(target)).filter(({ sourceDatabase }) => sourceDatabase === database);
+async function byHand(
+  thrown: unknown,
+  target: Session,
+  { source: { database }, taskId: only }: CleanupRequest,
+): Promise<unknown> {
+  const tasks = (await readTasks(target)).filter(
+    ({ sourceDatabase, taskId }) => sourceDatabase === database && (only === undefined || taskId === only),
+  );
   if (!(thrown instanceof AppError) || tasks.length === 0) return thrown;
   const commands: string[] = [];
   for (const { taskId } of tasks)
     commands.push(...releaseSql(sourceNames(taskId), await readSourceIdentities(target, taskId)));
-  commands.push('-- then, on the target:', 'DROP SCHEMA _opendts CASCADE;');
+  if (only === undefined) commands.push('-- then, on the target:', 'DROP SCHEMA _opendts CASCADE;');
   return new AppError(
     'SOURCE_NOT_RELEASED',
     { problem: thrown.message, database, commands: commands.join('\n') },

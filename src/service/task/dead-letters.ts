@@ -20,8 +20,8 @@ import {
 import type { TaskRun } from './task-run.ts';
 
 /** Of all tasks of the target. */
-export async function lettersOn(target: Session): Promise<LetterCount[]> {
-  return (await hasBookkeeping(target)) ? countLetters(target) : [];
+export async function lettersOn(target: Session, taskId?: string): Promise<LetterCount[]> {
+  return (await hasBookkeeping(target)) ? countLetters(target, taskId) : [];
 }
 
 /** By source table, as `schema.table`. */
@@ -34,8 +34,8 @@ export function totalLetters(counts: readonly Pick<LetterCount, 'letters'>[]): b
 }
 
 /** Throws DEAD_LETTERS_LEFT: they go with our schema. */
-export async function assertNoLetters(target: Session): Promise<void> {
-  const counts = await lettersOn(target);
+export async function assertNoLetters(target: Session, taskId?: string): Promise<void> {
+  const counts = await lettersOn(target, taskId);
   if (counts.length === 0) return;
   throw new AppError('DEAD_LETTERS_LEFT', {
     count: totalLetters(counts),

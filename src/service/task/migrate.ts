@@ -13,7 +13,6 @@ import type { MigrationProgress, MigrationSummary } from '../../contract/progres
 import type { Lsn } from '../../engine/change/lsn.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import { PgError } from '../../engine/pg/pg-error.ts';
-import { endOfWal } from '../../engine/pg/wal-position.ts';
 import type { SchemaPlan } from '../../engine/schema/plan.ts';
 import type { HeldSnapshot } from '../../engine/source/snapshot-holder.ts';
 import {
@@ -23,7 +22,11 @@ import {
 } from '../../engine/pipeline/stream-throttle.ts';
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/books/account.ts';
-import { readStoppedTables, retryStoppedTables } from '../../engine/target/books/stopped-tables.ts';
+import {
+  readStoppedTables,
+  retryStoppedTables,
+  type StoppedTable,
+} from '../../engine/target/books/stopped-tables.ts';
 import { readDoneSteps, type StepNote } from '../../engine/target/books/schema-steps.ts';
 import { countLetters } from '../../engine/target/letters/stored-letters.ts';
 import { setPhase, type TaskPhase } from '../../engine/target/books/task-row.ts';
@@ -32,6 +35,7 @@ import { copyTables, createSlotAndHold } from './copy/copy-stage.ts';
 import { totalLetters } from './dead-letters.ts';
 import { Ends } from './ends.ts';
 import { failureOf } from './ownership.ts';
+import { goalOf } from './goal.ts';
 import { setSequences, summarize } from './finish-stage.ts';
 import { prepareTask } from './prepare-stage.ts';
 import { ProgressBook } from './progress-book.ts';
@@ -57,12 +61,13 @@ import {
   type MigrationHooks,
   type MigrationRequest,
   type TaskRun,
-  type Until,
 } from './task-run.ts';
 
 export interface Migration {
   /** Where it is right now; cheap, for a view that asks several times a second. */
   progress(): MigrationProgress;
+  /** Tables that stand still while the others go on. */
+  stopped(): readonly StoppedTable[];
   /** Changes the limits of the full copy while it runs. */
   limit(limits: CopyLimits): void;
   /** Changes the limits of the stream while it runs. */
@@ -77,6 +82,7 @@ export function startMigration(request: MigrationRequest, hooks: MigrationHooks)
   const streamThrottle = new StreamThrottle(request.streamLimits ?? NO_STREAM_LIMITS);
   return {
     progress: () => book.snapshot(),
+    stopped: () => book.stopped,
     limit: (limits) => throttle.set(limits),
     limitStream: (limits) => streamThrottle.set(limits),
     finished: migrate({ request, hooks, book, throttle, streamThrottle }),
@@ -269,15 +275,6 @@ async function assertNoneLeft(run: TaskRun, leftBehind: AppError | null): Promis
     count: stopped.length,
     problems: stopped.map(({ table, reason }) => `${displayName(table)}: ${reason}`).join(' '),
   });
-}
-
-/** For "caught-up" the source's position is read once, now that all tables are in step. */
-async function goalOf(run: TaskRun, until: Until): Promise<() => Lsn | null> {
-  if (until.kind === 'signal') return () => null;
-  let goal: Lsn | null = null;
-  if (until.kind === 'caught-up') goal = await endOfWal(await run.ends.source());
-  else void Promise.resolve(until.lsn).then((lsn) => (goal = lsn));
-  return () => goal;
 }
 
 async function takeSequences(run: TaskRun): Promise<void> {

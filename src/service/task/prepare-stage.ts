@@ -4,13 +4,9 @@ import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import { endBackends, identify, isSameDatabase } from '../../engine/pg/identity.ts';
-import type { Session } from '../../engine/pg/session.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
-import { runChecks } from '../../engine/precheck/run-checks.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
-import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
-import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { sharedTargets } from '../../engine/selection/target-names.ts';
 import type { StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import { estimateRows } from '../../engine/source/row-filter.ts';
@@ -20,14 +16,14 @@ import { areBooksCurrent, ensureBookkeeping, hasBookkeeping } from '../../engine
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
 import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
-import type { Ends } from './ends.ts';
+import { runRequestChecks, type CheckedEnds } from './check-migration.ts';
+import { Ends } from './ends.ts';
 import { readFollowed } from './followed.ts';
 import { leftOutOf, newTaskTables } from './known-columns.ts';
 import { boundsOf, sayPlain } from './stream/parts.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
 import { pasteLine } from './paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
-import { sourceOptions } from './source-objects.ts';
 import { assertStartFits } from './start-position.ts';
 import { canonicalOptions, taskIdOf } from './task-id.ts';
 import {
@@ -196,37 +192,8 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   };
 }
 
-async function check(
-  request: MigrationRequest,
-  ends: {
-    source: Session;
-    target: Session;
-    selected: readonly TableInfo[];
-    firstModel: FirstModel;
-  },
-): Promise<void> {
-  const findings = await runChecks({
-    source: ends.source,
-    target: ends.target,
-    firstModel: ends.firstModel,
-    sourceInfo: request.source,
-    targetInfo: request.target,
-    types: request.types,
-    tables: ends.selected,
-    targetTables: await readTables(ends.target),
-    mapping: mappingOf(request, ends.selected, null),
-    partitions: request.partitions ?? 'keep',
-    wishOf: tableWishes(ends.selected, request),
-    conflict: request.conflict,
-    createExtensions: request.createExtensions ?? false,
-    wholeDatabase: request.tables.length === 0,
-    jobs: request.jobs,
-    rights: rightsChoice(request),
-    ...sourceOptions(request),
-    ...(request.publication === undefined ? {} : { publication: request.publication }),
-    ...(request.start ? { start: request.start } : {}),
-    ...(request.decoder ? { decoder: request.decoder } : {}),
-  });
+async function check(request: MigrationRequest, ends: CheckedEnds): Promise<void> {
+  const findings = await runRequestChecks(request, ends);
   const failed = findings.filter((finding) => finding.result === 'failed');
   if (failed.length === 0) return;
   throw new AppError('CHECKS_FAILED', {
@@ -247,6 +214,22 @@ function offlineLine(request: MigrationRequest, failed: readonly Finding[]): str
     '# offline, once nobody writes to the source:',
     pasteLine('migrate', { ...request, types: offline }),
   ];
+}
+
+/** Nobody who ran the task before can commit anything more, although nobody goes on with it now. Nothing happens where it never began. */
+export async function fenceOff(
+  { source, target: theirs }: Pick<MigrationRequest, 'source' | 'target'>,
+  taskId: string,
+): Promise<void> {
+  await using ends = new Ends(source, theirs);
+  await ends.adoptTask(taskId);
+  await endFormerOwner(ends, taskId);
+  const target = await ends.target();
+  if (!(await hasBookkeeping(target)) || !(await readTasks(target)).some((task) => task.taskId === taskId))
+    return;
+  await takeOver(target, taskId, async () => {
+    await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
+  });
 }
 
 /**

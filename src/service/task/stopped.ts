@@ -93,3 +93,26 @@ export async function chooseForTables(
       throw new AppError('NOT_STOPPED', { table: displayName(table) });
   return [...chosen];
 }
+
+/** For one table of one task. Throws NOT_STOPPED, or USAGE for a choice that the table cannot have. */
+export async function chooseForStopped(
+  target: Session,
+  {
+    taskId,
+    table,
+    choice,
+  }: { readonly taskId: string; readonly table: string; readonly choice: TableChoice },
+): Promise<void> {
+  const stopped = (await stoppedTables(target)).filter(
+    (one) => one.taskId === taskId && displayName(one.table) === table,
+  );
+  if (choice === 'recopy') await assertMayEmpty(target, stopped);
+  if (choice === 'apply') assertMayChange(stopped);
+  for (const { table: of } of stopped)
+    if (await chooseForTable(target, taskId, { table: of, choice })) return;
+  // Whose refused changes become dead letters goes on: there, retry is the end of that.
+  const kept = choice === 'retry' ? await keptTables(target) : [];
+  const ended = kept.find((one) => one.taskId === taskId && displayName(one.table) === table);
+  if (ended !== undefined) return keepLetters(target, taskId, { table: ended.table, keeps: false });
+  throw new AppError('NOT_STOPPED', { table });
+}

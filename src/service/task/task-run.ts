@@ -32,6 +32,7 @@ import type { StartPosition } from '../../engine/source/start-position.ts';
 import type { SourceLimits } from '../../engine/source/source-limits.ts';
 import type { SourceNames } from '../../engine/source/source-names.ts';
 import type { TaskRow } from '../../engine/target/books/task-row.ts';
+import type { MoreHands } from './copy/more-hands.ts';
 import type { WalBudget } from './copy/wal-budget.ts';
 import type { Ends } from './ends.ts';
 import type { FollowedOf } from './followed.ts';
@@ -84,6 +85,8 @@ export interface MigrationRequest {
   readonly silentMs?: number;
   /** How long the copy tries again where a server cannot be reached; by default as long as a restart may take. */
   readonly patienceMs?: number;
+  /** The same of the stream, which holds nothing that would be lost; by default some minutes. */
+  readonly streamPatienceMs?: number;
   /** How long the creation of the slot may wait for open transactions of the source; 60 s by default. */
   readonly slotWaitMs?: number;
   /** A publication that the user made; none: one of ours. */
@@ -107,6 +110,8 @@ export interface MigrationHooks {
   readonly signal: AbortSignal;
   onEvent(event: MigrationEvent): void;
   readonly failpoints: Failpoints;
+  /** Hands of other machines for the full copy; none: those here do it alone. */
+  readonly moreHands?: MoreHands;
 }
 
 export interface TaskRun {
@@ -158,7 +163,7 @@ export interface TaskRun {
 
 /** The names of these tables on the target, as the request has it. `begun`: what is known of a task that has begun. */
 export function mappingOf(
-  request: MigrationRequest,
+  request: Omit<MigrationRequest, 'until'>,
   selected: readonly TableInfo[],
   begun: Pick<TaskRun, 'apart' | 'leftOut'> | null,
 ): TargetNames {

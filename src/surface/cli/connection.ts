@@ -4,12 +4,14 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { shellWord } from '../../base/runtime/shell-word.ts';
 import type { TestStep } from '../../contract/api/connection-operations.ts';
-import type { Answer, Asked, OperationName } from '../../contract/api/operations.ts';
-import { accessTo, callApi, type Access } from './api-client.ts';
+import type { Answer, Asked } from '../../contract/api/operations.ts';
+import { accessTo, type Access } from './api-client.ts';
+import { allPages, call } from './ask.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { withJson } from './options/task-options.ts';
 import { readSecrets } from './read-secret.ts';
 import { document } from './view/json.ts';
+import { parseCount } from './view/numbers.ts';
 import { painter, printable, table } from './view/text.ts';
 
 const ACTIONS = ['create', 'list', 'show', 'update', 'test', 'delete'] as const;
@@ -25,10 +27,11 @@ interface ConnectionFlags {
   readonly instanceId?: string;
   readonly region?: string;
   readonly accessMethod?: NonNullable<Asked<'connection.create'>['accessMethod']>;
+  readonly maxConnections?: number;
   readonly json?: boolean;
 }
 
-type Connection = Answer<'connection.show'>;
+type Connection = Answer<'connection.create'> & Partial<Answer<'connection.show'>>;
 
 interface Ask {
   readonly access: Access;
@@ -93,19 +96,16 @@ function withFields(command: Command): Command {
     .option(
       '--access-method <method>',
       'create, update: public, instance, ecs, express-connect, cen, database-gateway',
+    )
+    .option(
+      '--max-connections <n>',
+      'create, update: all tasks together open at most so many (at least 10)',
+      parseCount,
     );
 }
 
 function missing(problem: string): AppError {
   return new AppError('USAGE', { problem, remedy: '"opendts connection --help" shows how it is called.' });
-}
-
-async function call<N extends OperationName>(
-  { access, context }: Ask,
-  name: N,
-  input: Asked<N>,
-): Promise<Answer<N>> {
-  return (await callApi(access, name, input, context.signal)).answer;
 }
 
 function find(ask: Ask, connection: string): Promise<Connection> {
@@ -114,9 +114,10 @@ function find(ask: Ask, connection: string): Promise<Connection> {
 
 /** What the flags say of a connection. */
 async function given({ flags, context }: Ask) {
-  const { kind, instanceId, region, accessMethod, passwordFile, passwordVariable } = flags;
+  const { kind, instanceId, region, accessMethod, maxConnections, passwordFile, passwordVariable } = flags;
   const [password] = flags.passwordStdin ? await readSecrets(['Password: '], context) : [];
-  const all = { kind, instanceId, region, accessMethod, passwordFile, passwordVariable, password };
+  const named = { passwordFile, passwordVariable, password };
+  const all = { kind, instanceId, region, accessMethod, maxConnections, ...named };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Partial<
     Omit<Asked<'connection.create'>, 'group'>
   >;
@@ -151,17 +152,7 @@ async function forget(ask: Ask, name: string): Promise<ExitCode> {
 
 async function listAll(ask: Ask): Promise<ExitCode> {
   const { group, json = false } = ask.flags;
-  const items: Connection[] = [];
-  for (let cursor: string | undefined, more = true; more;) {
-    const page: Answer<'connection.list'> = await call(ask, 'connection.list', {
-      group,
-      limit: 200,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    items.push(...page.items);
-    more = page.nextCursor !== null;
-    cursor = page.nextCursor ?? undefined;
-  }
+  const items = await allPages((page) => call(ask, 'connection.list', { group, ...page }));
   const rows = items.map(({ name, kind, conninfo, secret, version }) => [
     name,
     kind,
@@ -178,8 +169,9 @@ async function listAll(ask: Ask): Promise<ExitCode> {
 }
 
 function show({ flags, context }: Ask, connection: Connection): ExitCode {
-  const { name, kind, conninfo, secret, secretReference, id, version, instanceId, region, accessMethod } =
-    connection;
+  const { name, kind, conninfo, secret, secretReference, id, version } = connection;
+  const { instanceId, region, accessMethod, maxConnections } = connection;
+  const users = connection.usedBy?.map((task) => `${task.name} (${task.as}, ${task.state})`) ?? [];
   const rows = Object.entries({
     name,
     id,
@@ -189,6 +181,8 @@ function show({ flags, context }: Ask, connection: Connection): ExitCode {
     instanceId,
     region,
     accessMethod,
+    maxConnections,
+    usedBy: users.length > 0 ? users.join(', ') : null,
     version,
   })
     .filter(([, value]) => value !== null)

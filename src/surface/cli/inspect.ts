@@ -9,7 +9,8 @@ import { readHelpers } from '../../engine/source/helpers/remove.ts';
 import type { CliCommand } from './context.ts';
 import { document } from './view/json.ts';
 import { count, many, size } from './view/quantities.ts';
-import { databaseSize, openSide, serverVersion } from './sides.ts';
+import { databaseSize, serverVersion } from '../../service/task/check-migration.ts';
+import { openSide } from './sides.ts';
 import { resolveEnd, withJson } from './options/task-options.ts';
 import { printable, table } from './view/text.ts';
 

@@ -1,6 +1,7 @@
 /** The command line as a whole: the commands, their help, and what happens to a command that fails. */
 import { Command, CommanderError } from 'commander';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
+import { applyCommand } from './apply.ts';
 import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { cleanupCommand } from './cleanup.ts';
@@ -8,6 +9,7 @@ import { connectionCommand } from './connection.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { demoCommand } from './demo.ts';
+import { exportCommand } from './export.ts';
 import { inspectCommand } from './inspect.ts';
 import { keysCommand } from './keys.ts';
 import { loginCommand } from './login.ts';
@@ -17,8 +19,10 @@ import { resetPasswordCommand } from './reset-password.ts';
 import { schemaCommand } from './schema.ts';
 import { serveCommand } from './serve.ts';
 import { tablesCommand } from './tables.ts';
+import { taskCommand } from './task.ts';
 import { verifyCommand } from './verify.ts';
 import { packageVersion } from './version.ts';
+import { workerCommand } from './worker.ts';
 
 const COMMANDS: readonly CliCommand[] = [
   checkCommand,
@@ -31,8 +35,12 @@ const COMMANDS: readonly CliCommand[] = [
   inspectCommand,
   demoCommand,
   serveCommand,
+  workerCommand,
   loginCommand,
   connectionCommand,
+  taskCommand,
+  applyCommand,
+  exportCommand,
   auditCommand,
   keysCommand,
   resetPasswordCommand,

@@ -3,14 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { EXIT } from '../../base/errors/exit.ts';
 import type { ServeOptions } from '../../contract/serve-options.ts';
-import { isNetwork } from '../../service/connection/endpoint-policy.ts';
-import { openNode, type NodeOptions } from '../../service/node.ts';
+import { fileSink, type AuditSink } from '../../service/audit/sink.ts';
+import { openNode } from '../../service/node.ts';
 import type { CliCommand, CliContext } from './context.ts';
+import { nodeOptions, runWorker, untilAborted } from './worker.ts';
 import { packageVersion } from './version.ts';
 import {
-  databaseUrlOf,
   invalidConfig,
-  keyOf,
+  metricsTokenOf,
   readServeOptions,
   withServeOptions,
 } from './options/serve-options.ts';
@@ -20,21 +20,25 @@ export const serveCommand: CliCommand = {
     return withServeOptions(
       program
         .command('serve')
-        .description('run the service: API, users, connections; its own PostgreSQL unless told'),
+        .description('run the service: API, users, connections, tasks; its own PostgreSQL unless told'),
     );
   },
 
   async run(command, context) {
-    const { signal, stdout, stderr } = context;
+    const { signal, stdout } = context;
     const options = readServeOptions(command.opts(), context.config.env);
-    await using node = await openNode(nodeOptions(options, context));
+    const metricsToken = metricsTokenOf(options);
+    const auditSink = auditSinkOf(options, context);
+    await using node = await openNode({ ...nodeOptions(options, context), auditSink });
+    const worker = options.worker ? await runWorker(node, options, context) : null;
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
     const app = httpServer(node.services, {
       isSecure: options.secure,
       trustedProxies: options.trustedProxy,
       version: packageVersion(),
-      log: { level: options.logLevel, stream: stderr },
+      log: node.log,
+      metricsToken,
     });
     try {
       const address = await listen(app, options);
@@ -45,27 +49,21 @@ export const serveCommand: CliCommand = {
       stdout.write(`listening on ${address}\n`);
       await untilAborted(signal);
     } finally {
-      await drain(app, options.drainSeconds);
+      await Promise.all([drain(app, options.drainSeconds), worker?.[Symbol.asyncDispose]()]);
     }
     return EXIT.ok;
   },
 };
 
 /** Throws CONFIG_INVALID. */
-function nodeOptions(options: ServeOptions, { config }: CliContext): NodeOptions {
-  for (const option of ['allowNetwork', 'trustedProxy'] as const) {
-    const wrong = options[option].find((network) => !isNetwork(network));
-    if (wrong !== undefined)
-      throw invalidConfig(option, `${wrong} is no address and no network (10.0.0.0/8)`);
-  }
+function auditSinkOf({ auditLog }: ServeOptions, { stdout }: CliContext): AuditSink | null {
+  if (auditLog === undefined) return null;
+  if (auditLog !== '-') return fileSink(auditLog);
   return {
-    databaseUrl: databaseUrlOf(options),
-    dataDir: options.dataDir ?? config.dataHome,
-    key: keyOf(options),
-    secretDir: options.secretDir ?? null,
-    certificateDir: options.certificateDir ?? null,
-    networks: options.allowNetwork,
-    env: config.env,
+    write: (lines) =>
+      new Promise((resolve, reject) => {
+        stdout.write(lines, (error) => (error ? reject(error) : resolve()));
+      }),
   };
 }
 
@@ -86,11 +84,4 @@ async function drain(app: FastifyInstance, seconds: number): Promise<void> {
   await Promise.race([closing, delay(seconds * 1000, undefined, { ref: false })]);
   app.server.closeAllConnections();
   await closing;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

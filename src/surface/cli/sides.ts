@@ -11,22 +11,6 @@ export async function openSide(ends: Ends, side: Side, role: string, signal?: Ab
   return session;
 }
 
-/** `PostgreSQL 15.18` from server_version_num. */
-export function serverVersion(version: number): string {
-  const major = Math.floor(version / 10_000);
-  return major >= 10
-    ? `PostgreSQL ${major}.${version % 10_000}`
-    : `PostgreSQL ${major}.${Math.floor((version % 10_000) / 100)}.${version % 100}`;
-}
-
-/** Bytes of the whole database, indexes and catalogs included. */
-export async function databaseSize(session: Session): Promise<bigint> {
-  const { bytes } = await session.one(
-    'SELECT pg_catalog.pg_database_size(pg_catalog.current_database())::text AS bytes',
-  );
-  return BigInt(bytes ?? '0');
-}
-
 /** `user@host:port/database`: how a state directory names an end. */
 export function endName(info: ConnInfo): string {
   return `${info.user}@${describeEndpoint(info)}`;

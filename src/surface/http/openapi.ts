@@ -49,6 +49,21 @@ export function openApi(version: string): OpenApi & Json {
   };
 }
 
+const idempotencyKey = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description: 'The same request sent again with the same key is carried out once',
+  schema: { type: 'string', maxLength: 200 },
+};
+const lastEventId = {
+  name: 'Last-Event-ID',
+  in: 'header',
+  required: false,
+  description: 'The id of the last event that was seen: to go on from there',
+  schema: { type: 'string' },
+};
+
 function described(name: string, operation: Operation): Json {
   const { method, path, access, creates, summary } = operation;
   const input = schemaOf(operation.input, 'input');
@@ -63,13 +78,6 @@ function described(name: string, operation: Operation): Json {
     required: where === 'path' || required.has(field),
     schema: schema ?? {},
   });
-  const idempotencyKey = {
-    name: 'Idempotency-Key',
-    in: 'header',
-    required: false,
-    description: 'The same request sent again with the same key is carried out once',
-    schema: { type: 'string', maxLength: 200 },
-  };
   return {
     operationId: name,
     summary,
@@ -80,6 +88,7 @@ function described(name: string, operation: Operation): Json {
       ...inPath.map((field) => parameter(field, 'path', properties[field])),
       ...(inQuery ? rest.map(([field, schema]) => parameter(field, 'query', schema)) : []),
       ...(creates === 'repeatable' ? [idempotencyKey] : []),
+      ...(operation.stream ? [lastEventId] : []),
     ],
     ...(inQuery || rest.length === 0
       ? {}
@@ -100,8 +109,14 @@ function described(name: string, operation: Operation): Json {
         }),
     responses: {
       [creates === undefined ? '200' : '201']: {
-        description: 'Done',
-        content: { 'application/json': { schema: schemaOf(operation.output, 'output') } },
+        description: operation.stream
+          ? 'Server-sent events, until one of the two ends it; the data of each is this'
+          : 'Done',
+        content: {
+          [operation.stream ? 'text/event-stream' : 'application/json']: {
+            schema: schemaOf(operation.output, 'output'),
+          },
+        },
       },
       default: {
         description: 'Not done',

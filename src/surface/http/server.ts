@@ -8,14 +8,21 @@ import {
   type FastifyRequest,
 } from 'fastify';
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import type { Log } from '../../base/runtime/log.ts';
 import { pathFields, type Operation } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
+import { NodeMetrics } from '../../service/metrics/node-metrics.ts';
 import type { Services } from '../../service/operation/context.ts';
 import { runOperation } from '../../service/operation/run-operation.ts';
 import { clearSession, readCredentials, requireCsrfToken, setSession } from './credentials.ts';
+import { sendEvents, type SentEvent } from './event-stream.ts';
+import { frameworkLog } from './framework-log.ts';
+import { health } from './health.ts';
+import { measure } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { referencePage } from './reference-page.ts';
+import { routeOf } from './routes.ts';
 
 export interface HttpOptions {
   /** Reached by TLS only, through a proxy: cookies are for TLS alone, and browsers are told to come back that way. */
@@ -23,8 +30,9 @@ export interface HttpOptions {
   /** Proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
   readonly version: string;
-  /** Lines of JSON; null: none. */
-  readonly log: { readonly level: string; readonly stream: { write(line: string): void } } | null;
+  readonly log: Log;
+  /** Whoever shows it may read the metrics; null: only who administers opendts. */
+  readonly metricsToken: (() => string) | null;
 }
 
 const BODY_BYTES = 256 * 1024;
@@ -33,7 +41,7 @@ const REQUEST_MS = 60_000;
 /** Not yet listening. */
 export function httpServer(services: Services, options: HttpOptions): FastifyInstance {
   const app = fastify({
-    logger: options.log ?? false,
+    loggerInstance: frameworkLog(options.log),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_MS,
@@ -43,8 +51,17 @@ export function httpServer(services: Services, options: HttpOptions): FastifyIns
     routerOptions: { maxParamLength: 1300 },
   });
   protect(app, options);
-  report(app);
-  health(app, services);
+  report(app, options.log);
+  const metrics = new NodeMetrics({
+    store: services.store,
+    eventClients: () => services.events.clients,
+    version: options.version,
+    log: options.log,
+  });
+  health(app, services.store);
+  measure(app, metrics, services.store, options);
+  // They would go on for ever; their clients come back, to another node.
+  app.addHook('preClose', async () => services.events.end());
   const document = openApi(options.version);
   const page = referencePage(document);
   app.get('/api/v1/openapi.json', () => document);
@@ -62,7 +79,7 @@ function route(
   const operation: Operation = OPERATIONS[name];
   app.route({
     method: operation.method,
-    url: `/api/v1${operation.path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+    url: routeOf(operation),
     handler: async (request, reply) => {
       const credentials = operation.access === 'anyone' ? null : readCredentials(request, isSecure);
       if (operation.method !== 'GET') requireCsrfToken(request, credentials);
@@ -71,13 +88,24 @@ function route(
         address: request.ip,
         requestId: request.id,
         idempotencyKey: readIdempotencyKey(request),
+        lastEventId:
+          request.headers['last-event-id'] === undefined ? null : String(request.headers['last-event-id']),
+        closed: closedOf(reply),
       };
       const { body, session } = await runOperation(name, readInput(operation, request), asked, services);
+      if (operation.stream) return sendEvents(reply, body as AsyncIterable<SentEvent | null>);
       if (session !== null) setSession(reply, session, isSecure);
       else if (name === 'session.delete') clearSession(reply, isSecure);
       return reply.code(operation.creates === undefined ? 200 : 201).send(body);
     },
   });
+}
+
+/** Aborts when the client has gone before it was answered whole. */
+function closedOf({ raw }: FastifyReply): AbortSignal {
+  const closed = new AbortController();
+  raw.once('close', () => closed.abort());
+  return closed.signal;
 }
 
 /** Path fields, and the query or the body. Throws INPUT_INVALID. */
@@ -114,8 +142,12 @@ function protect(app: FastifyInstance, { isSecure }: HttpOptions): void {
 }
 
 /** Problems, and one line of log a request: never a body, a header, or the values that an error of the database speaks of. */
-function report(app: FastifyInstance): void {
-  app.setErrorHandler((thrown, request, reply) => answer(thrown, request, reply));
+function report(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((thrown, request, reply) => {
+    const answered = answer(thrown, request, reply);
+    if (reply.statusCode >= 500) log.failure(thrown, 'a request failed', { request: request.id });
+    return answered;
+  });
   app.setNotFoundHandler((request, reply) =>
     answer(
       new AppError('NOT_FOUND', { kind: 'operation', name: `${request.method} ${pathOf(request)}` }),
@@ -124,10 +156,14 @@ function report(app: FastifyInstance): void {
     ),
   );
   app.addHook('onResponse', async (request, reply) => {
-    const { method, ip } = request;
-    const route = request.routeOptions.url ?? null;
-    const ms = Math.round(reply.elapsedTime);
-    request.log.info({ method, route, status: reply.statusCode, ms, ip }, 'request');
+    log.info('request', {
+      request: request.id,
+      method: request.method,
+      ...(request.routeOptions.url === undefined ? {} : { route: request.routeOptions.url }),
+      status: reply.statusCode,
+      milliseconds: Math.round(reply.elapsedTime),
+      address: request.ip,
+    });
   });
 }
 
@@ -135,10 +171,6 @@ function answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): 
   const error = asAppError(thrown);
   const { status, ...rest } = problemOf(error, request.id);
   const code = httpStatus(thrown) ?? status;
-  if (code >= 500) {
-    const stack = thrown instanceof Error ? thrown.stack : undefined;
-    request.log.error({ code: error.code, stack }, error.message);
-  }
   if (error.code === 'LOGIN_BLOCKED') reply.header('retry-after', String(error.facts.seconds));
   return reply
     .code(code)
@@ -163,13 +195,4 @@ function httpStatus(thrown: unknown): number | null {
 
 function pathOf({ url }: FastifyRequest): string {
   return url.replace(/\?.*$/s, '').slice(0, 200);
-}
-
-/** The process lives; it can serve, too: the store answers. A task that failed is no matter of either. */
-function health(app: FastifyInstance, { store }: Services): void {
-  app.get('/livez', () => ({ status: 'ok' }));
-  app.get('/readyz', async () => {
-    await store.identity();
-    return { status: 'ok' };
-  });
 }

@@ -2,6 +2,7 @@
  * Our own tables on the target, in schema _opendts: never migrated, never compared, dropped by cleanup. They are the truth about a
  * task: what they say committed together with the rows they speak of.
  */
+import { qname } from '../../pg/ident.ts';
 import type { Session } from '../../pg/session.ts';
 
 const TABLES = `
@@ -130,4 +131,23 @@ export async function hasBookkeeping(session: Session): Promise<boolean> {
 
 export async function dropBookkeeping(session: Session): Promise<void> {
   await session.query('DROP SCHEMA IF EXISTS _opendts CASCADE');
+}
+
+/** Removes one task from the books; with the last of them the books go, and that is told. */
+export async function forgetTask(session: Session, taskId: string): Promise<boolean> {
+  return session.transaction(async () => {
+    await session.query("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('_opendts'))");
+    const tables = await session.query(
+      `SELECT c.relname AS name FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+        WHERE c.relnamespace = pg_catalog.to_regnamespace('_opendts') AND c.relkind = 'r' AND a.attname = 'task_id'`,
+    );
+    for (const { name } of tables)
+      await session.query(
+        `DELETE FROM ${qname({ schema: '_opendts', name: name ?? '' })} WHERE task_id = $1`,
+        [taskId],
+      );
+    const { last } = await session.one('SELECT NOT EXISTS (SELECT FROM _opendts.task) AS last');
+    if (last === 't') await dropBookkeeping(session);
+    return last === 't';
+  });
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { int, time } from '../columns.ts';
 
 /** Without the sealed secret, which only find-secret.ts reads. */
-export const CONNECTION_COLUMNS = `c.id, c.group_id, c.name, c.kind, c.conninfo, c.instance_id, c.region, c.access_method,
+export const CONNECTION_COLUMNS = `c.id, c.group_id, c.name, c.kind, c.conninfo, c.instance_id, c.region, c.access_method, c.max_connections,
   c.secret_kind, c.secret_reference, c.version, c.created_at, c.updated_at`;
 
 const SECRET_KINDS = ['none', 'sealed', 'file', 'env'] as const;
@@ -18,6 +18,7 @@ export const connectionRow = z
     instance_id: z.string().nullable(),
     region: z.string().nullable(),
     access_method: z.string().nullable(),
+    max_connections: int.nullable(),
     secret_kind: z.enum(SECRET_KINDS),
     secret_reference: z.string().nullable(),
     version: int,
@@ -33,6 +34,7 @@ export const connectionRow = z
     instanceId: row.instance_id,
     region: row.region,
     accessMethod: row.access_method,
+    maxConnections: row.max_connections,
     secretKind: row.secret_kind,
     secretReference: row.secret_reference,
     version: row.version,
@@ -57,4 +59,5 @@ export interface ConnectionFields {
   readonly instanceId: string | null;
   readonly region: string | null;
   readonly accessMethod: string | null;
+  readonly maxConnections: number | null;
 }

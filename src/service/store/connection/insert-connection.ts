@@ -21,8 +21,8 @@ export async function insertConnection(db: Db, connection: NewConnection): Promi
   const rows = await db.query(
     connectionRow,
     `INSERT INTO opendts.connection AS c (id, group_id, name, kind, conninfo, instance_id, region, access_method,
-                                          secret_kind, sealed_key_id, sealed, secret_reference)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING
+                                          secret_kind, sealed_key_id, sealed, secret_reference, max_connections)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
      RETURNING ${CONNECTION_COLUMNS}`,
     [
       connection.id,
@@ -37,6 +37,7 @@ export async function insertConnection(db: Db, connection: NewConnection): Promi
       secret.keyId,
       secret.sealed,
       secret.reference,
+      connection.maxConnections === null ? null : String(connection.maxConnections),
     ],
   );
   return only(rows);

@@ -22,7 +22,7 @@ export async function updateConnection(db: Db, change: ConnectionChange): Promis
   const rows = await db.query(
     connectionRow,
     `UPDATE opendts.connection c
-        SET name = $3, kind = $4, conninfo = $5, instance_id = $6, region = $7, access_method = $8,
+        SET name = $3, kind = $4, conninfo = $5, instance_id = $6, region = $7, access_method = $8, max_connections = $13::int,
             secret_kind = CASE WHEN $9::text IS NULL THEN c.secret_kind ELSE $9 END,
             sealed_key_id = CASE WHEN $9::text IS NULL THEN c.sealed_key_id ELSE $10 END,
             sealed = CASE WHEN $9::text IS NULL THEN c.sealed ELSE $11 END,
@@ -43,6 +43,7 @@ export async function updateConnection(db: Db, change: ConnectionChange): Promis
       secret?.keyId ?? null,
       secret?.sealed ?? null,
       secret?.reference ?? null,
+      change.maxConnections === null ? null : String(change.maxConnections),
     ],
   );
   return only(rows);

@@ -7,13 +7,18 @@ import { runCopy, type CopyEnd } from '../../../engine/pipeline/copy-run.ts';
 import { openChunkReader } from '../../../engine/source/chunk-reader.ts';
 import type { HeldSnapshot } from '../../../engine/source/snapshot-holder.ts';
 import type { Overrun, SourceState } from '../../../engine/source/source-limits.ts';
+import type { CopyThrottle } from '../../../engine/source/throttle.ts';
+import { raiseCopyFence } from '../../../engine/target/books/task-row.ts';
 import { openChunkWriter } from '../../../engine/target/copy/chunk-writer.ts';
 import type { Copies } from './copies.ts';
 import { readBooks } from './copy-books.ts';
 import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';
+import type { HandTask } from './copy-thread-messages.ts';
 import { CopyThreads, threadsFor } from './copy-threads.ts';
+import { endHands } from './end-hands.ts';
 import { guardSource } from './guard-source.ts';
 import { copyLargeObjects, planLargeObjects } from './large-objects.ts';
+import type { OfferedPass } from './more-hands.ts';
 import { recheckCopies } from './recheck-copies.ts';
 import { enter, warn, type TaskRun } from '../task-run.ts';
 
@@ -63,19 +68,20 @@ export async function copyPass(run: TaskRun, pass: Pass): Promise<PassEnd> {
   const { held, isFirst, copies } = pass;
   using guard = guardSource(run, held, pass.onSlot);
   const { signal } = guard;
-  const openReader = () =>
+  const openReader = (throttle: CopyThrottle) =>
     openChunkReader({
       open: () => run.ends.openSource('copy'),
       control: () => run.ends.source(),
       held,
-      throttle: run.throttle,
+      throttle,
     });
   try {
     const plan = await patiently(
       run,
       async () => {
         const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
-        if (!isFirst) await recheckCopies(run, books, { held, openReader, signal });
+        if (!isFirst)
+          await recheckCopies(run, books, { held, openReader: () => openReader(run.throttle), signal });
         const plan = await planCopy(run);
         copies?.keep(plan.done);
         for (const [table, error] of plan.failed) copies?.giveUp(table, error);
@@ -96,39 +102,98 @@ export async function copyPass(run: TaskRun, pass: Pass): Promise<PassEnd> {
 }
 
 interface Under extends Pass {
-  readonly openReader: () => ReturnType<typeof openChunkReader>;
+  readonly openReader: (throttle: CopyThrottle) => ReturnType<typeof openChunkReader>;
   readonly signal: AbortSignal;
 }
 
-async function copyPlanned(
-  run: TaskRun,
-  plan: CopyPlan,
-  { held, isFirst, copies, isBeside, enough, openReader, signal }: Under,
-): Promise<CopyEnd> {
-  const started = performance.now();
+async function copyPlanned(run: TaskRun, plan: CopyPlan, under: Under): Promise<CopyEnd> {
   const { book } = run;
+  const started = performance.now();
   enter(
     run,
-    isBeside ? book.phase : 'copy',
+    under.isBeside ? book.phase : 'copy',
     `copying ${plan.tables} tables in ${plan.chunks.length} chunks with ${run.request.jobs} jobs`,
   );
   book.beginCopy();
-  const hand: HandOptions = {
-    openReader,
-    openWriter: () => openChunkWriter(() => run.ends.openTarget('copy')),
+  const { end, isSure } = await copyOffered(run, plan, under);
+  // What a hand of another machine may still commit must not come into the next pass. The next owner of the task raises it anyway.
+  if (!isSure && end.kind !== 'stopped' && end.kind !== 'failed') {
+    const raised = await patiently(
+      run,
+      async () => raiseCopyFence(await run.ends.target(), run),
+      under.signal,
+    );
+    run.task = { ...run.task, copyFence: raised };
+  }
+  book.copyMs += performance.now() - started;
+  return 'failed' in end ? { ...end, failed: new Map([...plan.failed, ...end.failed]) } : end;
+}
+
+/** `isSure`: no hand of another machine can commit any more. */
+async function copyOffered(
+  run: TaskRun,
+  plan: CopyPlan,
+  under: Under,
+): Promise<{ end: CopyEnd; isSure: boolean }> {
+  const task = handTask(run, under);
+  const offered = run.hooks.moreHands?.offer({
+    task,
+    jobs: run.request.jobs,
+    throttle: run.throttle,
+    signal: under.signal,
+    say: (message) => run.hooks.onEvent({ level: 'info', phase: run.book.phase, message }),
+    endHands: (hands) => endHands(run.ends, run.taskId, hands),
+  });
+  let end: CopyEnd;
+  try {
+    end = await copyAll(run, plan, { ...under, task, offered: offered ?? null });
+  } finally {
+    await offered?.[Symbol.asyncDispose]();
+  }
+  return { end, isSure: offered?.isSure ?? true };
+}
+
+function handTask(run: TaskRun, { held, isFirst }: Under): HandTask {
+  const { exportedId, server, text, readUntil } = held;
+  return {
     taskId: run.taskId,
     copyFence: run.task.copyFence,
     // Under S1 every streamed change applies: nothing has to be compared with it.
-    stamp: isFirst && run.task.slot !== null ? null : { text: held.text, readUntil: held.readUntil },
-    failpoints: run.hooks.failpoints,
+    stamp: isFirst && run.task.slot !== null ? null : { text, readUntil },
+    held: { exportedId, server },
+  };
+}
+
+interface Hands extends Under {
+  readonly task: HandTask;
+  readonly offered: OfferedPass | null;
+}
+
+async function copyAll(
+  run: TaskRun,
+  plan: CopyPlan,
+  { copies, enough, openReader, signal, task, offered }: Hands,
+): Promise<CopyEnd> {
+  const { book } = run;
+  const { taskId, copyFence, stamp } = task;
+  const { failpoints } = run.hooks;
+  const throttle = offered?.throttle ?? run.throttle;
+  const hand: HandOptions = {
+    openReader: () => openReader(throttle),
+    openWriter: () => openChunkWriter(() => run.ends.openTarget('copy')),
+    taskId,
+    copyFence,
+    stamp,
+    failpoints,
     signal,
   };
-  await using threads = openThreads(run, held, hand);
-  const end = await runCopy({
+  await using threads = openThreads(run, { task, throttle, signal });
+  return await runCopy({
     chunks: plan.chunks.filter(({ id }) => !copies?.isGivenUp(id)),
     jobs: run.request.jobs,
     strict: run.request.strict,
     ...(run.request.patienceMs === undefined ? {} : { patienceMs: run.request.patienceMs }),
+    guests: offered,
     openHand: () => threads?.openHand() ?? openHand(hand),
     signal,
     enough,
@@ -154,17 +219,16 @@ async function copyPlanned(
     onFewerWorkers: (left, error) =>
       warn(run, `${error.message} The copy goes on with ${left} connections on each side.`),
   });
-  book.copyMs += performance.now() - started;
-  return 'failed' in end ? { ...end, failed: new Map([...plan.failed, ...end.failed]) } : end;
 }
 
 /** Null where this thread suffices. */
-function openThreads(run: TaskRun, held: HeldSnapshot, hand: HandOptions): CopyThreads | null {
+function openThreads(
+  run: TaskRun,
+  { task, throttle, signal }: { task: HandTask; throttle: CopyThrottle; signal: AbortSignal },
+): CopyThreads | null {
   const { source, target, jobs } = run.request;
   const count = threadsFor(jobs);
   if (count === 0) return null;
-  const { taskId, copyFence, stamp, failpoints, signal } = hand;
-  const { exportedId, server } = held;
-  const task = { source, target, taskId, copyFence, stamp, held: { exportedId, server } };
-  return new CopyThreads({ count, task, throttle: run.throttle, failpoints, signal });
+  const { failpoints } = run.hooks;
+  return new CopyThreads({ count, task: { ...task, source, target }, throttle, failpoints, signal });
 }

@@ -9,14 +9,18 @@ import type { ImportedSnapshot } from '../../../engine/source/import-snapshot.ts
 import type { CopyLimits } from '../../../engine/source/throttle.ts';
 import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 
-/** What a thread is started with. */
-export interface ThreadTask {
-  readonly source: ConnInfo;
-  readonly target: ConnInfo;
+/** What a hand needs to copy for a task besides its connections. */
+export interface HandTask {
   readonly taskId: string;
   readonly copyFence: bigint;
   readonly stamp: HandOptions['stamp'];
   readonly held: Pick<ImportedSnapshot, 'exportedId' | 'server'>;
+}
+
+/** What a thread is started with. */
+export interface ThreadTask extends HandTask {
+  readonly source: ConnInfo;
+  readonly target: ConnInfo;
   readonly limits: CopyLimits;
   /** Two numbers: the thread sleeps on the second until a failpoint has been passed here. Null: none is armed. */
   readonly failpoints: Int32Array<SharedArrayBuffer> | null;
@@ -24,7 +28,9 @@ export interface ThreadTask {
 
 /** `hand` numbers the thread's pairs of connections. */
 export type ToThread =
-  | { readonly kind: 'open' | 'close'; readonly hand: number }
+  /** `role` is in the names of its sessions. */
+  | { readonly kind: 'open'; readonly hand: number; readonly role: string }
+  | { readonly kind: 'close'; readonly hand: number }
   | { readonly kind: 'copy'; readonly hand: number; readonly batch: readonly CopyChunk[] }
   | { readonly kind: 'limits'; readonly limits: CopyLimits }
   | { readonly kind: 'stop' | 'end' };

@@ -35,7 +35,7 @@ class CopyThread {
   async take(message: ToThread): Promise<void> {
     switch (message.kind) {
       case 'open':
-        return this.answer(message.hand, () => this.open(message.hand));
+        return this.answer(message.hand, () => this.open(message.hand, message.role));
       case 'copy':
         return this.answer(message.hand, () => this.copy(message.hand, message.batch));
       case 'close':
@@ -61,18 +61,18 @@ class CopyThread {
     }
   }
 
-  private async open(hand: number): Promise<FromThread> {
+  private async open(hand: number, role: string): Promise<FromThread> {
     const { taskId, copyFence, stamp, held } = this.task;
     const opened = await openHand({
       openReader: () =>
         openChunkReader({
-          open: () => this.ends.openSource('copy'),
+          open: () => this.ends.openSource(role),
           control: () => this.ends.source(),
           // Only the task's own thread can ask the holder: here a restarted server has lost it.
           held: { ...held, isHeld: () => Promise.resolve(false) },
           throttle: this.throttle,
         }),
-      openWriter: () => openChunkWriter(() => this.ends.openTarget('copy')),
+      openWriter: () => openChunkWriter(() => this.ends.openTarget(role)),
       taskId,
       copyFence,
       stamp,

@@ -41,7 +41,7 @@ export class CopyThreads implements AsyncDisposable {
   }
 
   /** On the thread with the fewest. Throws as openHand does. */
-  async openHand(): Promise<CopyHand> {
+  async openHand(role = 'copy'): Promise<CopyHand> {
     this.options.signal.throwIfAborted();
     const [thread] = this.threads.toSorted((a, b) => a.hands - b.hands);
     if (!thread) throw new Error('no copy thread');
@@ -52,7 +52,7 @@ export class CopyThreads implements AsyncDisposable {
       this.shareLimits();
     };
     try {
-      const hand = await thread.openHand();
+      const hand = await thread.openHand(role);
       return {
         copy: (batch, events) => thread.copy(hand, batch, events),
         [Symbol.asyncDispose]: async () => {
@@ -81,7 +81,8 @@ export class CopyThreads implements AsyncDisposable {
   }
 }
 
-function shareOf(limits: CopyLimits, share: number): CopyLimits {
+/** A part of the limits; no part is nobody's, who is not limited. */
+export function shareOf(limits: CopyLimits, share: number): CopyLimits {
   if (share === 0) return NO_LIMITS;
   const part = (rate: number | null) => (rate === null ? null : rate * share);
   return {
@@ -132,9 +133,9 @@ class Thread {
     this.worker.postMessage(message);
   }
 
-  async openHand(): Promise<number> {
+  async openHand(role: string): Promise<number> {
     const hand = this.nextHand++;
-    await this.ask({ kind: 'open', hand }, hand);
+    await this.ask({ kind: 'open', hand, role }, hand);
     return hand;
   }
 

@@ -29,7 +29,7 @@ export async function cutTables(
   books: readonly CopiedTable[],
   readTargetOf: () => Promise<TargetOf>,
 ): Promise<CopiedTable[]> {
-  const wishes = wishesOf(run);
+  const wishes = await wishesOf(run);
   // Ranges may have to be emptied for another copy, and rows of the target's own would go with them.
   const keeps = run.request.conflict === 'ignore' && run.request.types.has('incremental');
   const mayBeCut = (one: CopiedTable) => !keeps && !one.isCut && !isBegun(one) && !isTogether(run, one.table);
@@ -48,9 +48,9 @@ export async function cutTables(
   });
 }
 
-function wishesOf({ request, tables }: TaskRun): CutWishes {
+async function wishesOf({ request, tables, hooks }: TaskRun): Promise<CutWishes> {
   return {
-    jobs: request.jobs,
+    jobs: request.jobs + ((await hooks.moreHands?.expected(request.jobs)) ?? 0),
     chunkBytes: request.chunkBytes,
     totalBytes: tables.reduce((sum, { bytes }) => sum + bytes, 0n),
     followed: request.types.has('incremental'),

@@ -15,8 +15,10 @@ import type { Environment } from '../../../config.ts';
 
 const OPTIONS = Object.keys(serveOptions.shape) as ServeOption[];
 const LISTS: ReadonlySet<ServeOption> = new Set(['allowNetwork', 'trustedProxy']);
-const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds']);
-const SWITCHES: ReadonlySet<ServeOption> = new Set(['secure']);
+const NUMBERS: ReadonlySet<ServeOption> = new Set(['port', 'drainSeconds', 'auditRetentionDays', 'capacity']);
+const SWITCHES: ReadonlySet<ServeOption> = new Set(['secure', 'worker']);
+/** On unless told: the flag says no. */
+const NEGATED: ReadonlySet<ServeOption> = new Set(['worker']);
 
 /** All of them, or those that a command needs. */
 export function withServeOptions(command: Command, options: readonly ServeOption[] = OPTIONS): Command {
@@ -26,12 +28,12 @@ export function withServeOptions(command: Command, options: readonly ServeOption
     const value = SWITCHES.has(option) ? '' : ` <${valueWord(option)}>`;
     const standard = serveOptions.shape[option].safeParse(undefined).data;
     const shown =
-      standard === undefined || Array.isArray(standard) || standard === false
+      standard === undefined || Array.isArray(standard) || typeof standard === 'boolean'
         ? ''
         : `, default: ${String(standard)}`;
     command.option(
-      `${flagOf(option)}${value}`,
-      `${serveOptions.shape[option].description} (${variableOf(option)}${shown})`,
+      NEGATED.has(option) ? `--no-${flagOf(option).slice(2)}` : `${flagOf(option)}${value}`,
+      `${NEGATED.has(option) ? 'do not ' : ''}${serveOptions.shape[option].description} (${variableOf(option)}${shown})`,
     );
   }
   return command;
@@ -47,7 +49,9 @@ export function readServeOptions(flags: Readonly<Record<string, unknown>>, env: 
   const file = typeof flags.config === 'string' ? flags.config : env.OPENDTS_CONFIG;
   const fromFile = file ? readFile(file) : {};
   const fromEnv = given((option) => env[variableOf(option)] || undefined);
-  const fromFlags = given((option) => flags[option]);
+  const fromFlags = given((option) =>
+    NEGATED.has(option) && flags[option] === true ? undefined : flags[option],
+  );
   checked(fromEnv, (option, problem) => invalidConfig(`variable ${variableOf(option)}`, problem));
   checked(fromFlags, (option, problem) => {
     const remedy = '"opendts serve --help" lists the options.';
@@ -118,6 +122,28 @@ export function keyOf(options: ServeOptions): { readonly text: string } | { read
   requireOne(options, 'key', 'keyFile');
   if (options.key !== undefined) return { text: options.key };
   return options.keyFile === undefined ? null : { file: options.keyFile };
+}
+
+/** Whoever shows this may read the metrics. It is read each time, so that it may change. Throws CONFIG_INVALID. */
+export function metricsTokenOf({ metricsTokenFile: file }: ServeOptions): (() => string) | null {
+  if (file === undefined) return null;
+  const read = () => {
+    const token = textOf(file);
+    if (!/^\S{20,}$/.test(token))
+      throw invalidConfig('metricsTokenFile', 'it holds no token of at least 20 characters');
+    return token;
+  };
+  read();
+  return read;
+}
+
+/** Empty when it cannot be read. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 function requireOne(options: ServeOptions, value: ServeOption, file: ServeOption): void {

@@ -15,6 +15,7 @@ import type { ConnInfo, Side } from '../../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../../engine/pg/conninfo/parse.ts';
 import type { SourceLimits } from '../../../engine/source/source-limits.ts';
 import type { CopyLimits } from '../../../engine/source/throttle.ts';
+import { chunkBytes, copyLimits, protection, streamLimits } from '../../../service/task/request-of.ts';
 import { readTaskFile, type TaskFileSpec } from '../../../service/task/task-file.ts';
 import type { CliContext } from '../context.ts';
 import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
@@ -156,30 +157,26 @@ export function withChunks(command: Command): Command {
 }
 
 function resolveProtection(flags: TaskFlags, file: TaskFileSpec): SourceLimits {
-  const age = flags.maxSnapshotAge ?? file.protect?.snapshotAge ?? null;
-  const gigabytes = flags.maxRetainedWal ?? file.protect?.retainedWal ?? null;
-  return {
-    snapshotAge: age === null ? null : BigInt(age),
-    retainedWal: gigabytes === null ? null : BigInt(Math.round(gigabytes * 1e9)),
-  };
+  return protection({
+    snapshotAge: flags.maxSnapshotAge ?? file.protect?.snapshotAge,
+    retainedWal: flags.maxRetainedWal ?? file.protect?.retainedWal,
+  });
 }
 
 /** Flags win over the task file, limit by limit. */
 export function resolveLimits(flags: TaskFlags, file: TaskFileSpec): CopyLimits {
-  const megabytes = flags.maxMegabytes ?? file.throttle?.megabytes ?? null;
-  return {
-    queriesPerSecond: flags.maxQueries ?? file.throttle?.queries ?? null,
-    rowsPerSecond: flags.maxRows ?? file.throttle?.rows ?? null,
-    bytesPerSecond: megabytes === null ? null : megabytes * 1e6,
-  };
+  return copyLimits({
+    megabytes: flags.maxMegabytes ?? file.throttle?.megabytes,
+    queries: flags.maxQueries ?? file.throttle?.queries,
+    rows: flags.maxRows ?? file.throttle?.rows,
+  });
 }
 
 function resolveStreamLimits(flags: TaskFlags, file: TaskFileSpec): StreamLimits {
-  const megabytes = flags.maxStreamMegabytes ?? file.streamThrottle?.megabytes ?? null;
-  return {
-    rowsPerSecond: flags.maxStreamRows ?? file.streamThrottle?.rows ?? null,
-    bytesPerSecond: megabytes === null ? null : megabytes * 1e6,
-  };
+  return streamLimits({
+    megabytes: flags.maxStreamMegabytes ?? file.streamThrottle?.megabytes,
+    rows: flags.maxStreamRows ?? file.streamThrottle?.rows,
+  });
 }
 
 export function withJson(command: Command): Command {
@@ -227,7 +224,7 @@ export function resolveTask(flags: TaskFlags, context: CliContext): Task {
     protect: resolveProtection(flags, file),
     walBudget: resolveWalBudget(flags, file),
     slotWaitMs: resolveSlotWait(flags, file),
-    ...(chunk === undefined ? {} : { chunkBytes: BigInt(Math.max(1, Math.round(chunk * 1e6))) }),
+    ...(chunk === undefined ? {} : { chunkBytes: chunkBytes(chunk) }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Options: how much WAL the slot may keep before changes are applied beside the copy. */
 import type { Command } from 'commander';
-import { DEFAULT_BUDGET, type WalBudget } from '../../../service/task/copy/wal-budget.ts';
+import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
+import { budget } from '../../../service/task/request-of.ts';
 import type { TaskFileSpec } from '../../../service/task/task-file.ts';
 import { parseRate } from '../view/numbers.ts';
 
@@ -25,10 +26,8 @@ export function withWalBudget(command: Command): Command {
 
 /** Flags win over the task file. */
 export function resolveWalBudget(flags: WalBudgetFlags, file: TaskFileSpec): WalBudget {
-  const gigabytes = flags.walBudget ?? file.walBudget?.gigabytes;
-  const minutes = flags.walBudgetMinutes ?? file.walBudget?.minutes;
-  return {
-    bytes: gigabytes === undefined ? DEFAULT_BUDGET.bytes : BigInt(Math.round(gigabytes * 1e9)),
-    ms: minutes === undefined ? DEFAULT_BUDGET.ms : minutes * 60_000,
-  };
+  return budget({
+    gigabytes: flags.walBudget ?? file.walBudget?.gigabytes,
+    minutes: flags.walBudgetMinutes ?? file.walBudget?.minutes,
+  });
 }

@@ -1,27 +1,10 @@
 /** The answer of `opendts check` for people: what would move, what is wrong and how to put it right, what to paste next. */
 import type { NextStep } from '../../../contract/progress.ts';
 import type { Finding } from '../../../engine/precheck/check.ts';
-import type { Estimate } from '../../../engine/precheck/estimate.ts';
+import type { CheckOutcome } from '../../../service/task/check-migration.ts';
 import type { CliContext } from '../context.ts';
 import { count, many, secondsRange, size } from './quantities.ts';
 import { painter, printable, type Paint } from './text.ts';
-
-export interface CheckedEnd {
-  readonly endpoint: string;
-  readonly server: string;
-  readonly databaseBytes: bigint;
-}
-
-export interface CheckOutcome {
-  readonly result: 'passed' | 'failed';
-  readonly types: readonly string[];
-  readonly source: CheckedEnd;
-  readonly target: CheckedEnd;
-  readonly estimate: Estimate;
-  /** Failed first, then alerts, then passed. */
-  readonly findings: readonly Finding[];
-  readonly notMigrated: readonly string[];
-}
 
 export function checkReport(
   outcome: CheckOutcome,

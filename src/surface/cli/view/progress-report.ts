@@ -1,9 +1,9 @@
 /** Tells on stderr how a migration goes: a live view on a terminal, else one line every five seconds, in words or in JSON. */
-import type { IndexBuild, MigrationEvent, MigrationProgress } from '../../../contract/progress.ts';
+import type { IndexBuild, MigrationEvent } from '../../../contract/progress.ts';
 import type { CliContext } from '../context.ts';
 import { toJson } from './json.ts';
 import { openLiveView } from './live-view.ts';
-import { progressView } from './progress-view.ts';
+import { progressView, stagesOf, total, type WatchedProgress } from './progress-view.ts';
 import { percent } from './quantities.ts';
 import { rateMeter, type Rates } from './rates.ts';
 import { painter, printable } from './text.ts';
@@ -11,7 +11,7 @@ import { painter, printable } from './text.ts';
 export interface ProgressReport extends Disposable {
   event(event: MigrationEvent): void;
   /** Starts repeating; until then only events are told. */
-  follow(progress: () => MigrationProgress): void;
+  follow(progress: () => WatchedProgress): void;
 }
 
 const REPAINT_MS = 250;
@@ -74,17 +74,17 @@ function lineReport({ stderr }: CliContext, line: (words: Words) => string): Pro
 }
 
 /** The same facts as the live view, by name; speeds per second. */
-export function progressWords(progress: MigrationProgress, rates: Rates): Words {
-  const { tables, rowsCopied, bytesCopied, copy, indexesDone, indexesTotal, lagBytes, delayMs } = progress;
+export function progressWords(progress: WatchedProgress, rates: Rates): Words {
+  const { rowsCopied, bytesCopied, copy, indexesDone, indexesTotal, lagBytes, delayMs } = progress;
   const eta = copy?.etaSeconds ?? null;
-  const at = (...stages: string[]) => tables.filter((table) => stages.includes(table.stage)).length;
+  const stages = stagesOf(progress);
   return {
     phase: progress.phase,
     task: progress.taskId,
-    tables: tables.length,
-    copying: at('copying'),
-    copied: at('copied', 'streaming', 'done'),
-    failed: at('failed'),
+    tables: total(stages),
+    copying: stages.copying,
+    copied: stages.copied + stages.streaming + stages.done,
+    failed: stages.failed,
     share: copy && Math.floor(copy.share * 10_000) / 10_000,
     chunks: copy && `${copy.chunksDone}/${copy.chunksTotal}`,
     rows: copy?.rows ?? rowsCopied,

@@ -70,6 +70,15 @@ describe('the view of a running migration', () => {
     expect(lines.find((line) => line.includes('s.busy'))).toContain('50 %');
   });
 
+  it('counts all tables of a run that a server tells of, though only some are at hand', () => {
+    const stages = { waiting: 900, copying: 1, copied: 0, streaming: 0, done: 99, failed: 0 };
+    const watched = { ...progress({ tables: [tableProgress('s.busy', { stage: 'copying' })] }), stages };
+    const lines = progressView(watched, still, { columns: 80, rows: 8 });
+    expect(lines[0]).toContain('1,000 tables (1 copying, 900 waiting, 99 done)');
+    expect(lines.at(-1)).toContain('999 more');
+    expect(progressWords(watched, still)).toMatchObject({ tables: 1000, copying: 1, copied: 99 });
+  });
+
   it('tells how far the copy is, of about how much, how fast, and how long it may take', () => {
     const totals = (change: Partial<CopyProgress>) =>
       progressView(

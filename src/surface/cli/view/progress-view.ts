@@ -10,11 +10,35 @@ export interface Extent {
   readonly rows: number;
 }
 
+/** A run that is told by a server: of many tables only some are at hand, and how many there are in which stage. */
+export interface WatchedProgress extends MigrationProgress {
+  readonly stages?: Readonly<Record<TableStage, number>>;
+}
+
+/** How many tables are in which stage. */
+export function stagesOf({ stages, tables }: WatchedProgress): Readonly<Record<TableStage, number>> {
+  const at = (stage: TableStage) => tables.filter((table) => table.stage === stage).length;
+  return (
+    stages ?? {
+      waiting: at('waiting'),
+      copying: at('copying'),
+      copied: at('copied'),
+      streaming: at('streaming'),
+      done: at('done'),
+      failed: at('failed'),
+    }
+  );
+}
+
+export function total(stages: Readonly<Record<TableStage, number>>): number {
+  return Object.values(stages).reduce((sum, number) => sum + number, 0);
+}
+
 const ORDER: readonly TableStage[] = ['copying', 'failed', 'streaming', 'copied', 'waiting', 'done'];
 
 /** Phase and totals first, then the indexes being built and as many tables as fit: those at work first, then the largest. */
 export function progressView(
-  progress: MigrationProgress,
+  progress: WatchedProgress,
   rates: Rates,
   extent: Extent,
   paint: Paint = (_, text) => text,
@@ -25,7 +49,7 @@ export function progressView(
   const builds = indexLines(progress).slice(0, space).map(plain);
   const shown = progress.tables.toSorted(byInterest).slice(0, space - builds.length);
   const width = Math.min(40, Math.max(0, ...shown.map((table) => printable(table.table).length)));
-  const hidden = progress.tables.length - shown.length;
+  const hidden = total(stagesOf(progress)) - shown.length;
   return [
     ...head,
     ...builds,
@@ -41,14 +65,14 @@ function byInterest(a: TableProgress, b: TableProgress): number {
   return weight(b) > weight(a) ? 1 : weight(b) < weight(a) ? -1 : 0;
 }
 
-function phaseLine({ phase, tables, elapsedMs }: MigrationProgress): string {
-  const counts = ORDER.map(
-    (stage) => [tables.filter((table) => table.stage === stage).length, stage] as const,
-  );
+function phaseLine(progress: WatchedProgress): string {
+  const { phase, elapsedMs } = progress;
+  const stages = stagesOf(progress);
+  const counts = ORDER.map((stage) => [stages[stage], stage] as const);
   const words = counts.filter(([number]) => number > 0).map(([number, stage]) => `${count(number)} ${stage}`);
   return [
     `${phase}`,
-    `${count(tables.length)} tables${words.length > 0 ? ` (${words.join(', ')})` : ''}`,
+    `${count(total(stages))} tables${words.length > 0 ? ` (${words.join(', ')})` : ''}`,
     duration(elapsedMs),
   ].join('   ');
 }

@@ -15,6 +15,6 @@ export async function writeParts(output: Output, parts: Iterable<string>): Promi
 }
 
 /** Also where nobody takes it any more. */
-function taken(output: Output, text: string): Promise<void> {
+export function taken(output: Output, text: string): Promise<void> {
   return new Promise((resolve) => output.write(text, () => resolve()));
 }

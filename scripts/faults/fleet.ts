@@ -1,0 +1,126 @@
+/** A service without its API for the fault run of the fleet: its store, tasks between databases, and workers in processes of their own. */
+import { randomUUID } from 'node:crypto';
+import type { ConnInfo } from '../../src/engine/pg/conninfo/conninfo.ts';
+import { redactConninfo } from '../../src/engine/pg/conninfo/conninfo.ts';
+import { parseConninfo } from '../../src/engine/pg/conninfo/parse.ts';
+import { noLog } from '../../src/base/runtime/log.ts';
+import { sleep } from '../../src/base/runtime/sleep.ts';
+import type { PersonEvent, TaskState } from '../../src/contract/api/task-states.ts';
+import { taskSettings, type TaskSettings } from '../../src/contract/task-spec.ts';
+import { createConnection } from '../../src/service/connection/saved-connections.ts';
+import { openNode, type ServiceNode } from '../../src/service/node.ts';
+import { insertGroup } from '../../src/service/store/account/insert-group.ts';
+import { findTask } from '../../src/service/store/task/find-task.ts';
+import { insertTask } from '../../src/service/store/task/insert-task.ts';
+import type { StoredTask } from '../../src/service/store/task/task-row.ts';
+import { transition } from '../../src/service/task-life/transition.ts';
+
+const nobody = { accountId: null, accountName: null, workerId: null };
+const by = { account: { id: randomUUID(), name: 'faults' } };
+
+export class FleetUnderTest implements AsyncDisposable {
+  /** What a worker needs to know. */
+  readonly env: Readonly<Record<string, string>>;
+  private readonly node: ServiceNode;
+  private readonly groupId: string;
+
+  private constructor(node: ServiceNode, groupId: string, env: Readonly<Record<string, string>>) {
+    this.node = node;
+    this.groupId = groupId;
+    this.env = env;
+  }
+
+  static async open(storeUri: string): Promise<FleetUnderTest> {
+    const key = Buffer.alloc(32, 1).toString('base64');
+    const node = await openNode({
+      databaseUrl: storeUri,
+      dataDir: '/nowhere',
+      key: { text: key },
+      secretDir: null,
+      certificateDir: null,
+      networks: [],
+      env: {},
+      log: noLog,
+      auditSink: null,
+      auditRetentionDays: null,
+    });
+    const group = await insertGroup(node.services.store, randomUUID(), 'faults');
+    return new FleetUnderTest(node, group?.id ?? '', { DATABASE_URL: storeUri, OPENDTS_KEY: key });
+  }
+
+  async task(
+    name: string,
+    ends: { source: string; target: string },
+    spec: Partial<TaskSettings>,
+  ): Promise<string> {
+    const id = randomUUID();
+    const { store } = this.node.services;
+    await insertTask(store, {
+      id,
+      groupId: this.groupId,
+      name,
+      taskGroup: null,
+      sourceConnection: await this.connection(`${name} source`, parseConninfo(ends.source, 'source')),
+      targetConnection: await this.connection(`${name} target`, parseConninfo(ends.target, 'target')),
+      spec: taskSettings.parse(spec),
+      class: 'small',
+      environment: null,
+      cluster: null,
+      retryConnectMinutes: 720,
+      retryOtherMinutes: 60,
+      state: 'not-started',
+      by: nobody,
+      facts: {},
+    });
+    return id;
+  }
+
+  private async connection(name: string, info: ConnInfo): Promise<string> {
+    const { store, connections } = this.node.services;
+    const input = {
+      name,
+      kind: 'postgresql' as const,
+      conninfo: redactConninfo(info),
+      instanceId: null,
+      region: null,
+      accessMethod: null,
+      maxConnections: null,
+      ...(info.password === null ? {} : { password: info.password }),
+    };
+    const made = await createConnection(store, this.groupId, input, { ...connections, mayName: true });
+    return made.id;
+  }
+
+  async ask(id: string, event: PersonEvent): Promise<void> {
+    await transition(this.node.services.store, id, { event, by });
+  }
+
+  async show(id: string): Promise<StoredTask> {
+    const task = await findTask(this.node.services.store, id);
+    if (task === null) throw new Error('no such task');
+    return task;
+  }
+
+  /** Throws when it comes to another one of `wrong`, or not at all in time. */
+  async until(
+    id: string,
+    state: TaskState,
+    ms: number,
+    wrong: readonly TaskState[] = ['failed'],
+  ): Promise<void> {
+    const late = performance.now() + ms;
+    for (;;) {
+      const task = await this.show(id);
+      if (task.state === state) return;
+      if (wrong.includes(task.state) || performance.now() > late)
+        throw new Error(
+          `${task.name} is ${task.state}, not ${state}: ${task.failure?.message ?? 'too slow'}`,
+        );
+      await sleep(200);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.node[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,29 @@
+/** What persons want for single tables of a task, done in the books on the target, where the run sees it within a second or two. */
+import { toAppError } from '../../base/errors/app-error.ts';
+import { connect } from '../../engine/pg/connect.ts';
+import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
+import { deleteWish } from '../store/task/delete-wish.ts';
+import { listWishes } from '../store/task/list-wishes.ts';
+import { chooseForStopped } from '../task/stopped.ts';
+import type { Owned } from './owner.ts';
+import type { Reporter } from './reporter.ts';
+
+export async function grantWishes(owned: Owned, target: ConnInfo, reporter: Reporter): Promise<void> {
+  const { parts, task } = owned;
+  const wishes = await listWishes(parts.store, task.id);
+  if (wishes.length === 0 || task.engineTaskId === null) return;
+  await using session = await connect(target, { side: 'target', applicationName: 'opendts:tables' });
+  for (const wish of wishes) {
+    const facts = { table: wish.name, wish: wish.wish };
+    try {
+      const choice = wish.wish === 'resume' ? 'retry' : wish.wish;
+      await chooseForStopped(session, { taskId: task.engineTaskId, table: wish.name, choice });
+      reporter.note('table-chosen', facts);
+    } catch (thrown) {
+      const { code, message } = toAppError(thrown);
+      if (code === 'CONNECTION_LOST') throw thrown;
+      reporter.note('table-not-chosen', { ...facts, code, message });
+    }
+    await deleteWish(parts.store, task.id, wish);
+  }
+}

@@ -1,0 +1,213 @@
+/** One run of a task: from its beginning under this owner to its end, and what follows from how it ended. */
+import { toAppError, type AppError } from '../../base/errors/app-error.ts';
+import type { MigrationEvent } from '../../contract/progress.ts';
+import { effectiveRetry } from '../store/task/effective-retry.ts';
+import { forgetTrouble } from '../store/task/forget-trouble.ts';
+import type { StoredTask } from '../store/task/task-row.ts';
+import { requestOf } from '../task/request-of.ts';
+import { claimRoom, giveRoom } from './claim-room.ts';
+import { grantWishes } from './grant-wishes.ts';
+import { inThread } from './in-thread.ts';
+import { isFenced, isRefused, type Owned } from './owner.ts';
+import { patiently } from './patiently.ts';
+import { Reporter } from './reporter.ts';
+import type { Fit } from './room.ts';
+import { judge, troubleOf, type Adjustments, type Standing } from './retry.ts';
+import { areOthers, failureOf, reachEnds, savedEnds, type SavedEnds } from './task-ends.ts';
+import type { Outcome } from './thread/messages.ts';
+
+/** After so long without trouble a task counts as well again. */
+const WELL_MS = 60_000;
+/** Then the task says that it is in trouble, and asks its connections anew. */
+const STREAM_PATIENCE_MS = 10_000;
+
+export async function migrateTask(owned: Owned): Promise<void> {
+  const isRecovering = isBeingRecovered(owned.task);
+  if (owned.task.state !== 'retrying')
+    await owned.go('began', { facts: beginning(owned.task, isRecovering) });
+  let saved: SavedEnds | null = null;
+  try {
+    saved = await savedEnds(owned.parts, owned.task);
+    const room = await claimRoom(owned, saved);
+    await ended(owned, room === null ? null : await run(owned, saved, room));
+  } catch (thrown) {
+    if (owned.lost.aborted) throw thrown;
+    await failed(owned, toAppError(thrown), { isRecovering, saved });
+  } finally {
+    await giveRoom(owned);
+  }
+}
+
+/** A task that has failed, or whose recovery has not yet shown that it is well: what was adjusted for it still is. */
+function isBeingRecovered({ state, adjustments }: StoredTask): boolean {
+  return state === 'failed' || Object.keys(adjustments).length > 0;
+}
+
+function beginning({ fence, attempts, adjustments }: StoredTask, isRecovering: boolean) {
+  return isRecovering ? { fence, recovery: attempts, adjustments } : { fence };
+}
+
+async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promise<Outcome | null> {
+  const { parts, task } = owned;
+  const ends = await reachEnds(parts, saved);
+  const spec = { ...task.spec, ...task.adjustments, jobs, lanes };
+  const request = { ...requestOf(spec, ends), streamPatienceMs: STREAM_PATIENCE_MS };
+  await using reporter = new Reporter({
+    store: parts.store,
+    log: parts.log,
+    taskId: task.id,
+    fence: task.fence,
+    onFenced: () => void owned.refresh().catch(() => {}),
+  });
+  using well = new Wellness(owned);
+  using _wishes = granting(owned, () => grantWishes(owned, ends.target, reporter));
+  const outcome = await inThread(
+    owned,
+    { kind: 'migrate', request },
+    {
+      onProgress: (told) => reporter.progress(told),
+      onEvent: (event) => {
+        reporter.note(event.level === 'warn' ? 'warning' : 'phase', phaseFacts(event));
+        if (event.phase === 'stream' && event.level === 'info') well.inStep();
+        else well.moving(event.phase);
+      },
+    },
+  );
+  await reporter.flush();
+  await well.settled;
+  return outcome;
+}
+
+/** One after the other. */
+function granting(owned: Owned, grant: () => Promise<void>): Disposable {
+  let isBusy = false;
+  const { log } = owned.parts;
+  owned.onWish(() => {
+    if (isBusy) return;
+    isBusy = true;
+    void grant()
+      .catch((thrown: unknown) =>
+        log.failure(thrown, 'wishes for tables wait', { task: owned.task.id, level: 'warn' }),
+      )
+      .finally(() => (isBusy = false));
+  });
+  return { [Symbol.dispose]: () => owned.onWish(null) };
+}
+
+function phaseFacts({ phase, message }: MigrationEvent) {
+  return { phase, message };
+}
+
+/** Tells the store when a run has come so far that the trouble before it is over. */
+class Wellness implements Disposable {
+  settled: Promise<void> = Promise.resolve();
+  private readonly owned: Owned;
+  private timer: NodeJS.Timeout | null = null;
+  private isInStep = false;
+
+  constructor(owned: Owned) {
+    this.owned = owned;
+  }
+
+  /** Both servers have answered, and the work goes on where it was. */
+  moving(phase: MigrationEvent['phase']): void {
+    if (this.timer !== null || phase === 'connect' || phase === 'check' || phase === 'prepare') return;
+    this.timer = setTimeout(() => this.tell(() => this.calm()), WELL_MS).unref();
+  }
+
+  inStep(): void {
+    this.moving('stream');
+    if (this.isInStep) return;
+    this.isInStep = true;
+    const { attempts, failedSince, nextAttemptAt } = this.owned.task;
+    // Not well yet: a task that fails again a moment later goes on counting.
+    this.tell(() => this.owned.go('in-step', { set: { attempts, failedSince, nextAttemptAt } }));
+  }
+
+  private async calm(): Promise<void> {
+    const { owned } = this;
+    const { state, attempts, failedSince, id, fence } = owned.task;
+    if (state === 'retrying') await owned.go('recovered');
+    if (attempts === 0 && failedSince === null) return;
+    await patiently(owned.leaving, () => forgetTrouble(owned.parts.store, id, fence));
+    await owned.refresh();
+  }
+
+  /** In order. What a person has asked for meanwhile comes first. */
+  private tell(work: () => Promise<void>): void {
+    this.settled = this.settled.then(work).catch((thrown: unknown) => {
+      if (!isRefused(thrown) && !isFenced(thrown))
+        this.owned.parts.log.failure(thrown, 'the state of a task was not written', {
+          task: this.owned.task.id,
+        });
+    });
+  }
+
+  [Symbol.dispose](): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+  }
+}
+
+/** The run came to its end, or to a safe point because it was to. */
+async function ended(owned: Owned, outcome: Outcome | null): Promise<void> {
+  const { state } = await owned.refresh();
+  if (outcome?.kind === 'migrate' && outcome.summary.outcome !== 'stopped') {
+    if (state === 'retrying') await owned.go('recovered');
+    const { rowsCopied, bytesCopied, elapsedMs } = outcome.summary;
+    const facts = { rowsCopied: String(rowsCopied), bytesCopied: String(bytesCopied), elapsedMs };
+    return owned.go('completed', { facts });
+  }
+  if (state === 'pausing') return owned.go('paused');
+  if (state === 'stopping') return owned.go('stopped');
+}
+
+interface Failed {
+  readonly isRecovering: boolean;
+  readonly saved: SavedEnds | null;
+}
+
+async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Failed): Promise<void> {
+  const { parts } = owned;
+  const task = await owned.refresh();
+  parts.log.failure(error, 'the run of a task failed', {
+    task: task.id,
+    attempt: task.attempts,
+    level: 'warn',
+  });
+  // Whatever fails after somebody asked for the end of it, or the worker is to leave it, fails because of that.
+  if (task.state === 'pausing') return owned.go('paused');
+  if (task.state === 'stopping') return owned.go('stopped');
+  if (owned.leaving.aborted) return;
+  const isOther = saved !== null && areOthers(saved, await savedEnds(parts, task));
+  const trouble = isOther ? 'other' : troubleOf(error);
+  const standing = await standingOf(owned, isRecovering && !isOther);
+  const verdict = judge(trouble, standing, { nowMs: Date.now(), random: Math.random() });
+  const since = new Date(verdict.sinceMs).toISOString();
+  const facts = { code: error.code, attempt: task.attempts + 1 };
+  const set = { failure: failureOf(error), failedSince: since, attempts: task.attempts + 1 };
+  if (verdict.kind === 'retry') {
+    const nextAttemptAt = new Date(verdict.atMs).toISOString();
+    return owned.go('retrying', { facts: { ...facts, nextAttemptAt }, set: { ...set, nextAttemptAt } });
+  }
+  const nextAttemptAt = verdict.recoverAtMs === null ? null : new Date(verdict.recoverAtMs).toISOString();
+  const adjustments = { ...verdict.adjustments };
+  await owned.go('failed', {
+    facts: { ...facts, nextAttemptAt, adjustments },
+    set: { ...set, attempts: isRecovering ? set.attempts : 0, nextAttemptAt, adjustments },
+  });
+}
+
+async function standingOf({ parts, task, leaving }: Owned, isRecovering: boolean): Promise<Standing> {
+  const retry = await patiently(leaving, () => effectiveRetry(parts.store, task.id));
+  return {
+    isRecovering,
+    sinceMs: task.failedSince === null ? null : Date.parse(task.failedSince),
+    attempts: task.attempts,
+    spec: task.spec,
+    adjustments: task.adjustments as Adjustments,
+    retry: {
+      connectMinutes: retry?.connectMinutes ?? task.retryConnectMinutes,
+      otherMinutes: retry?.otherMinutes ?? task.retryOtherMinutes,
+    },
+  };
+}

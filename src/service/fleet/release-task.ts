@@ -1,0 +1,36 @@
+/** What a task has made besides the migrated data is taken back, on both ends. */
+import { toAppError } from '../../base/errors/app-error.ts';
+import { inThread } from './in-thread.ts';
+import { isFenced, type Owned } from './owner.ts';
+import { failureOf, reachEnds, savedEnds } from './task-ends.ts';
+
+export async function releaseTask(owned: Owned): Promise<void> {
+  const { parts, task } = owned;
+  try {
+    const lines = await release(owned);
+    if (lines === null) return;
+    await owned.go('released', { facts: lines, set: { failure: null } });
+  } catch (thrown) {
+    if (isFenced(thrown)) throw thrown;
+    const error = toAppError(thrown);
+    parts.log.failure(error, 'task not released', { task: task.id, level: 'warn' });
+    await owned.go('release-failed', { facts: { code: error.code }, set: { failure: failureOf(error) } });
+  }
+}
+
+/** What was removed and what stays; null where the worker is to end before. */
+async function release(
+  owned: Owned,
+): Promise<{ removed: readonly string[]; kept: readonly string[] } | null> {
+  const { parts, task } = owned;
+  // It never came so far as to make anything.
+  if (task.engineTaskId === null) return { removed: [], kept: [] };
+  const ends = await reachEnds(parts, await savedEnds(parts, task));
+  const request = { ...ends, dryRun: false, taskId: task.engineTaskId };
+  const outcome = await inThread(
+    owned,
+    { kind: 'release', request },
+    { onEvent: () => {}, onProgress: () => {} },
+  );
+  return outcome?.kind === 'release' ? { removed: outcome.removed, kept: outcome.kept } : null;
+}

@@ -1,0 +1,134 @@
+/**
+ * What the owner of a task writes while it runs: where it is, about once a second where that has changed; one point a minute; what
+ * happened, in order. All of it under the owner's fence. While the store is away it is kept, and the work goes on.
+ */
+import { AppError } from '../../base/errors/app-error.ts';
+import type { Log } from '../../base/runtime/log.ts';
+import type { StoredTableProgress, TaskProgress } from '../../contract/api/task-progress.ts';
+import { noteEvent } from '../store/task/note-event.ts';
+import { setEngineTask } from '../store/task/set-engine-task.ts';
+import { writeProgress } from '../store/task/write-progress.ts';
+import { writeSeries } from '../store/task/write-series.ts';
+import type { Store } from '../store/store.ts';
+import { patiently } from './patiently.ts';
+import type { ToldProgress } from './thread/messages.ts';
+
+const WRITE_MS = 1_000;
+/** Figures that never stand still are written so often where nothing else has changed. */
+const FIGURES_MS = 5_000;
+const MINUTE_MS = 60_000;
+/** More than this are not kept for a store that is away. */
+const KEPT_NOTES = 1_000;
+
+export interface ReporterParts {
+  readonly store: Store;
+  readonly log: Log;
+  readonly taskId: string;
+  readonly fence: string;
+  /** Somebody else has the task. */
+  readonly onFenced: () => void;
+}
+
+export class Reporter implements AsyncDisposable {
+  private readonly parts: ReporterParts;
+  private readonly seldom: Log;
+  private readonly timer: NodeJS.Timeout;
+  private readonly over = new AbortController();
+  private latest: TaskProgress | null = null;
+  private written = '';
+  private writtenAt = -Infinity;
+  private engineTaskId = '';
+  private minute = 0;
+  private readonly tables = new Map<string, StoredTableProgress>();
+  private writing: Promise<void> | null = null;
+  private notes: Promise<void> = Promise.resolve();
+  private waiting = 0;
+
+  constructor(parts: ReporterParts) {
+    this.parts = parts;
+    this.seldom = parts.log.seldom(60);
+    this.timer = setInterval(() => this.write(), WRITE_MS);
+  }
+
+  progress({ engineTaskId, progress, tables }: ToldProgress): void {
+    this.latest = progress;
+    for (const table of tables) this.tables.set(table.table, table);
+    if (engineTaskId === '' || engineTaskId === this.engineTaskId) return;
+    this.engineTaskId = engineTaskId;
+    const { store, taskId, fence } = this.parts;
+    this.later(() => setEngineTask(store, { taskId, fence, engineTaskId }));
+  }
+
+  note(kind: string, facts: Readonly<Record<string, unknown>>): void {
+    if (this.waiting >= KEPT_NOTES) return;
+    const { store, taskId, fence } = this.parts;
+    this.later(() => noteEvent(store, { taskId, fence, kind, facts }));
+  }
+
+  /** What was told so far is written. */
+  async flush(): Promise<void> {
+    await this.notes;
+    await this.writing;
+    this.write();
+    await this.writing;
+  }
+
+  private later(work: () => Promise<void>): void {
+    this.waiting++;
+    this.notes = this.notes
+      .then(() => patiently(this.over.signal, work))
+      .catch((thrown: unknown) => this.seldom.failure(thrown, 'an event of a task was not written'))
+      .finally(() => this.waiting--);
+  }
+
+  private write(): void {
+    const { latest } = this;
+    if (latest === null || this.writing !== null) return;
+    const text = JSON.stringify({ ...latest, elapsedMs: 0, delayMs: 0, lagBytes: null, slot: null });
+    const isNew = text !== this.written || this.tables.size > 0;
+    if (!isNew && performance.now() - this.writtenAt < FIGURES_MS) return;
+    const tables = [...this.tables.values()];
+    this.tables.clear();
+    this.writing = this.store(latest, tables)
+      .then(() => {
+        this.written = text;
+        this.writtenAt = performance.now();
+      })
+      .catch((thrown: unknown) => {
+        // With the next: what has changed again since is newer.
+        for (const table of tables) if (!this.tables.has(table.table)) this.tables.set(table.table, table);
+        if (thrown instanceof AppError && thrown.code === 'FENCED') this.parts.onFenced();
+        else this.seldom.failure(thrown, 'the progress of a task was not written', { level: 'warn' });
+      })
+      .finally(() => void (this.writing = null));
+  }
+
+  private async store(progress: TaskProgress, tables: readonly StoredTableProgress[]): Promise<void> {
+    const { store, taskId, fence } = this.parts;
+    if (!(await writeProgress(store, { taskId, fence, progress, tables })))
+      throw new AppError('FENCED', { theirs: 'newer', ours: fence });
+    const minute = minuteNow();
+    if (minute === this.minute) return;
+    await writeSeries(store, {
+      taskId,
+      fence,
+      delayMs: progress.delayMs,
+      lagBytes: progress.lagBytes === null ? null : BigInt(progress.lagBytes),
+      rowsCopied: BigInt(progress.rowsCopied),
+      bytesCopied: BigInt(progress.bytesCopied),
+      changesApplied: BigInt(progress.changesApplied),
+    });
+    this.minute = minute;
+  }
+
+  /** What is not written by then stays unwritten where the store is away. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.timer);
+    this.over.abort();
+    await this.flush();
+  }
+}
+
+function minuteNow(): number {
+  return Math.floor(Date.now() / MINUTE_MS);
+}

@@ -1,0 +1,67 @@
+/** What the owner of a task does, state by state. */
+import type { StoredTask } from '../store/task/task-row.ts';
+import { checkTask } from './check-task.ts';
+import { migrateTask } from './migrate-task.ts';
+import type { Owned, Step } from './owner.ts';
+import { fenceOff } from '../task/prepare-stage.ts';
+import { releaseTask } from './release-task.ts';
+import { reachEnds, savedEnds } from './task-ends.ts';
+
+export const runTask: Step = async (owned) => {
+  const { task } = owned;
+  switch (task.state) {
+    case 'prechecking':
+      await checkTask(owned);
+      return true;
+    case 'prechecked':
+      return task.desired === 'running' && begin(owned);
+    case 'migrating':
+    case 'running':
+      return begin(owned);
+    case 'retrying':
+    case 'failed':
+      return isDue(task) && begin(owned);
+    case 'pausing':
+      await endFormer(owned);
+      await owned.go('paused');
+      return true;
+    case 'stopping':
+      await endFormer(owned);
+      await owned.go('stopped');
+      return true;
+    case 'releasing':
+      await releaseTask(owned);
+      return true;
+    case 'not-configured':
+    case 'not-started':
+    case 'precheck-failed':
+    case 'paused':
+    case 'stopped':
+    case 'completed':
+    case 'release-failed':
+    case 'released':
+      return false;
+  }
+};
+
+async function begin(owned: Owned): Promise<boolean> {
+  await migrateTask(owned);
+  return true;
+}
+
+/** A task that has failed is a person's, unless it is to recover by itself. */
+function isDue({ state, stoppedBy, nextAttemptAt }: StoredTask): boolean {
+  if (nextAttemptAt === null) return state === 'retrying';
+  return Date.parse(nextAttemptAt) <= Date.now() && (state === 'retrying' || stoppedBy === 'failure');
+}
+
+/** Whoever ran it before is gone, or stands still: it must not go on when it wakes. */
+async function endFormer({ parts, task }: Owned): Promise<void> {
+  if (task.engineTaskId === null) return;
+  try {
+    await fenceOff(await reachEnds(parts, await savedEnds(parts, task)), task.engineTaskId);
+  } catch (thrown) {
+    // A server that cannot be reached takes nothing from it either.
+    parts.log.failure(thrown, 'a former owner may not be ended', { task: task.id, level: 'warn' });
+  }
+}

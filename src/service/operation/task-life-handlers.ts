@@ -1,0 +1,137 @@
+/** What the operations on the life of tasks do, and on what is seen of it. */
+import { AppError } from '../../base/errors/app-error.ts';
+import type { TASK_LIFE_OPERATIONS } from '../../contract/api/task-life-operations.ts';
+import type { OwnerEvent, PersonEvent, TaskState } from '../../contract/api/task-states.ts';
+import { taskSettings } from '../../contract/task-spec.ts';
+import { clearTask } from '../store/task/clear-task.ts';
+import { findPrecheck } from '../store/task/find-precheck.ts';
+import { listEvents } from '../store/task/list-events.ts';
+import { listSeries } from '../store/task/list-series.ts';
+import { listTables } from '../store/task/list-tables.ts';
+import { lockTaskGroup } from '../store/task/lock-task-group.ts';
+import { putWish } from '../store/task/put-wish.ts';
+import type { StoredTask } from '../store/task/task-row.ts';
+import { appendEvent } from '../store/task/append-event.ts';
+import { nextState } from '../task-life/states.ts';
+import { refusal, transition } from '../task-life/transition.ts';
+import { callerOf, groupOf, type Context, type Handlers } from './context.ts';
+import { listPage, NUMBER } from './pages.ts';
+import { doerOf, foundTask, shownTask, type ShownTask } from './task-view.ts';
+
+export const TASK_LIFE_HANDLERS: Handlers<keyof typeof TASK_LIFE_OPERATIONS> = {
+  'task.precheck': (context, input) => ask(context, input.task, 'precheck'),
+  'task.start': (context, input) => ask(context, input.task, 'start'),
+  'task.pause': (context, input) => ask(context, input.task, 'pause'),
+  'task.resume': (context, input) => ask(context, input.task, 'resume'),
+  'task.stop': (context, input) => ask(context, input.task, 'stop'),
+  'task.release': (context, input) => ask(context, input.task, 'release'),
+
+  'task.reset': async (context, input) => {
+    const { id } = await foundTask(context, input.task, { lock: true });
+    const reset = await go(context, id, 'reset');
+    const cleared = await clearTask(context.db, id, taskSettings.parse({}));
+    return shownTask(context.db, cleared ?? reset);
+  },
+
+  'taskGroup.start': (context, input) => askAll(context, input.taskGroup, 'start'),
+  'taskGroup.pause': (context, input) => askAll(context, input.taskGroup, 'pause'),
+  'taskGroup.stop': (context, input) => askAll(context, input.taskGroup, 'stop'),
+
+  'task.checks': async (context, input) => {
+    const { id } = await foundTask(context, input.task);
+    const found = await findPrecheck(context.db, id);
+    return { at: found?.at ?? null, precheck: found?.body ?? null };
+  },
+
+  'task.tables': async (context, input) => {
+    const { id: taskId } = await foundTask(context, input.task);
+    const { name = null, stage = null } = input;
+    return listPage(input, (page) => listTables(context.db, { taskId, name, stage, ...page }), {
+      key: (table) => table.name,
+      show: ({ body, wish, updated_at: updatedAt }) => ({ ...body, wish, updatedAt }),
+    });
+  },
+
+  'task.chooseForTables': async (context, { task: idOrName, tables, wish }) => {
+    const task = await foundTask(context, idOrName, { lock: true });
+    if (!WISHED.has(task.state)) throw refusal(task, 'choose for tables');
+    const names = [...new Set(tables)];
+    const chosen = await putWish(context.db, { taskId: task.id, names, wish });
+    const unknown = names.find((name) => !chosen.includes(name));
+    if (unknown !== undefined) throw new AppError('NOT_FOUND', { kind: 'table', name: unknown });
+    const facts = { wish, tables: chosen };
+    await appendEvent(context.db, { taskId: task.id, kind: 'tables-chosen', by: doerOf(context), facts });
+    context.trace.after = facts;
+    return { tables: chosen };
+  },
+
+  'task.events': async (context, input) => {
+    const { id } = await foundTask(context, input.task);
+    return listPage(input, (page) => listEvents(context.db, id, page), {
+      key: (event) => event.id,
+      show: (event) => event,
+      like: NUMBER,
+    });
+  },
+
+  'task.series': async (context, input) => {
+    const { id } = await foundTask(context, input.task);
+    const to = input.to ?? new Date().toISOString();
+    const from = input.from ?? new Date(Date.parse(to) - DAY_MS).toISOString();
+    const minutes = Math.max(0, Date.parse(to) - Date.parse(from)) / 60_000;
+    const everyMinutes = Math.max(1, Math.ceil(minutes / POINTS));
+    return { everyMinutes, points: await listSeries(context.db, id, { from, to, everyMinutes }) };
+  },
+};
+
+const DAY_MS = 86_400_000;
+/** As many as a chart is wide. */
+const POINTS = 1500;
+
+/** Somebody has its tables, or will. */
+const WISHED: ReadonlySet<TaskState> = new Set<TaskState>([
+  'migrating',
+  'running',
+  'retrying',
+  'paused',
+  'failed',
+]);
+
+async function ask(context: Context, idOrName: string, event: PersonEvent): Promise<ShownTask> {
+  const { id } = await foundTask(context, idOrName, { lock: true });
+  return shownTask(context.db, await go(context, id, event));
+}
+
+/** What the owner would tell, where nobody has the task: there is nobody to wait for. */
+const AT_ONCE: Readonly<Partial<Record<TaskState, OwnerEvent>>> = { pausing: 'paused', stopping: 'stopped' };
+
+async function go(context: Context, id: string, event: PersonEvent): Promise<StoredTask> {
+  const { db, trace } = context;
+  const asked = await transition(db, id, { event, by: { account: callerOf(context) } });
+  trace.after = { state: asked.state };
+  if (asked.workerId !== null) return asked;
+  const told = AT_ONCE[asked.state] ?? (isUntouched(asked) ? 'released' : undefined);
+  return told === undefined ? asked : transition(db, id, { event: told, by: 'service' });
+}
+
+/** It is to be released, and has never begun: there is nothing of it anywhere. */
+function isUntouched({ state, startedAt }: StoredTask): boolean {
+  return state === 'releasing' && startedAt === null;
+}
+
+/** Each for itself: what one refuses does not keep the others. */
+async function askAll(context: Context, taskGroup: string, event: PersonEvent) {
+  const tasks = await lockTaskGroup(context.db, groupOf(context).id, taskGroup);
+  if (tasks.length === 0) throw new AppError('NOT_FOUND', { kind: 'task group', name: taskGroup });
+  Object.assign(context.trace, { objectName: taskGroup });
+  const items = [];
+  for (const task of tasks) {
+    const { id, name } = task;
+    if (nextState(task.state, event) === null) {
+      const { code, message, remedy } = refusal(task, event);
+      items.push({ id, name, state: task.state, refused: { code, message, remedy } });
+    } else items.push({ id, name, state: (await go(context, id, event)).state, refused: null });
+  }
+  context.trace.after = items.map(({ name, state }) => ({ name, state }));
+  return { items };
+}

@@ -1,0 +1,21 @@
+/** A worker becomes the owner of a task: it raises the fence, which the former owner does not get past. */
+import { only } from '../columns.ts';
+import type { Db } from '../store.ts';
+import { TASK_CHANNEL, TASK_COLUMNS, taskRow, type StoredTask } from './task-row.ts';
+
+/** With the fence that it now has; null when there is no such task. */
+export async function takeTask(db: Db, id: string, workerId: string): Promise<StoredTask | null> {
+  const rows = await db.query(
+    taskRow,
+    `WITH taken AS (
+       UPDATE opendts.task t SET fence = t.fence + 1, worker_id = $2, version = t.version + 1, updated_at = clock_timestamp()
+        WHERE t.id = $1 RETURNING ${TASK_COLUMNS}
+     ), noted AS (
+       INSERT INTO opendts.task_event (task_id, kind, worker_id, facts)
+       SELECT k.id, 'taken', k.worker_id, pg_catalog.jsonb_build_object('fence', k.fence) FROM taken k
+     )
+     SELECT k.*, pg_catalog.pg_notify('${TASK_CHANNEL}', k.id::text) FROM taken k`,
+    [id, workerId],
+  );
+  return only(rows);
+}

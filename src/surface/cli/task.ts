@@ -1,0 +1,171 @@
+/** `opendts task`: the tasks of a server, made, driven and watched. */
+import { Argument, InvalidArgumentError, type Command } from 'commander';
+import { AppError } from '../../base/errors/app-error.ts';
+import type { ExitCode } from '../../base/errors/exit.ts';
+import { TABLE_WISHES, type TableWish } from '../../contract/api/task-tables.ts';
+import { TASK_STATES, type TaskState } from '../../contract/api/task-states.ts';
+import { accessTo } from './api-client.ts';
+import { call, type Ask } from './ask.ts';
+import type { CliCommand } from './context.ts';
+import { withJobs } from './options/parallel-options.ts';
+import { withConflict, withJson, withLimits, withTables, withTypes } from './options/task-options.ts';
+import { cloneTask, createTask, deleteTask, renameTask, throttleTask } from './task/edit.ts';
+import type { TaskCommandFlags } from './task/flags.ts';
+import { askGroup, askTask, VERBS, type Verb } from './task/life.ts';
+import { listTasks, showChecks, showEvents, showTables, showTask } from './task/look.ts';
+import { watchTask } from './task/watch.ts';
+
+const ACTIONS = [
+  'create',
+  'list',
+  'show',
+  'watch',
+  ...VERBS,
+  'checks',
+  'tables',
+  'events',
+  'throttle',
+  'clone',
+  'rename',
+  'delete',
+] as const;
+type Action = (typeof ACTIONS)[number];
+
+export const taskCommand: CliCommand = {
+  define(program) {
+    const command = program
+      .command('task')
+      .description(
+        'make tasks on a server (opendts login, or OPENDTS_SERVER and OPENDTS_TOKEN), run and watch them',
+      )
+      .addArgument(new Argument('<action>', ACTIONS.join(', ')).choices(ACTIONS))
+      .argument('[name]', 'name or id; all but list, and --task-group')
+      .argument('[new-name]', 'rename, clone: another name')
+      .option('--group <name>', 'resource group', 'default');
+    return withJson(withLooking(withMaking(command)));
+  },
+
+  async run(command, context) {
+    const flags = command.opts<TaskCommandFlags>();
+    const [action, name, newName] = command.processedArgs as [Action, string | undefined, string | undefined];
+    const ask: Ask = {
+      access: accessTo(context.config),
+      group: flags.group,
+      json: flags.json ?? false,
+      context,
+    };
+    if (action === 'list') return listTasks(ask, flags);
+    if (name === undefined && flags.taskGroup !== undefined && isVerb(action))
+      return askGroup(ask, action, flags.taskGroup);
+    if (name === undefined) throw missing(`Which task to ${action} is not said.`);
+    return isVerb(action) ? askTask(ask, action, name) : act(ask, action, { name, newName, flags });
+  },
+};
+
+interface Given {
+  readonly name: string;
+  readonly newName: string | undefined;
+  readonly flags: TaskCommandFlags;
+}
+
+async function act(
+  ask: Ask,
+  action: Exclude<Action, Verb | 'list'>,
+  { name, newName, flags }: Given,
+): Promise<ExitCode> {
+  switch (action) {
+    case 'create':
+      return createTask(ask, name, flags);
+    case 'show':
+      return showTask(ask, name);
+    case 'watch':
+      return watchTask(ask, name, flags);
+    case 'checks':
+      return showChecks(ask, name);
+    case 'events':
+      return showEvents(ask, name, flags.all ?? false);
+    case 'throttle':
+      return throttleTask(ask, name, flags);
+    case 'clone':
+      return cloneTask(ask, name, newName);
+    case 'delete':
+      return deleteTask(ask, name);
+    case 'rename':
+      if (newName === undefined) throw missing('The new name is not given.');
+      return renameTask(ask, name, newName);
+    case 'tables':
+      return tables(ask, name, flags);
+  }
+}
+
+const FLAG = {
+  resume: 'resume',
+  recopy: 'recopy',
+  apply: 'apply',
+  'as-is': 'asIs',
+  'dead-letter': 'deadLetter',
+} as const satisfies Record<TableWish, keyof TaskCommandFlags>;
+
+/** What is asked for, and then what there is. */
+async function tables(ask: Ask, task: string, flags: TaskCommandFlags): Promise<ExitCode> {
+  const { group } = ask;
+  for (const wish of TABLE_WISHES) {
+    const named = flags[FLAG[wish]];
+    if (named !== undefined) await call(ask, 'task.chooseForTables', { group, task, tables: named, wish });
+  }
+  return showTables(ask, task, flags);
+}
+
+function isVerb(action: Action): action is Verb {
+  return VERBS.some((verb) => verb === action);
+}
+
+function withMaking(command: Command): Command {
+  const made = command
+    .option('--source <connection>', 'create: saved connection of the source')
+    .option('--target <connection>', 'create: saved connection of the target')
+    .option('--file <file>', 'create: a task file with whatever else it is to do; options override it')
+    .option(
+      '--task-group <name>',
+      'create: its task group; list: of this one; start, pause, stop: all of this one',
+    )
+    .option('--environment <tag>', 'create: production, test, …')
+    .option('--cluster <name>', 'create: only workers of this cluster run it');
+  return withLimits(
+    withJobs(withConflict(withTables(withTypes(made))), 'create: tables copied at the same time'),
+  );
+}
+
+const WISH: Readonly<Record<TableWish, string>> = {
+  resume: 'tables: try the changes of stopped ones again, once the cause is removed',
+  recopy: 'tables: empty stopped ones on the target and copy them again',
+  apply: "tables: make the source's change of their columns on the target, then go on",
+  'as-is': 'tables: go on and fill the target table as it is, although its columns differ from the source',
+  'dead-letter':
+    'tables: go on, and keep each change that the target refuses as a dead letter, until --resume',
+};
+
+function withLooking(command: Command): Command {
+  const looked = command
+    .option('--state <state>', 'list: only in this state', parseState)
+    .option('--name <text>', 'list, tables: only names that contain this')
+    .option('--all', 'events: not only the latest 50')
+    .option('--until <state>', 'watch: end when it has come to this state', parseState)
+    .option('--timeout <seconds>', 'watch: end with exit code 8 after so long', parseSeconds);
+  return TABLE_WISHES.reduce((all, wish) => all.option(`--${wish} <table...>`, WISH[wish]), looked);
+}
+
+function parseState(text: string): TaskState {
+  const state = TASK_STATES.find((one) => one === text);
+  if (state === undefined) throw new InvalidArgumentError(`Write one of ${TASK_STATES.join(', ')}.`);
+  return state;
+}
+
+function parseSeconds(text: string): number {
+  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('Write a whole number of seconds.');
+  return Number(text);
+}
+
+function missing(problem: string): AppError {
+  return new AppError('USAGE', { problem, remedy: '"opendts task --help" shows how it is called.' });
+}

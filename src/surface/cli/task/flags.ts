@@ -1,0 +1,36 @@
+/** Options of `opendts task`, as the parser delivers them. */
+import type { TaskState } from '../../../contract/api/task-states.ts';
+import type { TaskFlags } from '../options/task-options.ts';
+
+export interface TaskCommandFlags extends Pick<
+  TaskFlags,
+  | 'source'
+  | 'target'
+  | 'types'
+  | 'table'
+  | 'excludeTable'
+  | 'conflict'
+  | 'jobs'
+  | 'maxMegabytes'
+  | 'maxRows'
+  | 'maxQueries'
+  | 'maxStreamRows'
+  | 'maxStreamMegabytes'
+  | 'json'
+> {
+  readonly group: string;
+  readonly file?: string;
+  readonly taskGroup?: string;
+  readonly environment?: string;
+  readonly cluster?: string;
+  readonly state?: TaskState;
+  readonly name?: string;
+  readonly all?: boolean;
+  readonly until?: TaskState;
+  readonly timeout?: number;
+  readonly resume?: string[];
+  readonly recopy?: string[];
+  readonly apply?: string[];
+  readonly asIs?: string[];
+  readonly deadLetter?: string[];
+}

@@ -1,0 +1,268 @@
+/** Tasks of a server by the command line: a file applied and exported, and the whole life of a task on a worker. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { noFailpoints } from '../src/base/runtime/failpoint.ts';
+import { readConfig } from '../src/config.ts';
+import { startWorker } from '../src/service/fleet/worker.ts';
+import type { Output } from '../src/surface/cli/context.ts';
+import { runCli } from '../src/surface/cli/program.ts';
+import { freshPair } from './database.ts';
+import { startService, type TestService } from './service.ts';
+import { catalog } from './source-catalog.ts';
+
+const SECRET = 'MARKER-of-the-secret';
+const folder = mkdtempSync(join(tmpdir(), 'opendts-cli-'));
+let service: TestService;
+let token: string;
+beforeAll(async () => {
+  service = await startService(17);
+  ({ token } = await service.account({ isAdministrator: true }));
+});
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function group(name: string): Promise<void> {
+  expect((await service.send('POST /groups', { token, body: { name } })).status).toBe(201);
+}
+
+/** In this process: a process each would cost more than what is tested. */
+async function run(
+  args: readonly string[],
+  more: { env?: Record<string, string>; input?: string; isTTY?: boolean } = {},
+) {
+  let [stdout, stderr] = ['', ''];
+  const output = (take: (text: string) => void) =>
+    ({
+      write: (text: string) => (take(text), true),
+      isTTY: more.isTTY ?? false,
+      columns: 80,
+      rows: 24,
+    }) as unknown as Output;
+  const code = await runCli(args, {
+    config: readConfig({ HOME: folder, OPENDTS_SERVER: service.url, OPENDTS_TOKEN: token, ...more.env }),
+    stdout: output((text) => void (stdout += text)),
+    stderr: output((text) => void (stderr += text)),
+    stdin: Readable.from([more.input ?? '']) as NodeJS.ReadStream,
+    signal: new AbortController().signal,
+    onReload: () => {},
+    failpoints: noFailpoints,
+  });
+  return { code, stdout, stderr };
+}
+
+/** What it says with --json, which has to go well. */
+async function json(...args: string[]) {
+  const { code, stdout, stderr } = await run([...args, '--json']);
+  expect([args.join(' '), code, code === 0 ? '' : stderr]).toEqual([args.join(' '), 0, '']);
+  return JSON.parse(stdout);
+}
+
+const FILE = `
+apiVersion: opendts/v1
+kind: Task
+metadata: { name: shop, taskGroup: wave }
+spec:
+  source: old
+  target: postgresql://app:\${env:NEW_PASSWORD}@127.0.0.1:1/shop
+  types: [schema, full]
+  retry: { connectMinutes: 60, otherMinutes: 20 }
+---
+apiVersion: opendts/v1
+kind: Connection
+metadata: { name: old }
+spec:
+  conninfo: host=127.0.0.1 port=1 user=app dbname=shop
+  password: \${env:OLD_PASSWORD}
+  region: here
+`;
+
+describe('a file', () => {
+  it('is applied, says what changed, changes nothing the second time, and comes back by export without passwords', async () => {
+    await group('files');
+    await group('copies');
+    const file = join(folder, 'task.yaml');
+    const env = { OLD_PASSWORD: SECRET, NEW_PASSWORD: `${SECRET}2` };
+    const apply = async (text: string, ...args: string[]) => {
+      writeFileSync(file, text);
+      const { code, stdout, stderr } = await run(['apply', '-f', file, '--group', 'files', ...args], { env });
+      expect([code, stderr]).toEqual([0, '']);
+      return stdout;
+    };
+    expect(await apply(FILE)).toBe(
+      'connection old created\nconnection shop target created\ntask shop created\n',
+    );
+    expect(await apply(FILE)).toBe(
+      'connection old unchanged\nconnection shop target unchanged\ntask shop unchanged\n',
+    );
+    const other = FILE.replace('[schema, full]', '[full]').replace('region: here', 'region: there');
+    expect(await apply(other.replace('60', '90').replace('wave', 'wave 2'), '--passwords')).toBe(
+      [
+        'connection old updated: region, password',
+        'connection shop target updated: password',
+        'task shop updated: taskGroup, types, retry',
+        '',
+      ].join('\n'),
+    );
+    expect(await apply(other.replace('60', '90').replace('wave', 'wave 2').replace(':1/', ':2/'))).toContain(
+      'connection shop target updated: conninfo, password',
+    );
+
+    const exported = (await run(['export', '--group', 'files'])).stdout;
+    expect(exported).not.toContain(SECRET);
+    const documents = parseAllDocuments(exported).map((document) => document.toJS());
+    expect(documents.map(({ kind, metadata }) => [kind, metadata.name])).toEqual([
+      ['Connection', 'old'],
+      ['Connection', 'shop target'],
+      ['Task', 'shop'],
+    ]);
+    expect(documents[2]).toMatchObject({
+      metadata: { taskGroup: 'wave 2' },
+      spec: {
+        source: 'old',
+        target: 'shop target',
+        types: ['full'],
+        retry: { connectMinutes: 90, otherMinutes: 20 },
+      },
+    });
+    expect(documents[2].spec.jobs).toBeUndefined();
+    const again = await run(['apply', '-f', '-', '--group', 'files'], { input: exported });
+    expect(again.stdout).toBe(
+      'connection old unchanged\nconnection shop target unchanged\ntask shop unchanged\n',
+    );
+    const copied = await run(['apply', '-f', '-', '--group', 'copies', '--json'], { input: exported });
+    expect(JSON.parse(copied.stdout)).toMatchObject({
+      kind: 'Applied',
+      data: { items: [{ done: 'created' }, { done: 'created' }, { done: 'created' }] },
+      next_steps: [{ command: expect.stringMatching(/^opendts task start [0-9a-f-]{36} --group copies$/) }],
+    });
+    expect((await run(['export', '--group', 'copies'])).stdout).toBe(exported);
+  }, 120_000);
+
+  it('that is wrong is named with its line, and changes nothing', async () => {
+    const text = `${FILE}---\napiVersion: opendts/v1\nkind: Task\nmetadata: { name: x }\nspec:\n  sorce: ${SECRET}\n`;
+    const { code, stderr } = await run(['apply', '-f', '-', '--group', 'files'], {
+      input: text,
+      env: { OLD_PASSWORD: 'a', NEW_PASSWORD: 'b' },
+    });
+    expect(code).toBe(2);
+    expect(stderr).toContain('line 23, column 3: unknown field "sorce"');
+    expect(stderr).not.toContain(SECRET);
+  });
+});
+
+describe('a task', () => {
+  it('is made, prechecked, started, watched until it runs, paused, resumed, stopped, released and deleted', async () => {
+    await using pair = await freshPair(
+      17,
+      18,
+      'CREATE TABLE public.t (id int PRIMARY KEY); CREATE TABLE public.u (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)',
+    );
+    const { source, target } = pair;
+    const before = await catalog(source);
+    const { services, anotherStore, log } = service.node;
+    await using worker = await startWorker(
+      {
+        store: services.store,
+        anotherStore,
+        connections: services.connections,
+        log,
+      },
+      {
+        name: 'here',
+        region: null,
+        cluster: null,
+        capacity: 5,
+        drainSeconds: 20,
+        version: '0.0.0',
+        failpoint: null,
+      },
+    );
+    expect(worker.id).not.toBe('');
+    await group("it's");
+    const at = ['--group', "it's"];
+    for (const [name, { uri }] of Object.entries({ old: source, new: target }))
+      await json('connection', 'create', name, uri, ...at);
+    const made = await json(
+      'task',
+      'create',
+      'shop',
+      '--source',
+      'old',
+      '--target',
+      'new',
+      '--jobs',
+      '1',
+      ...at,
+    );
+    expect(made).toMatchObject({ kind: 'Task', data: { state: 'not-started', spec: { jobs: 1 } } });
+    const { id } = made.data;
+    expect(made.next_steps[0]).toEqual({
+      why: 'See whether it could run',
+      command: `opendts task precheck ${id} --group 'it'\\''s'`,
+    });
+
+    await json('task', 'precheck', 'shop', ...at);
+    expect((await json('task', 'watch', 'shop', ...at)).data.state).toBe('prechecked');
+    expect((await run(['task', 'checks', 'shop', ...at])).stdout).toMatch(/^source {3}PostgreSQL 17/);
+    await json('task', 'start', 'shop', ...at);
+    const running = await run(['task', 'watch', 'shop', '--until', 'running', ...at], { isTTY: true });
+    expect([running.code, running.stdout]).toEqual([0, 'shop is running\n']);
+    // The view of a migration, with the timeline above it.
+    expect(running.stderr).toMatch(/in-step → running \(worker /);
+    expect(running.stderr).toContain('all tables are in step');
+    expect(running.stderr).toMatch(/[a-z-]+ {3}2 tables \(.*\n.*\n\n {2}public\.t {2}/);
+    expect((await run(['task', 'list', ...at])).stdout).toMatch(/^name .*\nshop {2}running .* old .* new /);
+    const shown = (await run(['task', 'show', 'shop', ...at])).stdout;
+    expect(shown).toMatch(/^name: {9}shop$/m);
+    expect(shown).toMatch(/^possible: {5}pause, stop$/m);
+    await source.session.query('INSERT INTO public.t VALUES (1000)');
+    const count = async () => (await target.session.one('SELECT count(*) AS n FROM public.t'))['n'];
+    await expect.poll(count, { timeout: 20_000 }).toBe('101');
+
+    // A row that stands in the way stops the table, which the others do not wait for; a person has it copied again.
+    await target.session.query('INSERT INTO public.t VALUES (2000)');
+    await source.session.query('INSERT INTO public.t VALUES (2000); INSERT INTO public.u VALUES (1)');
+    const tables = async (...more: string[]) =>
+      (await run(['task', 'tables', 'shop', ...more, ...at])).stdout;
+    await expect.poll(() => tables(), { timeout: 30_000 }).toMatch(/public\.t .* [A-Z_]+: /);
+    expect((await json('task', 'list', ...at)).data.items).toMatchObject([{ state: 'running' }]);
+    expect(await tables('--recopy', 'public.t')).toContain('(recopy is asked for)');
+    await expect.poll(() => tables(), { timeout: 30_000 }).not.toMatch(/asked for|[A-Z_]+: /);
+    await source.session.query('INSERT INTO public.t VALUES (2001)');
+    await expect.poll(count, { timeout: 20_000 }).toBe('103');
+
+    const refused = await run(['task', 'release', 'shop', ...at]);
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      'opendts: Task "shop" is running: "release" is not possible now.\nPossible is: pause, stop.\n',
+    ]);
+    expect((await run(['task', 'watch', 'shop', '--until', 'paused', '--timeout', '1', ...at])).code).toBe(8);
+    await json('task', 'pause', 'shop', ...at);
+    expect((await run(['task', 'watch', 'shop', '--until', 'paused', ...at])).stdout).toBe(
+      'shop is paused\n',
+    );
+    await json('task', 'resume', 'shop', ...at);
+    await json('task', 'watch', 'shop', '--until', 'running', ...at);
+    await json('task', 'throttle', 'shop', '--max-stream-rows', '1000', ...at);
+    await json('task', 'rename', 'shop', 'store', ...at);
+    await json('task', 'stop', 'store', ...at);
+    await json('task', 'watch', 'store', ...at);
+    await json('task', 'release', 'store', ...at);
+    expect((await json('task', 'watch', 'store', ...at)).data.state).toBe('released');
+    expect(await catalog(source)).toEqual(before);
+    const events = (await run(['task', 'events', 'store', ...at])).stdout;
+    for (const word of ['released', 'throttled', 'renamed', 'in-step', 'precheck-passed'])
+      expect(events).toContain(word);
+    expect((await json('task', 'clone', 'store', 'next', ...at)).data).toMatchObject({
+      state: 'not-started',
+    });
+    await json('task', 'delete', 'store', ...at);
+    expect((await json('task', 'list', ...at)).data.items).toMatchObject([{ name: 'next' }]);
+  }, 240_000);
+});
