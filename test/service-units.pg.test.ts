@@ -6,7 +6,7 @@ import type { Lsn } from '../src/engine/change/lsn.ts';
 import { endOfWal } from '../src/engine/pg/wal-position.ts';
 import { connectionRoom } from '../src/service/store/connection/connection-room.ts';
 import { useConnection } from '../src/service/store/connection/use-connection.ts';
-import { hasRoom } from '../src/service/store/copy/has-room.ts';
+import { hasRoom } from '../src/service/store/connection/has-room.ts';
 import { insertHand } from '../src/service/store/copy/insert-hand.ts';
 import { insertPass } from '../src/service/store/copy/insert-pass.ts';
 import { helpedTask } from './copy-helpers.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { int, only } from '../columns.ts';
 import type { Db } from '../store.ts';
-import { usedByHands, usedByTasks } from '../connection-use.ts';
+import { usedByHands, usedByTasks } from './connection-use.ts';
 
 /** Null: it has no limit. */
 export async function connectionRoom(db: Db, connectionId: string, taskId: string): Promise<number | null> {
