@@ -6,7 +6,7 @@ import type { Lsn } from '../src/engine/change/lsn.ts';
 import { endOfWal } from '../src/engine/pg/wal-position.ts';
 import { connectionRoom } from '../src/service/store/connection/connection-room.ts';
 import { useConnection } from '../src/service/store/connection/use-connection.ts';
-import { hasRoom } from '../src/service/store/copy/has-room.ts';
+import { hasRoom } from '../src/service/store/connection/has-room.ts';
 import { insertHand } from '../src/service/store/copy/insert-hand.ts';
 import { insertPass } from '../src/service/store/copy/insert-pass.ts';
 import { helpedTask } from './copy-helpers.ts';
@@ -101,7 +101,8 @@ it('hands that are lent count in the limits of the connections', async () => {
   const [mine, another] = [await fleet.task(ends), await fleet.task(ends)];
   const db = fleet.node.services.store;
   expect(await hasRoom(db, mine)).toBe(true);
-  await store.session.query(`UPDATE opendts.connection SET max_connections = 10 WHERE id = '${ends.source.id}';
+  await store.session
+    .query(`UPDATE opendts.connection SET max_connections = 10 WHERE id = '${ends.source.id}';
     INSERT INTO opendts.worker (id, name, version, host, pid, capacity) VALUES ('${mine}', 'w', '0', 'h', 1, 1)`);
   await useConnection(db, { connectionId: ends.source.id, taskId: mine, workerId: mine, count: 7 });
   expect(await hasRoom(db, mine)).toBe(true);

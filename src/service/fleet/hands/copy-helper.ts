@@ -7,7 +7,7 @@ import { AppError, toAppError } from '../../../base/errors/app-error.ts';
 import { backoffMs } from '../../../base/runtime/backoff.ts';
 import { atMost } from '../../../base/runtime/sleep.ts';
 import { beatHands } from '../../store/copy/beat-hands.ts';
-import { hasRoom } from '../../store/copy/has-room.ts';
+import { hasRoom } from '../../store/connection/has-room.ts';
 import { insertHand } from '../../store/copy/insert-hand.ts';
 import { pickPass, type PickedPass } from '../../store/copy/pick-pass.ts';
 import { lockConnections } from '../../store/connection/lock-connections.ts';

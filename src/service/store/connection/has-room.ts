@@ -1,7 +1,7 @@
 /** Whether the limits of a task's two connections leave room for one more hand of another worker. */
 import { z } from 'zod';
 import { bool } from '../columns.ts';
-import { SESSIONS_OF_A_HAND, usedByHands, usedByTasks } from '../connection/connection-use.ts';
+import { SESSIONS_OF_A_HAND, usedByHands, usedByTasks } from './connection-use.ts';
 import type { Db } from '../store.ts';
 
 /** With the connections locked, inside the transaction that adds the hand. */
