@@ -6,7 +6,6 @@ import { parseConninfo } from '../../src/engine/pg/conninfo/parse.ts';
 import { noLog } from '../../src/base/runtime/log.ts';
 import { sleep } from '../../src/base/runtime/sleep.ts';
 import type { PersonEvent, TaskState } from '../../src/contract/api/task-states.ts';
-import { noLog } from '../../src/base/runtime/log.ts';
 import { taskSettings, type TaskSettings } from '../../src/contract/task-spec.ts';
 import { createConnection } from '../../src/service/connection/saved-connections.ts';
 import { openNode, type ServiceNode } from '../../src/service/node.ts';

@@ -41,6 +41,8 @@ const TABLES = `
     PRIMARY KEY (task_id, step));
   -- what of the source's schema is not migrated: lines, in JSON
   CREATE TABLE IF NOT EXISTS _opendts.not_migrated (task_id text PRIMARY KEY, lines text NOT NULL);
+  -- tasks that came to a halt: paused, stopped or failed; the mark is known to whoever halted them
+  CREATE TABLE IF NOT EXISTS _opendts.halted (task_id text PRIMARY KEY, mark text NOT NULL);
   -- how large tables were cut into chunks, before the first of them was copied
   CREATE TABLE IF NOT EXISTS _opendts.copy_cut (
     task_id text NOT NULL, table_id text NOT NULL, cut text NOT NULL,
@@ -114,9 +116,7 @@ export async function ensureBookkeeping(session: Session): Promise<void> {
 
 /** Books of an older version lack something that ensureBookkeeping() adds. */
 export async function areBooksCurrent(session: Session): Promise<boolean> {
-  const { yes } = await session.one(
-    "SELECT pg_catalog.to_regclass('_opendts.not_migrated') IS NOT NULL AS yes",
-  );
+  const { yes } = await session.one("SELECT pg_catalog.to_regclass('_opendts.halted') IS NOT NULL AS yes");
   return yes === 't';
 }
 
