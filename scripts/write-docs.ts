@@ -93,6 +93,8 @@ function cliPage(): string {
     '  jobs: 4',
     '```',
     '',
+    'For a server (`opendts apply`) a file may hold several tasks, and connections: [serve.md](serve.md#tasks).',
+    '',
     '## State directory',
     '',
     'A migration keeps its lock and its options (without passwords) in `$XDG_STATE_HOME/opendts/<id>` (`~/.local/state` by default),',

@@ -32,12 +32,15 @@ async function group(name: string): Promise<void> {
 }
 
 /** In this process: a process each would cost more than what is tested. */
-async function run(args: readonly string[], more: { env?: Record<string, string>; input?: string } = {}) {
+async function run(
+  args: readonly string[],
+  more: { env?: Record<string, string>; input?: string; isTTY?: boolean } = {},
+) {
   let [stdout, stderr] = ['', ''];
   const output = (take: (text: string) => void) =>
     ({
       write: (text: string) => (take(text), true),
-      isTTY: false,
+      isTTY: more.isTTY ?? false,
       columns: 80,
       rows: 24,
     }) as unknown as Output;
@@ -208,8 +211,12 @@ describe('a task', () => {
     expect((await json('task', 'watch', 'shop', ...at)).data.state).toBe('prechecked');
     expect((await run(['task', 'checks', 'shop', ...at])).stdout).toMatch(/^source {3}PostgreSQL 17/);
     await json('task', 'start', 'shop', ...at);
-    const running = await run(['task', 'watch', 'shop', '--until', 'running', ...at]);
+    const running = await run(['task', 'watch', 'shop', '--until', 'running', ...at], { isTTY: true });
     expect([running.code, running.stdout]).toEqual([0, 'shop is running\n']);
+    // The view of a migration, with the timeline above it.
+    expect(running.stderr).toMatch(/in-step → running \(worker /);
+    expect(running.stderr).toContain('all tables are in step');
+    expect(running.stderr).toMatch(/[a-z-]+ {3}2 tables \(.*\n.*\n\n {2}public\.t {2}/);
     expect((await run(['task', 'list', ...at])).stdout).toMatch(/^name .*\nshop {2}running .* old .* new /);
     const shown = (await run(['task', 'show', 'shop', ...at])).stdout;
     expect(shown).toMatch(/^name: {9}shop$/m);

@@ -8,6 +8,7 @@ import type { MoreHands } from '../src/service/task/copy/more-hands.ts';
 import type { HelperWork } from './copy-helper-process.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import type { Major } from './global-setup.ts';
+import { startProxy } from './tcp-proxy.ts';
 import { insertHelpedTask, ownTask, startHelper, type Helper } from './lending.ts';
 
 export interface HelpedTask extends AsyncDisposable {
@@ -22,6 +23,8 @@ export interface HelpedTask extends AsyncDisposable {
   ): Promise<Helper>;
   /** Batches that each worker was given, most first; looks until it is disposed of. */
   units(): ReadonlyMap<string, number>;
+  /** The store answers neither the owner nor those that help for so long. */
+  away(ms: number): Promise<void>;
   /** Another worker becomes the owner. */
   takeOver(): Promise<void>;
 }
@@ -30,6 +33,8 @@ export async function helpedTask(major: Major): Promise<HelpedTask> {
   const database = await freshDatabase(major);
   const store = Store.at(database.uri);
   await migrate(store);
+  const proxy = await startProxy('127.0.0.1', database.info.hosts[0]?.port ?? 0);
+  const uri = database.uri.replace(/:\d+\//, `:${proxy.port}/`);
   const taskId = await insertHelpedTask(store);
   const fence = await ownTask(store, taskId);
   const units = new Map<string, number>();
@@ -47,10 +52,10 @@ export async function helpedTask(major: Major): Promise<HelpedTask> {
     store,
     database,
     taskId,
-    moreHands: handsOfOthers({ openStore: () => Store.at(database.uri), taskId, fence }),
+    moreHands: handsOfOthers({ openStore: () => Store.at(uri), taskId, fence }),
     helper: ({ source, target }, options = {}) =>
       startHelper({
-        store: database.uri,
+        store: uri,
         source: source.uri,
         target: target.uri,
         workerId: randomUUID(),
@@ -63,9 +68,15 @@ export async function helpedTask(major: Major): Promise<HelpedTask> {
       for (const { worker, unit } of byHand.values()) units.set(worker, (units.get(worker) ?? 0) + unit);
       return units;
     },
+    away: async (ms) => {
+      proxy.silence({ newOnes: true });
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      proxy.heal();
+    },
     takeOver: async () => void (await ownTask(store, taskId)),
     [Symbol.asyncDispose]: async () => {
       clearInterval(look);
+      await proxy[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },

@@ -1,6 +1,5 @@
 /** A service with workers for tests: its store in a database, two saved connections, tasks on them, workers here or as processes. */
 import { randomUUID } from 'node:crypto';
-import { expect } from 'vitest';
 import { openLog } from '../src/base/runtime/log.ts';
 import { taskSettings, type TaskSettings } from '../src/contract/task-spec.ts';
 import type { PersonEvent, TaskState } from '../src/contract/api/task-states.ts';
@@ -138,14 +137,14 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
     show,
     until: async (id, ...states) => {
       try {
-        await expect
-          .poll(async () => (await show(id)).state, { timeout: 90_000, interval: 100 })
-          .toSatisfy((state: TaskState) => states.includes(state));
+        return await eventually(
+          () => show(id),
+          ({ state }) => states.includes(state),
+        );
       } catch (thrown) {
-        const { failure } = await show(id);
-        throw new Error(`${String(thrown)}\n${JSON.stringify(failure)}\n${log}`);
+        const { state, failure } = await show(id);
+        throw new Error(`${String(thrown)}: ${state} ${JSON.stringify(failure)}\n${log}`);
       }
-      return show(id);
     },
     events: async (id) => (await listEvents(services.store, id, { after: null, limit: 500 })).toReversed(),
     [Symbol.asyncDispose]: async () => {
@@ -153,4 +152,15 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
       await node[Symbol.asyncDispose]();
     },
   };
+}
+
+/** As expect.poll, which tests that run side by side cannot have. */
+export async function eventually<T>(get: () => Promise<T> | T, isSo: (value: T) => boolean): Promise<T> {
+  const late = performance.now() + 90_000;
+  for (;;) {
+    const value = await get();
+    if (isSo(value)) return value;
+    if (performance.now() > late) throw new Error(`still ${JSON.stringify(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }

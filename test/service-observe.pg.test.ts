@@ -110,6 +110,7 @@ describe('metrics', () => {
       'http_request_duration_seconds_count{operation="task.list"} 1',
     ])
       expect(text).toContain(`\n${PREFIX}${line}\n`);
+    expect(text).toMatch(/^opendts_audit_unsent_age_seconds (?!0$)[\d.]+$/m);
     // Not known: nothing is said, instead of 0.
     expect(text).not.toContain('replication_lag_bytes{');
     const said = [...text.matchAll(/^(?!#)opendts_(\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? \S+$/gm)];

@@ -431,6 +431,31 @@ describe('a task', () => {
     expect(two.body).toEqual(one.body);
   });
 
+  it('is listed as quickly among a thousand as alone', async () => {
+    const [few, many] = [await place(), await place()];
+    await few.make();
+    const { id } = await many.make();
+    await service.database.session.query(
+      `INSERT INTO opendts.task
+         SELECT (pg_catalog.jsonb_populate_record(t, pg_catalog.jsonb_build_object('id', other, 'name', other))).*
+           FROM opendts.task t, pg_catalog.jsonb_array_elements_text($1::jsonb) AS other WHERE t.id = $2`,
+      [JSON.stringify(Array.from({ length: 999 }, () => randomUUID())), id],
+    );
+    await service.database.session.query('ANALYZE opendts.task');
+    const median = async (at: typeof few, length: number) => {
+      const times: number[] = [];
+      for (let time = 0; time < 11; time++) {
+        const begin = performance.now();
+        const { body } = await at.send('GET /tasks?limit=50');
+        expect([body.code, body.detail, body.items?.length]).toEqual([undefined, undefined, length]);
+        times.push(performance.now() - begin);
+      }
+      return times.toSorted((a, b) => a - b)[5]!;
+    };
+    const alone = await median(few, 1);
+    expect((await median(many, 50)) - alone).toBeLessThan(50);
+  });
+
   it('says in the audit log who did what, and tells nobody a password', async () => {
     const at = await place();
     const { id } = await at.make();

@@ -1,10 +1,17 @@
 /** One task copied by several workers: each chunk once, whatever becomes of a worker that lends its hands. */
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { MigrationEvent } from '../src/contract/progress.ts';
+import type { Lsn } from '../src/engine/change/lsn.ts';
+import { endOfWal } from '../src/engine/pg/wal-position.ts';
+import { connectionRoom } from '../src/service/store/connection/connection-room.ts';
+import { useConnection } from '../src/service/store/connection/use-connection.ts';
+import { hasRoom } from '../src/service/store/connection/has-room.ts';
+import { insertHand } from '../src/service/store/copy/insert-hand.ts';
+import { insertPass } from '../src/service/store/copy/insert-pass.ts';
 import { helpedTask } from './copy-helpers.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { startFleet } from './fleet.ts';
-import { reaches } from './follow.ts';
 import { compare, start } from './migration.ts';
 
 const TABLES = `
@@ -86,6 +93,28 @@ describe('workers of a fleet', () => {
   });
 });
 
+it('hands that are lent count in the limits of the connections', async () => {
+  await using source = await freshDatabase(17);
+  await using store = await freshDatabase(18);
+  await using fleet = await startFleet(store);
+  const ends = { source: await fleet.connection(source), target: await fleet.connection(source) };
+  const [mine, another] = [await fleet.task(ends), await fleet.task(ends)];
+  const db = fleet.node.services.store;
+  expect(await hasRoom(db, mine)).toBe(true);
+  await store.session
+    .query(`UPDATE opendts.connection SET max_connections = 10 WHERE id = '${ends.source.id}';
+    INSERT INTO opendts.worker (id, name, version, host, pid, capacity) VALUES ('${mine}', 'w', '0', 'h', 1, 1)`);
+  await useConnection(db, { connectionId: ends.source.id, taskId: mine, workerId: mine, count: 7 });
+  expect(await hasRoom(db, mine)).toBe(true);
+  const pass = { id: randomUUID(), taskId: mine, fence: '0', format: 1, handTask: '{}', jobs: 1 };
+  expect(await insertPass(db, pass)).toBe(true);
+  await store.session.query('UPDATE opendts.copy_pass SET hands = 5');
+  expect(await insertHand(db, { id: randomUUID(), passId: pass.id, workerId: another })).toBe(true);
+  expect(await hasRoom(db, mine)).toBe(false);
+  expect(await connectionRoom(db, ends.source.id, another)).toBe(1);
+  expect(await connectionRoom(db, ends.target.id, another)).toBeNull();
+});
+
 describe('hands of other workers', () => {
   it('copy with the owner, in about equal shares, within the limits of the task', async () => {
     await using source = await freshDatabase(17);
@@ -95,19 +124,23 @@ describe('hands of other workers', () => {
     await using first = await task.helper({ source, target });
     await using second = await task.helper({ source, target });
     const { moreHands } = task;
-    const migration = start(source, target, { jobs: 1, chunkBytes: 1n << 20n, limits: SLOW, moreHands });
-    await reaches(migration, 'copy');
-    const began = performance.now();
-    const summary = await migration.finished;
-    const seconds = (performance.now() - began) / 1000;
+    const at = new Map<string, number>();
+    const onEvent = ({ phase, message }: MigrationEvent) => {
+      const what = message.startsWith('copying') ? 'copying' : phase;
+      if (!at.has(what)) at.set(what, performance.now());
+    };
+    const options = { jobs: 1, chunkBytes: 1n << 20n, limits: SLOW, moreHands, onEvent };
+    const migration = start(source, target, options);
+    const summary = await soon(migration.finished);
     expect(summary).toMatchObject({ outcome: 'caught-up', rowsCopied: 34_002n });
     expect((await compare(source, target)).differing).toEqual([]);
     const bytes = (await chunks(target)).reduce((sum, row) => sum + Number(row.bytes), 0);
-    expect(bytes / seconds / SLOW.bytesPerSecond).toBeLessThan(1.2);
+    const seconds = ((at.get('index') ?? 0) - (at.get('copying') ?? 0)) / 1000;
+    expect(bytes / seconds / SLOW.bytesPerSecond).toBeLessThan(1.15);
+    // The owner does as much as each of them; looked at every 100 ms, so that the last may be missing.
     const units = [first, second].map(({ workerId }) => task.units().get(workerId) ?? 0);
-    // The owner does as much as each of them; the books count what is whole.
-    for (const some of units) expect(some).toBeGreaterThan((await chunks(target)).length / 8);
-    expect(Math.max(...units) - Math.min(...units)).toBeLessThanOrEqual(6);
+    for (const some of units) expect(some).toBeGreaterThan(3);
+    expect(Math.max(...units) - Math.min(...units)).toBeLessThanOrEqual(4);
     const large = migration.progress().tables.find(({ table }) => table === 'public.large');
     expect(large?.chunksDone).toBe(large?.chunksTotal);
     await areGone(source, target);
@@ -198,6 +231,40 @@ describe('hands of other workers', () => {
     expect((await migration.finished).outcome).toBe('caught-up');
     expect((await compare(source, target)).differing).toEqual([]);
     expect(task.units().get(helper.workerId)).toBe(given);
+    await areGone(source, target);
+  });
+
+  it('copy beside the stream too, while the store is away for a while', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session.query(TABLES);
+    await using task = await helpedTask(18);
+    await using helper = await task.helper({ source, target });
+    const goal = Promise.withResolvers<Lsn>();
+    const migration = start(source, target, {
+      jobs: 1,
+      chunkBytes: 1n << 20n,
+      limits: SLOW,
+      walBudget: { bytes: 1n << 60n, ms: 500 },
+      moreHands: task.moreHands,
+      until: { kind: 'lsn', lsn: goal.promise },
+    });
+    const isCopied = () =>
+      migration.progress().bytesCopied > 0n &&
+      migration.progress().tables.every(({ chunksDone, chunksTotal }) => chunksDone === chunksTotal);
+    let away: Promise<void> | null = null;
+    for (let turn = 0; !isCopied(); turn++) {
+      await source.session
+        .query(`UPDATE large SET v = v || 'x', id = id + 100000 WHERE id IN (${turn * 37}, ${turn * 91 + 7});
+        DELETE FROM keyless WHERE ctid IN (SELECT ctid FROM keyless WHERE a = ${turn % 9} LIMIT 1); INSERT INTO keyless VALUES (${turn}, 'new')`);
+      if ((task.units().get(helper.workerId) ?? 0) > 1) away ??= task.away(3_000);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    goal.resolve(await endOfWal(source.session));
+    await away;
+    expect((await soon(migration.finished)).copiedLater.length).toBeGreaterThan(0);
+    expect((await compare(source, target)).differing).toEqual([]);
+    expect(task.units().get(helper.workerId)).toBeGreaterThan(1);
     await areGone(source, target);
   });
 });

@@ -95,7 +95,8 @@ export const TASK_LIFE_OPERATIONS = {
     output: listOf(table),
   },
   'task.chooseForTables': {
-    summary: 'Say what is to become of some tables while the others go on; the task does it soon',
+    summary:
+      'Say what is to become of tables that have stopped while the others go on; the task does it soon',
     method: 'POST',
     path: '/groups/{group}/tasks/{task}/tables/choice',
     access: 'operate',

@@ -19,6 +19,8 @@ import type { Outcome } from './thread/messages.ts';
 
 /** After so long without trouble a task counts as well again. */
 const WELL_MS = 60_000;
+/** Then the task says that it is in trouble, and asks its connections anew. */
+const STREAM_PATIENCE_MS = 10_000;
 
 export async function migrateTask(owned: Owned): Promise<void> {
   const isRecovering = isBeingRecovered(owned.task);
@@ -49,10 +51,9 @@ function beginning({ fence, attempts, adjustments }: StoredTask, isRecovering: b
 async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promise<Outcome | null> {
   const { parts, task } = owned;
   const ends = await reachEnds(parts, saved);
-  const request = {
-    ...requestOf({ ...task.spec, ...task.adjustments, jobs, lanes }, ends),
-    known: { taskId: task.engineTaskId, halt: task.haltMark },
-  };
+  const spec = { ...task.spec, ...task.adjustments, jobs, lanes };
+  const known = { taskId: task.engineTaskId, halt: task.haltMark };
+  const request = { ...requestOf(spec, ends), streamPatienceMs: STREAM_PATIENCE_MS, known };
   await using reporter = new Reporter({
     store: parts.store,
     log: parts.log,

@@ -65,9 +65,9 @@ export const METRICS = {
     help: 'Hands that workers lend to the copies of others',
     labels: ['state'],
   },
-  audit_unsent: {
+  audit_unsent_age_seconds: {
     type: 'gauge',
-    help: 'Entries of the audit log that are not written out; they only grow where nobody does that (--audit-log)',
+    help: 'Age of the oldest entry of the audit log that is not written out; it only grows where nobody does that (--audit-log)',
   },
   http_requests_total: {
     type: 'counter',

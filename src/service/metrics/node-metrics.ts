@@ -101,7 +101,7 @@ export class NodeMetrics implements Disposable {
     this.set('worker_places', counts.places);
     this.set('worker_tasks', counts.owned);
     this.set('tasks_waiting', counts.waiting);
-    this.set('audit_unsent', counts.unsent);
+    this.set('audit_unsent_age_seconds', counts.unsent_age);
   }
 
   private ofTask(task: TaskNumbers): void {

@@ -100,7 +100,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         // Not in step before what is being changed goes on.
         until: () => (ddl.isBusy || indexes.isBusy ? null : joining.isBusy ? NOT_YET : until()),
         signal: hooks.signal,
-        patienceMs: PATIENCE_MS,
+        patienceMs: run.request.streamPatienceMs ?? PATIENCE_MS,
         wantsRefresh: () =>
           monitor.hasChoice ||
           newTables.areReady ||

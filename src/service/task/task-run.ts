@@ -93,6 +93,8 @@ export interface MigrationRequest {
   readonly silentMs?: number;
   /** How long the copy tries again where a server cannot be reached; by default as long as a restart may take. */
   readonly patienceMs?: number;
+  /** The same of the stream, which holds nothing that would be lost; by default some minutes. */
+  readonly streamPatienceMs?: number;
   /** How long the creation of the slot may wait for open transactions of the source; 60 s by default. */
   readonly slotWaitMs?: number;
   /** A publication that the user made; none: one of ours. */

@@ -7,8 +7,10 @@ import { AppError, toAppError } from '../../../base/errors/app-error.ts';
 import { backoffMs } from '../../../base/runtime/backoff.ts';
 import { atMost } from '../../../base/runtime/sleep.ts';
 import { beatHands } from '../../store/copy/beat-hands.ts';
+import { hasRoom } from '../../store/connection/has-room.ts';
 import { insertHand } from '../../store/copy/insert-hand.ts';
 import { pickPass, type PickedPass } from '../../store/copy/pick-pass.ts';
+import { lockConnections } from '../../store/connection/lock-connections.ts';
 import type { Store } from '../../store/store.ts';
 import { Nap, type Bell } from './bell.ts';
 import { FORMAT } from './hand-message.ts';
@@ -105,12 +107,17 @@ export class CopyHelper implements AsyncDisposable {
     const except = [...this.troubles].flatMap(([pass, { until }]) => (until > now ? [pass] : []));
     const found = await store.transaction(async (db) => {
       const pass = await pickPass(db, { workerId, cluster, format: FORMAT, except });
-      return pass && { pass, isLent: await insertHand(db, { id, passId: pass.id, workerId }) };
+      if (pass === null) return null;
+      await lockConnections(db, pass.connections);
+      if (!(await hasRoom(db, pass.taskId))) return { pass, isFull: true, isLent: false };
+      return { pass, isFull: false, isLent: await insertHand(db, { id, passId: pass.id, workerId }) };
     });
     if (found === null) return false;
-    // Others have lent enough to this one meanwhile; the next may be another.
-    if (!found.isLent) return true;
-    const { pass } = found;
+    const { pass, isFull, isLent } = found;
+    // There may be another, whose connections have room.
+    if (isFull) this.avoid(pass.id, LOOK_MS);
+    // Others have lent enough to this one meanwhile.
+    if (!isLent) return true;
     const working = this.lend(id, pass).finally(() => this.working.delete(working));
     this.working.add(working);
     return true;
@@ -141,13 +148,16 @@ export class CopyHelper implements AsyncDisposable {
   /** The next try comes later each time. */
   private remember(passId: string, error: AppError): void {
     const times = (this.troubles.get(passId)?.times ?? 0) + 1;
-    const until = performance.now() + backoffMs(times, { firstMs: 2_000, maxMs: 60_000 });
+    this.avoid(passId, backoffMs(times, { firstMs: 2_000, maxMs: 60_000 }), times);
+    this.options.onTrouble(error);
+  }
+
+  private avoid(passId: string, ms: number, times = this.troubles.get(passId)?.times ?? 0): void {
     this.troubles.delete(passId);
-    this.troubles.set(passId, { times, until });
+    this.troubles.set(passId, { times, until: performance.now() + ms });
     // Of passes that are long over nothing needs to be known.
     const [oldest] = this.troubles.keys();
     if (this.troubles.size > 1_000 && oldest !== undefined) this.troubles.delete(oldest);
-    this.options.onTrouble(error);
   }
 
   /** Hands end what they are at, if that takes no longer than so; their passes go on without them. */

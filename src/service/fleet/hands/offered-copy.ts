@@ -9,7 +9,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { AppError, toAppError } from '../../../base/errors/app-error.ts';
-import { atMost, sleep } from '../../../base/runtime/sleep.ts';
+import { atMost } from '../../../base/runtime/sleep.ts';
 import type { CopyHand } from '../../../engine/pipeline/copy-hand.ts';
 import type { CopyRest } from '../../../engine/pipeline/copy-run.ts';
 import { CopyThrottle } from '../../../engine/source/throttle.ts';
@@ -40,7 +40,7 @@ export function handsOfOthers(task: OwnedTask): MoreHands {
     expected: async (jobs) => {
       await using store = task.openStore();
       const count = countOthers(store, task.taskId).catch(() => 0);
-      return jobs * (await Promise.race([count, sleep(ANSWER_MS).then(() => 0)]));
+      return jobs * (await soon(count, 0));
     },
     offer: (pass) => new OfferedCopy(task, pass),
   };
@@ -54,6 +54,13 @@ const LEASE_BLIND_MS = 60_000;
 const CLOSE_MS = 2_000;
 /** A store that is silent keeps nobody from going on. */
 const ANSWER_MS = 5_000;
+
+async function soon<T>(work: Promise<T>, otherwise: T): Promise<T> {
+  let result = otherwise;
+  const taken = work.then((value) => void (result = value));
+  await atMost(ANSWER_MS, taken, new AbortController().signal);
+  return result;
+}
 
 class OfferedCopy implements OfferedPass {
   readonly throttle: CopyThrottle;
@@ -226,21 +233,24 @@ class OfferedCopy implements OfferedPass {
   async [Symbol.asyncDispose](): Promise<void> {
     this.over.abort();
     this.nap.wake();
-    const { signal } = new AbortController();
-    await atMost(ANSWER_MS, this.running, signal);
+    await soon(this.running, undefined);
     await Promise.all(this.losing.values());
     for (const end of this.ends) end();
     if (this.state !== 'new') await this.close();
-    await atMost(ANSWER_MS, this.bell[Symbol.asyncDispose](), signal);
+    await soon(this.bell[Symbol.asyncDispose](), undefined);
     await this.store[Symbol.asyncDispose]();
   }
 
   private async close(): Promise<void> {
-    const closing = this.areClosed().catch(() => false);
-    const areClosed = await Promise.race([closing, sleep(ANSWER_MS).then(() => false)]);
+    const areClosed = await soon(
+      this.areClosed().catch(() => false),
+      false,
+    );
     if (!areClosed || !this.sure) this.sure = await this.pass.endHands(handRole(this.id, ''));
-    const deleting = deletePass(this.store, this.id).catch(() => {});
-    await atMost(ANSWER_MS, deleting, new AbortController().signal);
+    await soon(
+      deletePass(this.store, this.id).catch(() => {}),
+      undefined,
+    );
   }
 
   /** Workers close their hands, and say so, within a moment. */

@@ -16,6 +16,8 @@ const row = z.object({
   id: z.string(),
   task_id: z.string(),
   hand_task: z.string(),
+  source: z.string().nullable(),
+  target: z.string().nullable(),
   jobs: int,
   limits: json(handLimits),
 });
@@ -23,6 +25,8 @@ const row = z.object({
 export interface PickedPass {
   readonly id: string;
   readonly taskId: string;
+  /** Ids of the task's connections. */
+  readonly connections: readonly string[];
   /** JSON. */
   readonly handTask: string;
   readonly jobs: number;
@@ -37,7 +41,7 @@ export interface PickedPass {
 export async function pickPass(db: Db, looking: Looking): Promise<PickedPass | null> {
   const rows = await db.query(
     row,
-    `SELECT p.id, p.task_id, p.hand_task, p.jobs, p.limits
+    `SELECT p.id, p.task_id, t.source_connection AS source, t.target_connection AS target, p.hand_task, p.jobs, p.limits
        FROM opendts.copy_pass p JOIN opendts.task t ON t.id = p.task_id AND t.fence = p.fence
       WHERE p.format = $3::integer AND NOT p.is_over AND p.hands > 0 AND p.beat_at > now() - interval '10 s'
         AND t.cluster IS NOT DISTINCT FROM $2 AND t.worker_id IS DISTINCT FROM $1::uuid
@@ -49,6 +53,7 @@ export async function pickPass(db: Db, looking: Looking): Promise<PickedPass | n
   );
   const picked = only(rows);
   if (picked === null) return null;
-  const { id, task_id: taskId, hand_task: handTask, jobs, limits } = picked;
-  return { id, taskId, handTask, jobs, limits };
+  const { id, task_id: taskId, hand_task: handTask, source, target, jobs, limits } = picked;
+  const connections = [source, target].filter((one) => one !== null);
+  return { id, taskId, connections, handTask, jobs, limits };
 }

@@ -1,4 +1,4 @@
-/** What there is in the store, counted: tasks by state, workers, hands lent, entries of the audit log that are not written out. */
+/** What there is in the store, counted: tasks by state, workers, hands lent; how far the audit log is written out. */
 import { z } from 'zod';
 import type { TaskState } from '../../../contract/api/task-states.ts';
 import { json } from '../columns.ts';
@@ -11,7 +11,7 @@ const countsRow = z.object({
   owned: z.string().transform(Number),
   waiting: z.string().transform(Number),
   hands: json(z.record(z.string(), z.number())),
-  unsent: z.string().transform(Number),
+  unsent_age: z.string().transform(Number),
 });
 export type Counts = z.infer<typeof countsRow>;
 
@@ -40,7 +40,9 @@ export async function countAll(db: Db, { lostAfterSeconds, busy }: CountOptions)
                 AND NOT EXISTS (SELECT FROM workers w WHERE w.id = t.worker_id AND w.state <> 'lost')) AS waiting,
             (SELECT COALESCE(pg_catalog.jsonb_object_agg(s.state, s.count), '{}')
                FROM (SELECT h.state, count(*) FROM opendts.copy_hand h GROUP BY h.state) s) AS hands,
-            (SELECT count(*) FROM opendts.audit_unsent) AS unsent`,
+            COALESCE((SELECT extract(epoch FROM clock_timestamp() - e.at)
+                       FROM opendts.audit_unsent u JOIN opendts.audit e ON e.id = u.audit_id
+                      ORDER BY u.audit_id LIMIT 1), 0) AS unsent_age`,
     [String(lostAfterSeconds), `{${busy.join(',')}}`],
   );
   if (!counts) throw new Error('a statement without FROM gives one row');

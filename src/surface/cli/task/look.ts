@@ -1,5 +1,6 @@
 /** `opendts task list`, `show`, `checks`, `tables` and `events`. */
 import type { ExitCode } from '../../../base/errors/exit.ts';
+import { shellWord } from '../../../base/runtime/shell-word.ts';
 import type { Answer } from '../../../contract/api/operations.ts';
 import { allPages, call, tell, type Ask } from '../ask.ts';
 import { checkReport } from '../view/check-report.ts';
@@ -69,7 +70,13 @@ export async function showTables(ask: Ask, task: string, { name }: TaskCommandFl
   const { group } = ask;
   const wanted = name === undefined ? {} : { name };
   const items = await allPages((page) => call(ask, 'task.tables', { group, task, ...wanted, ...page }));
-  return tell(ask, { kind: 'TaskTables', data: { items } }, tableLines(items));
+  const nextSteps = items
+    .filter(({ stopped, wish }) => stopped !== null && wish === null)
+    .map(({ table }) => ({
+      why: `Let ${table} go on, once the cause is removed`,
+      command: `opendts task tables ${shellWord(task)} --resume ${shellWord(table)} --group ${shellWord(group)}`,
+    }));
+  return tell(ask, { kind: 'TaskTables', data: { items }, nextSteps }, tableLines(items));
 }
 
 /** The newest first. */

@@ -1,16 +1,17 @@
 /** `opendts task watch`: a task of a server as it goes on, until it has come to an end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { toAppError } from '../../../base/errors/app-error.ts';
 import { ERRORS } from '../../../base/errors/errors.ts';
 import { EXIT, type ExitCode } from '../../../base/errors/exit.ts';
 import type { StoredTableProgress, TaskProgress } from '../../../contract/api/task-progress.ts';
 import type { TaskState } from '../../../contract/api/task-states.ts';
-import type { TableProgress } from '../../../contract/progress.ts';
+import { PHASES, type MigrationEvent, type Phase, type TableProgress } from '../../../contract/progress.ts';
 import { call, tell, type Ask } from '../ask.ts';
 import { stopExit } from '../stop.ts';
 import { openProgressReport, type ProgressReport } from '../view/progress-report.ts';
-import type { WatchedProgress } from '../view/progress-view.ts';
-import { eventWords, nextSteps, type Task } from '../view/task-view.ts';
+import { total, type WatchedProgress } from '../view/progress-view.ts';
+import { eventWords, nextSteps, type Task, type TimelineEvent } from '../view/task-view.ts';
 import { printable } from '../view/text.ts';
 import type { TaskCommandFlags } from './flags.ts';
 
@@ -84,7 +85,8 @@ function isThere({ state, desired }: Task, until: TaskState | undefined): boolea
 
 /** What was waited for has come, or what came instead. */
 function exitOf({ state, failure }: Task, until: TaskState | undefined): ExitCode {
-  if (state === until) return EXIT.ok;
+  // Without incremental migration there is nothing to keep running for.
+  if (state === until || (until === 'running' && state === 'completed')) return EXIT.ok;
   if (state === 'precheck-failed') return EXIT.check;
   if (failure !== null && (state === 'failed' || state === 'release-failed')) return exitOfCode(failure.code);
   return until === undefined ? EXIT.ok : EXIT.timeout;
@@ -134,23 +136,15 @@ class View {
     const { items } = await call(this.ask, 'task.events', { group, task: id, limit: 50 });
     const last = this.lastEvent;
     const fresh = last === null ? [] : items.filter((event) => BigInt(event.id) > last);
-    for (const event of fresh.toReversed()) {
-      const [kind, state, by, facts] = eventWords(event);
-      const message = [kind, ...(state === '' ? [] : [`→ ${state}`]), `(${by})`, facts].join(' ').trimEnd();
-      this.report.event({
-        level: TROUBLE.has(event.kind) ? 'warn' : 'info',
-        phase: progress?.phase ?? 'connect',
-        message,
-      });
-    }
+    for (const event of fresh.toReversed()) this.report.event(asEvent(event, progress?.phase ?? 'connect'));
     this.lastEvent = BigInt(items[0]?.id ?? 0);
   }
 
   /** All of them, or of many those that are at work and those that have failed. */
   private async readTables({ id, progress }: Task): Promise<readonly StoredTableProgress[]> {
     const place = { group: this.ask.group, task: id, limit: TABLES };
-    const total = Object.values(progress?.tables ?? {}).reduce((sum, number) => sum + number, 0);
-    if (total <= TABLES) return (await call(this.ask, 'task.tables', place)).items;
+    if (progress === null || total(progress.tables) <= TABLES)
+      return (await call(this.ask, 'task.tables', place)).items;
     const copying = await call(this.ask, 'task.tables', { ...place, stage: 'copying' });
     const failed = await call(this.ask, 'task.tables', { ...place, stage: 'failed' });
     return [...copying.items, ...failed.items];
@@ -165,6 +159,18 @@ const TROUBLE: ReadonlySet<string> = new Set([
   'warning',
 ]);
 
+/** What the run tells in words of its own is shown as `opendts migrate` does. */
+function asEvent(event: TimelineEvent, now: Phase): MigrationEvent {
+  const level = TROUBLE.has(event.kind) ? 'warn' : 'info';
+  const told = toldByRun.safeParse(event.facts);
+  if (told.success) return { level, ...told.data };
+  const [kind, state, by, facts] = eventWords(event);
+  const message = [kind, ...(state === '' ? [] : [`→ ${state}`]), `(${by})`, facts].join(' ').trimEnd();
+  return { level, phase: now, message };
+}
+
+const toldByRun = z.object({ phase: z.enum(PHASES), message: z.string() });
+
 /** As the view of `opendts migrate` takes it: counts as numbers again. */
 function asProgress(
   { engineTaskId, id }: Task,
@@ -175,7 +181,7 @@ function asProgress(
   return {
     ...same,
     taskId: engineTaskId ?? id,
-    stages,
+    ...(tables.length < total(stages) ? { stages } : {}),
     tables: tables.map(asTable),
     rowsCopied: BigInt(progress.rowsCopied),
     bytesCopied: BigInt(progress.bytesCopied),

@@ -8,7 +8,7 @@ import { printable, table } from './text.ts';
 
 export type Task = Answer<'task.show'>;
 type Line = Answer<'task.list'>['items'][number];
-type Event = Answer<'task.events'>['items'][number];
+export type TimelineEvent = Answer<'task.events'>['items'][number];
 type TableLine = Answer<'task.tables'>['items'][number];
 
 export function taskList(items: readonly Line[]): string[] {
@@ -68,18 +68,18 @@ export function taskLines(task: Task): string[] {
 }
 
 /** The newest first. */
-export function eventLines(events: readonly Event[]): string[] {
+export function eventLines(events: readonly TimelineEvent[]): string[] {
   const rows = events.map((event) => [clock(event.at), ...eventWords(event)]);
   return table(['time (UTC)', 'what', 'state', 'by', ''], rows);
 }
 
-export function eventWords({ kind, fromState, toState, account, workerId, facts }: Event): string[] {
+export function eventWords({ kind, fromState, toState, account, workerId, facts }: TimelineEvent): string[] {
   const state = toState === null || toState === fromState ? '' : toState;
   const by = account ?? (workerId === null ? 'service' : `worker ${workerId.slice(0, 8)}`);
   return [kind, state, by, factWords(facts)];
 }
 
-function factWords(facts: Event['facts']): string {
+function factWords(facts: TimelineEvent['facts']): string {
   const words = Object.entries(facts).map(([name, value]) =>
     typeof value === 'string' ? `${name}=${value}` : `${name}=${JSON.stringify(value)}`,
   );
