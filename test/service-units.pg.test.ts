@@ -124,23 +124,24 @@ describe('hands of other workers', () => {
     await using first = await task.helper({ source, target });
     await using second = await task.helper({ source, target });
     const { moreHands } = task;
+    const limits = { ...SLOW, bytesPerSecond: 4e6 };
     const at = new Map<string, number>();
     const onEvent = ({ phase, message }: MigrationEvent) => {
       const what = message.startsWith('copying') ? 'copying' : phase;
       if (!at.has(what)) at.set(what, performance.now());
     };
-    const options = { jobs: 1, chunkBytes: 1n << 20n, limits: SLOW, moreHands, onEvent };
+    const options = { jobs: 1, chunkBytes: 1n << 20n, limits, moreHands, onEvent };
     const migration = start(source, target, options);
     const summary = await soon(migration.finished);
     expect(summary).toMatchObject({ outcome: 'caught-up', rowsCopied: 34_002n });
     expect((await compare(source, target)).differing).toEqual([]);
     const bytes = (await chunks(target)).reduce((sum, row) => sum + Number(row.bytes), 0);
     const seconds = ((at.get('index') ?? 0) - (at.get('copying') ?? 0)) / 1000;
-    expect(bytes / seconds / SLOW.bytesPerSecond).toBeLessThan(1.15);
+    expect(bytes / seconds / limits.bytesPerSecond).toBeLessThan(1.15);
     // The owner does as much as each of them; looked at every 100 ms, so that the last may be missing.
     const units = [first, second].map(({ workerId }) => task.units().get(workerId) ?? 0);
-    for (const some of units) expect(some).toBeGreaterThan(3);
-    expect(Math.max(...units) - Math.min(...units)).toBeLessThanOrEqual(4);
+    for (const some of units) expect(some).toBeGreaterThan(2);
+    expect(Math.max(...units) - Math.min(...units)).toBeLessThanOrEqual(5);
     const large = migration.progress().tables.find(({ table }) => table === 'public.large');
     expect(large?.chunksDone).toBe(large?.chunksTotal);
     await areGone(source, target);
