@@ -1,7 +1,7 @@
 /** Tasks that are a worker's in the store, and that it knows nothing of: from before the store was restored, or not given back while it was away. */
 import { z } from 'zod';
 import type { Db } from '../store.ts';
-import { TASK_CHANNEL } from '../task/task-row.ts';
+import { TASK_CHANNEL } from './task-row.ts';
 
 export async function leaveUnheld(db: Db, workerId: string, held: readonly string[]): Promise<void> {
   await db.query(
