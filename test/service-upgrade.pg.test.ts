@@ -81,7 +81,7 @@ const PROGRESS: MigrationProgress = {
 const home = cliHome();
 afterAll(() => home[Symbol.dispose]());
 
-describe('two versions on one store', () => {
+describe.concurrent('two versions on one store', () => {
   it('hand a task over while it streams, and the older one may be started again', async () => {
     await using db = await freshDatabase(18);
     await using pair = await freshPair(17, 18, TABLES);
@@ -169,7 +169,7 @@ async function handOver(
   }
 }
 
-describe('a store that was restored from an hour ago', () => {
+describe.concurrent('a store that was restored from an hour ago', () => {
   it('lets tasks go on exactly, believes no former owner, and begins nothing anew', async () => {
     await using db = await freshDatabase(18);
     await using streams = await freshPair(17, 18, TABLES);
