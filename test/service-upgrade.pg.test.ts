@@ -253,4 +253,15 @@ describe.concurrent('a store that was restored from an hour ago', () => {
         ).toBe(false);
     }
   });
+
+  it('names no worker as an owner that does not have the task', async () => {
+    await using db = await freshDatabase(18);
+    await using pair = await freshPair(18, 18);
+    await using fleet = await startFleet(db);
+    const end = await fleet.connection(pair.source);
+    const id = await fleet.task({ source: end, target: await fleet.connection(pair.target) });
+    const worker = await fleet.worker();
+    await db.session.query(`UPDATE opendts.task SET worker_id = '${worker.id}'`);
+    await expect.poll(async () => (await fleet.show(id)).workerId, { timeout: 10_000 }).toBeNull();
+  });
 });
