@@ -10,7 +10,7 @@ import { takeTask } from '../src/service/store/task/take-task.ts';
 import { writeProgress } from '../src/service/store/task/write-progress.ts';
 import { setDraining } from '../src/service/store/worker/set-draining.ts';
 import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
-import { startFleet, type TestFleet } from './fleet.ts';
+import { eventually, startFleet, type TestFleet } from './fleet.ts';
 import { cliHome } from './spawn-cli.ts';
 
 const TABLES = `
@@ -32,7 +32,8 @@ const LATER = {
 async function expectSame({ source, target }: DatabasePair): Promise<void> {
   const digest = "SELECT md5(string_agg(t::text, '' ORDER BY id)) AS digest FROM item t";
   const wanted = await source.session.one(digest);
-  await expect.poll(() => target.session.one(digest), { timeout: 30_000 }).toEqual(wanted);
+  const same = (found: Readonly<Record<string, string | null>>) => found.digest === wanted.digest;
+  await eventually(() => target.session.one(digest), same);
 }
 
 async function expectAccounted({ target }: DatabasePair, inserts: number): Promise<void> {
@@ -104,13 +105,16 @@ describe.concurrent('two versions on one store', () => {
       old[0]!.child.kill('SIGTERM');
       expect((await old[0]!.finished).code).toBe(0);
       const owner = async () => (await fleet.show(id)).workerId;
-      await expect.poll(owner, { timeout: 20_000 }).toBe(newer.id);
+      await eventually(owner, (now) => now === newer.id);
       await fleet.until(id, 'running');
 
       old.push(start());
-      await expect.poll(() => old[1]!.output().stdout, { timeout: 30_000 }).toContain('runs');
+      await eventually(
+        () => old[1]!.output().stdout,
+        (said) => said.includes('runs'),
+      );
       await newer[Symbol.asyncDispose]();
-      await expect.poll(owner, { timeout: 20_000 }).toSatisfy((now) => now !== null && now !== newer.id);
+      await eventually(owner, (now) => now !== null && now !== newer.id);
       expect(await owner()).not.toBe(first);
       await fleet.until(id, 'running');
       const rows = await written();
@@ -154,6 +158,19 @@ async function openBackup({ info, name }: TestDatabase) {
   };
 }
 
+/** Every session of the store was ended. */
+async function answers(fleet: TestFleet, id: string): Promise<void> {
+  const all = () => Promise.all(Array.from({ length: 10 }, () => fleet.show(id)));
+  await eventually(
+    () =>
+      all().then(
+        () => true,
+        () => false,
+      ),
+    (isSo) => isSo,
+  );
+}
+
 /** All tasks go from one worker to the other, which becomes the only one that takes any. */
 async function handOver(
   fleet: TestFleet,
@@ -164,7 +181,10 @@ async function handOver(
   await setDraining(store, to, false);
   await setDraining(store, from, true);
   for (const id of ids) {
-    await expect.poll(async () => (await fleet.show(id)).workerId, { timeout: 30_000 }).toBe(to);
+    await eventually(
+      () => fleet.show(id),
+      ({ workerId }) => workerId === to,
+    );
     await fleet.until(id, 'running');
   }
 }
@@ -188,6 +208,7 @@ describe.concurrent('a store that was restored from an hour ago', () => {
     for (const id of ids) await fleet.until(id, 'running');
     await using backup = await openBackup(db);
     await backup.take();
+    await answers(fleet, streamsId);
 
     // The hour: other owners, changes, a stop, a release.
     const two = await fleet.worker({ name: 'two' });
@@ -205,13 +226,14 @@ describe.concurrent('a store that was restored from an hour ago', () => {
     await backup.restore(
       `INSERT INTO opendts.task_table_wish (task_id, name, wish) VALUES ('${streamsId}', 'public.item', 'recopy')`,
     );
+    await answers(fleet, streamsId);
 
     // Both workers are still there: one had the tasks at the time of the backup, the other did not exist.
     const failed = (id: string) => fleet.until(id, 'failed').then(({ failure }) => failure?.code);
     expect(await failed(releasedId)).toBe('TASK_BOOKS_GONE');
     expect(await failed(stoppedId)).toBe('TASK_HALTED');
     const taken = async () => BigInt((await fleet.show(streamsId)).fence) > BigInt(fence);
-    await expect.poll(taken, { timeout: 60_000 }).toBe(true);
+    await eventually(taken, (isSo) => isSo);
     await fleet.until(streamsId, 'running');
     const rows = await written();
     await expectSame(streams);
@@ -225,7 +247,7 @@ describe.concurrent('a store that was restored from an hour ago', () => {
 
     // Wishes of that time find nothing to do.
     const kinds = async () => (await fleet.events(streamsId)).map(({ kind }) => kind);
-    await expect.poll(kinds, { timeout: 20_000 }).toContain('table-not-chosen');
+    await eventually(kinds, (said) => said.includes('table-not-chosen'));
 
     // A person has been told, and lets it go on.
     await fleet.ask(stoppedId, 'resume');
@@ -242,9 +264,11 @@ describe.concurrent('a store that was restored from an hour ago', () => {
     const taskId = await fleet.task({ source: end, target: await fleet.connection(pair.target) });
     await using backup = await openBackup(db);
     await backup.take();
+    await answers(fleet, taskId);
     const take = async () => (await takeTask(store, taskId, randomUUID()))!.fence;
     const former = [await take(), await take(), await take()];
     await backup.restore();
+    await answers(fleet, taskId);
     for (const _ of former) {
       await take();
       for (const fence of former)
@@ -262,6 +286,9 @@ describe.concurrent('a store that was restored from an hour ago', () => {
     const id = await fleet.task({ source: end, target: await fleet.connection(pair.target) });
     const worker = await fleet.worker();
     await db.session.query(`UPDATE opendts.task SET worker_id = '${worker.id}'`);
-    await expect.poll(async () => (await fleet.show(id)).workerId, { timeout: 10_000 }).toBeNull();
+    await eventually(
+      () => fleet.show(id),
+      ({ workerId }) => workerId === null,
+    );
   });
 });
