@@ -156,7 +156,8 @@ CREATE TABLE "opendts"."migration" (
   "number" integer NOT NULL,
   "name" text NOT NULL,
   "checksum" text NOT NULL,
-  "applied_at" timestamp with time zone NOT NULL
+  "applied_at" timestamp with time zone NOT NULL,
+  "breaks" text
 );
 ALTER TABLE ONLY "opendts"."migration" ALTER COLUMN "applied_at" SET DEFAULT now();
 
@@ -200,7 +201,8 @@ CREATE TABLE "opendts"."task" (
   "version" integer NOT NULL,
   "created_by" text,
   "created_at" timestamp with time zone NOT NULL,
-  "updated_at" timestamp with time zone NOT NULL
+  "updated_at" timestamp with time zone NOT NULL,
+  "halt_mark" text
 );
 ALTER TABLE ONLY "opendts"."task" ALTER COLUMN "state_since" SET DEFAULT now(), ALTER COLUMN "fence" SET DEFAULT 0, ALTER COLUMN "attempts" SET DEFAULT 0, ALTER COLUMN "retry_set_at" SET DEFAULT clock_timestamp(), ALTER COLUMN "adjustments" SET DEFAULT '{}'::jsonb, ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ADD CONSTRAINT "task_desired_check" CHECK ((desired = ANY (ARRAY['idle'::text, 'precheck'::text, 'running'::text, 'paused'::text, 'stopped'::text, 'released'::text]))), ADD CONSTRAINT "task_retry" CHECK ((retry_other_minutes < retry_connect_minutes)), ADD CONSTRAINT "task_retry_connect_minutes_check" CHECK (((retry_connect_minutes >= 10) AND (retry_connect_minutes <= 1440))), ADD CONSTRAINT "task_retry_other_minutes_check" CHECK (((retry_other_minutes >= 1) AND (retry_other_minutes <= 1440))), ADD CONSTRAINT "task_stopped_by_check" CHECK ((stopped_by = ANY (ARRAY['person'::text, 'failure'::text])));
 
@@ -280,9 +282,10 @@ CREATE TABLE "opendts"."worker" (
   "started_at" timestamp with time zone NOT NULL,
   "seen_at" timestamp with time zone NOT NULL,
   "draining" boolean NOT NULL,
-  "capacity" integer NOT NULL
+  "capacity" integer NOT NULL,
+  "knows" integer NOT NULL
 );
-ALTER TABLE ONLY "opendts"."worker" ALTER COLUMN "started_at" SET DEFAULT now(), ALTER COLUMN "seen_at" SET DEFAULT now(), ALTER COLUMN "draining" SET DEFAULT false;
+ALTER TABLE ONLY "opendts"."worker" ALTER COLUMN "started_at" SET DEFAULT now(), ALTER COLUMN "seen_at" SET DEFAULT now(), ALTER COLUMN "draining" SET DEFAULT false, ALTER COLUMN "knows" SET DEFAULT 0;
 
 -- function opendts.audit_to_send()
 CREATE FUNCTION opendts.audit_to_send()

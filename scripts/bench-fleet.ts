@@ -96,7 +96,7 @@ async function copyWith(bench: Bench, workers: number, { rows, chunkBytes }: Opt
   });
   for (let at = 1; at < workers; at++) {
     const workerId = randomUUID();
-    const here = { region: null, cluster: null, host: 'bench', pid: 0, capacity: 1, version: '0' };
+    const here = { region: null, cluster: null, host: 'bench', pid: 0, capacity: 1, version: '0', knows: 0 };
     await putWorker(store, { id: workerId, name: `worker ${at}`, ...here });
     open.use(await startHelper({ ...ends(at), workerId, places: 1, failpoint: null }));
   }

@@ -1,4 +1,5 @@
 /** The metadata store: migrations that race, are refused, and make what migrations/schema.sql says. */
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { planSchema } from '../src/engine/schema/plan.ts';
@@ -6,8 +7,10 @@ import { readModel } from '../src/engine/schema/read-model.ts';
 import { readTargetFacts } from '../src/engine/schema/read-target-facts.ts';
 import { makeFirstAccount } from '../src/service/account/first-start.ts';
 import { insertAudit } from '../src/service/store/audit/insert-audit.ts';
-import { migrate, readMigrations } from '../src/service/store/migrate.ts';
+import { assertOurs, migrate, readMigrations } from '../src/service/store/migrate.ts';
 import { Store } from '../src/service/store/store.ts';
+import { putWorker } from '../src/service/store/worker/put-worker.ts';
+import { seeWorker } from '../src/service/store/worker/see-worker.ts';
 import { auditEntry } from './audit-entry.ts';
 import { freshDatabase } from './database.ts';
 import { MAJORS } from './global-setup.ts';
@@ -46,12 +49,40 @@ describe('the metadata store', () => {
     expect(await migrate(store, [first!, second!])).toEqual([second!.name]);
   });
 
-  it('refuses a store of a newer program, and a migration that was edited', async () => {
+  it('refuses what breaks this version, to workers of an older one before it is applied, and a migration that was edited', async () => {
     await using db = await freshDatabase(18);
     await using store = Store.at(db.uri);
     const all = readMigrations();
     await migrate(store, all);
-    await expect(migrate(store, all.slice(0, -1))).rejects.toMatchObject({ code: 'STORE_NEWER' });
+    const number = all.length + 1;
+    const breaking = { number, name: 'x', sql: 'SELECT 1', checksum: 'x', breaks: 'it is another world' };
+    const id = randomUUID();
+    const row = {
+      id,
+      name: 'w1',
+      version: '0.1.0',
+      region: null,
+      cluster: null,
+      host: 'h',
+      pid: 1,
+      capacity: 4,
+    };
+    await putWorker(store, { ...row, knows: number - 1 });
+    await expect(migrate(store, [...all, breaking])).rejects.toMatchObject({
+      code: 'STORE_IN_USE',
+      facts: { name: 'x', workers: 'w1 (opendts 0.1.0 on h)' },
+    });
+    await migrate(store, all);
+    // One of its own version may have come first; one that stood still wakes, and sees.
+    await store.query(nothing, 'UPDATE opendts.worker SET knows = $1', [String(number)]);
+    expect(await migrate(store, [...all, breaking])).toEqual(['x']);
+    const seen = await seeWorker(store, { id, knows: number - 1, lastSeen: null });
+    expect(seen?.isOutdated).toBe(true);
+    expect((await seeWorker(store, { id, knows: number, lastSeen: null }))?.isOutdated).toBe(false);
+    await expect(migrate(store, all)).rejects.toMatchObject({ code: 'STORE_NEWER' });
+    await expect(assertOurs(store)).rejects.toMatchObject({ code: 'STORE_NEWER' });
+    await store.query(nothing, 'UPDATE opendts.migration SET breaks = NULL');
+    await assertOurs(store);
     const edited = all.map((one) => (one.number === 2 ? { ...one, checksum: 'other' } : one));
     await expect(migrate(store, edited)).rejects.toMatchObject({ code: 'MIGRATION_CHANGED' });
   });

@@ -341,11 +341,19 @@ describe('a worker in the store', () => {
       pid: 1,
       capacity: 4,
     };
-    expect(await seeWorker(at.store, id)).toBeNull();
-    await putWorker(at.store, worker);
-    await putWorker(at.store, { ...worker, capacity: 5 });
+    const seeing = { id, knows: 9, lastSeen: null };
+    expect(await seeWorker(at.store, seeing)).toBeNull();
+    await putWorker(at.store, { ...worker, knows: 9 });
+    await putWorker(at.store, { ...worker, knows: 9, capacity: 5 });
     expect(await listWorkers(at.store)).toMatchObject([{ ...worker, capacity: 5, isDraining: false }]);
     await at.store.query(z.unknown(), 'UPDATE opendts.worker SET draining = true');
-    expect(await seeWorker(at.store, id)).toEqual({ draining: true });
+    const seen = await seeWorker(at.store, seeing);
+    expect(seen).toMatchObject({ isDraining: true, isOlder: false, isOutdated: false });
+    await seeWorker(at.store, { ...seeing, lastSeen: seen!.seenAt });
+    expect(await seeWorker(at.store, { ...seeing, lastSeen: seen!.seenAt })).toMatchObject({
+      isOlder: false,
+    });
+    const later = '2999-01-01 00:00:00+00';
+    expect(await seeWorker(at.store, { ...seeing, lastSeen: later })).toMatchObject({ isOlder: true });
   });
 });

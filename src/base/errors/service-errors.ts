@@ -20,8 +20,13 @@ export const SERVICE_ERRORS = {
   ),
   STORE_NEWER: check(
     409,
-    'The metadata database is of a newer opendts: it has migration {name}.',
-    'Run the newer version, or restore the backup made before the upgrade.',
+    'The metadata database is of a newer opendts, and migration {name} is not for this one: {why}',
+    'Run the newer version here as well, or restore the backup made before the upgrade.',
+  ),
+  STORE_IN_USE: check.later(
+    409,
+    'Migration {name} changes the metadata database for older versions, and workers of such run: {workers}.',
+    'End them first (SIGTERM; "opendts worker list" shows them), then start this one again. One that was killed is gone after 15 seconds.',
   ),
   STORE_TOO_OLD: check(
     409,

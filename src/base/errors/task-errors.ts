@@ -3,12 +3,23 @@ import { area } from './error-entry.ts';
 import { EXIT } from './exit.ts';
 
 const usage = area(EXIT.usage);
+const check = area(EXIT.check);
 
 export const TASK_ERRORS = {
   TASK_STATE_REFUSES: usage(
     409,
     'Task "{task}" is {state}: "{event}" is not possible now.',
     'Possible is: {possible}.',
+  ),
+  TASK_HALTED: check(
+    409,
+    'Migration {task} was paused, stopped or given up after the last that the metadata database knows of it: that was restored from an older day.',
+    'See whether the target is in use by now. To go on all the same: "opendts task resume"; else "opendts task stop", then "release".',
+  ),
+  TASK_BOOKS_GONE: check(
+    409,
+    'The target has no books of migration {task} any more: it was released, or the target is another one, since the metadata database was written.',
+    'Nothing was begun anew. Release the task here as well; to begin anew then: "opendts task reset", on a target that may be overwritten.',
   ),
   TASK_BEGUN: usage(
     409,

@@ -9,7 +9,11 @@ import type { Log } from '../../base/runtime/log.ts';
 import type { Store } from '../store/store.ts';
 import type { JobQueue, Lease } from './job-queue.ts';
 
-const SCHEMA = 'opendts_queue';
+/**
+ * With the number of the schema that pg-boss makes: it changes an older one by itself, and works on a newer one as if it were its own. Nodes
+ * with different ones have different queues, which does no harm: a job is a hint, and the fence says whose a task is.
+ */
+export const QUEUE_SCHEMA = 'opendts_queue_43';
 /** A worker that does not say for so long that it lives is taken to be dead; the shortest that pg-boss has. */
 const HEARTBEAT_S = 10;
 export const KEEP_MS = 3_000;
@@ -35,7 +39,7 @@ export async function openBossQueue({ store, cluster, log }: QueueOptions): Prom
   if (version < OLDEST) throw new AppError('STORE_TOO_OLD', { version: Math.floor(version / 10_000) });
   const boss = new PgBoss({
     db: { executeSql: async (sql, values) => ({ rows: [...(await store.parsed(sql, values))] }) },
-    schema: SCHEMA,
+    schema: QUEUE_SCHEMA,
     schedule: false,
     superviseIntervalSeconds: SUPERVISE_S,
     monitorIntervalSeconds: SUPERVISE_S,

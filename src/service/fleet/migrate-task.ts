@@ -7,6 +7,7 @@ import type { StoredTask } from '../store/task/task-row.ts';
 import { requestOf } from '../task/request-of.ts';
 import { claimRoom, giveRoom } from './claim-room.ts';
 import { grantWishes } from './grant-wishes.ts';
+import { halt, knowHalt } from './halt.ts';
 import { inThread } from './in-thread.ts';
 import { isFenced, isRefused, type Owned } from './owner.ts';
 import { patiently } from './patiently.ts';
@@ -51,7 +52,8 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
   const { parts, task } = owned;
   const ends = await reachEnds(parts, saved);
   const spec = { ...task.spec, ...task.adjustments, jobs, lanes };
-  const request = { ...requestOf(spec, ends), streamPatienceMs: STREAM_PATIENCE_MS };
+  const known = { taskId: task.engineTaskId, halt: task.haltMark };
+  const request = { ...requestOf(spec, ends), streamPatienceMs: STREAM_PATIENCE_MS, known };
   await using reporter = new Reporter({
     store: parts.store,
     log: parts.log,
@@ -155,10 +157,8 @@ async function ended(owned: Owned, outcome: Outcome | null): Promise<void> {
     if (state === 'retrying') await owned.go('recovered');
     const { rowsCopied, bytesCopied, elapsedMs } = outcome.summary;
     const facts = { rowsCopied: String(rowsCopied), bytesCopied: String(bytesCopied), elapsedMs };
-    return owned.go('completed', { facts });
+    await owned.go('completed', { facts });
   }
-  if (state === 'pausing') return owned.go('paused');
-  if (state === 'stopping') return owned.go('stopped');
 }
 
 interface Failed {
@@ -175,9 +175,7 @@ async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Fa
     level: 'warn',
   });
   // Whatever fails after somebody asked for the end of it, or the worker is to leave it, fails because of that.
-  if (task.state === 'pausing') return owned.go('paused');
-  if (task.state === 'stopping') return owned.go('stopped');
-  if (owned.leaving.aborted) return;
+  if (task.state === 'pausing' || task.state === 'stopping' || owned.leaving.aborted) return;
   const isOther = saved !== null && areOthers(saved, await savedEnds(parts, task));
   const trouble = isOther ? 'other' : troubleOf(error);
   const standing = await standingOf(owned, isRecovering && !isOther);
@@ -191,10 +189,16 @@ async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Fa
   }
   const nextAttemptAt = verdict.recoverAtMs === null ? null : new Date(verdict.recoverAtMs).toISOString();
   const adjustments = { ...verdict.adjustments };
+  await haltFor(owned, error);
   await owned.go('failed', {
     facts: { ...facts, nextAttemptAt, adjustments },
     set: { ...set, attempts: isRecovering ? set.attempts : 0, nextAttemptAt, adjustments },
   });
+}
+
+/** Of a halt that the store has forgotten a person is told now: who lets the task go on knows of it. */
+async function haltFor(owned: Owned, { code, facts }: AppError): Promise<void> {
+  await (code === 'TASK_HALTED' ? knowHalt(owned, String(facts.mark)) : halt(owned));
 }
 
 async function standingOf({ parts, task, leaving }: Owned, isRecovering: boolean): Promise<Standing> {

@@ -3,9 +3,8 @@ import type { StoredTask } from '../store/task/task-row.ts';
 import { checkTask } from './check-task.ts';
 import { migrateTask } from './migrate-task.ts';
 import type { Owned, Step } from './owner.ts';
-import { fenceOff } from '../task/prepare-stage.ts';
 import { releaseTask } from './release-task.ts';
-import { reachEnds, savedEnds } from './task-ends.ts';
+import { halt } from './halt.ts';
 
 export const runTask: Step = async (owned) => {
   const { task } = owned;
@@ -22,11 +21,11 @@ export const runTask: Step = async (owned) => {
     case 'failed':
       return isDue(task) && begin(owned);
     case 'pausing':
-      await endFormer(owned);
+      await halt(owned);
       await owned.go('paused');
       return true;
     case 'stopping':
-      await endFormer(owned);
+      await halt(owned);
       await owned.go('stopped');
       return true;
     case 'releasing':
@@ -53,15 +52,4 @@ async function begin(owned: Owned): Promise<boolean> {
 function isDue({ state, stoppedBy, nextAttemptAt }: StoredTask): boolean {
   if (nextAttemptAt === null) return state === 'retrying';
   return Date.parse(nextAttemptAt) <= Date.now() && (state === 'retrying' || stoppedBy === 'failure');
-}
-
-/** Whoever ran it before is gone, or stands still: it must not go on when it wakes. */
-async function endFormer({ parts, task }: Owned): Promise<void> {
-  if (task.engineTaskId === null) return;
-  try {
-    await fenceOff(await reachEnds(parts, await savedEnds(parts, task)), task.engineTaskId);
-  } catch (thrown) {
-    // A server that cannot be reached takes nothing from it either.
-    parts.log.failure(thrown, 'a former owner may not be ended', { task: task.id, level: 'warn' });
-  }
 }

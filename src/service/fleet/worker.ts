@@ -9,7 +9,9 @@ import { armFailpoint, noFailpoints } from '../../base/runtime/failpoint.ts';
 import { atMost, sleep } from '../../base/runtime/sleep.ts';
 import { DESIRES, TASK_STATES } from '../../contract/api/task-states.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
+import { newestMigration } from '../store/migrate.ts';
 import { findTasks } from '../store/task/find-tasks.ts';
+import { leaveUnheld } from '../store/task/leave-unheld.ts';
 import { TASK_CHANNEL } from '../store/task/task-row.ts';
 import { tasksToOwn } from '../store/task/tasks-to-own.ts';
 import { tasksWithWishes } from '../store/task/tasks-with-wishes.ts';
@@ -55,6 +57,7 @@ export interface RunningWorker extends AsyncDisposable {
 
 /** Of news that come one after the other. */
 const PAUSE_MS = 250;
+const KNOWS = newestMigration();
 const LOST_MS = 5_000;
 const SLICE_MS = 12 * 3_600_000;
 const NEEDING = TASK_STATES.flatMap((state) =>
@@ -92,6 +95,8 @@ class Worker implements RunningWorker {
   private isEnding = false;
   private news = new AbortController();
   private seenAt = -Infinity;
+  /** In the store, by its clock. */
+  private lastSeen: string | null = null;
   /** Tasks that have changed since the last round. */
   private told = new Set<string>();
 
@@ -164,10 +169,16 @@ class Worker implements RunningWorker {
   }
 
   private async sayThatWeLive(): Promise<void> {
-    const seen = await seeWorker(this.parts.store, this.id);
-    if (seen === null) await putWorker(this.parts.store, this.row());
-    else if (seen.draining) this.drain();
+    const { store } = this.parts;
+    const seen = await seeWorker(store, { id: this.id, knows: KNOWS, lastSeen: this.lastSeen });
+    if (seen === null) await putWorker(store, this.row());
+    else if (seen.isDraining || seen.isOutdated) this.drain();
     else if (!this.isEnding) this.isDraining = false;
+    if (seen?.isOutdated === true)
+      this.seldom.warn('the store is of a newer version by now', { worker: this.id });
+    if (seen === null || seen.isOlder) this.loseAll();
+    this.lastSeen = seen?.seenAt ?? null;
+    await leaveUnheld(store, this.id, [...this.held.keys()]);
     const kept = await this.queue.keep([...this.held.values()].map(({ lease }) => lease));
     for (const { owner, lease } of this.held.values()) {
       if (kept.has(lease.id)) continue;
@@ -178,9 +189,16 @@ class Worker implements RunningWorker {
     this.seenAt = performance.now();
   }
 
+  /** What the store says of our tasks is of a time before we took them: they are taken anew, by whomever. */
+  private loseAll(): void {
+    if (this.held.size > 0) this.log.warn('the store has forgotten this worker', { worker: this.id });
+    for (const { owner } of this.held.values()) owner.end('lost');
+  }
+
   private row(): NewWorker {
     const { name, version, region, cluster, capacity } = this.options;
-    return { id: this.id, name, version, region, cluster, capacity, host: hostname(), pid: process.pid };
+    const { pid } = process;
+    return { id: this.id, name, version, region, cluster, capacity, host: hostname(), pid, knows: KNOWS };
   }
 
   private async readTasks(ids: readonly string[]): Promise<void> {

@@ -6,6 +6,7 @@ const known: Migration[] = [1, 2, 3].map((number) => ({
   name: `000${number}_x.sql`,
   sql: '',
   checksum: `sum${number}`,
+  breaks: null,
 }));
 const done = (...numbers: number[]) => known.filter(({ number }) => numbers.includes(number));
 
@@ -16,13 +17,20 @@ describe('the next migration', () => {
     expect(nextMigration(done(1, 2, 3), known)).toBeNull();
   });
 
-  it('is refused for a store that a newer program has migrated', () => {
-    const newer = [...done(1, 2, 3), { number: 4, name: '0004_y.sql', checksum: 'sum4' }];
-    expect(() => nextMigration(newer, known)).toThrow(expect.objectContaining({ code: 'STORE_NEWER' }));
+  it('is none in a store that a newer program has added to, and refused where that breaks older ones', () => {
+    const newer = { number: 4, name: '0004_y.sql', checksum: 'sum4', breaks: null };
+    expect(nextMigration([...done(1, 2, 3), newer], known)).toBeNull();
+    const breaking = [...done(1, 2, 3), { ...newer, breaks: 'tasks have two targets' }];
+    expect(() => nextMigration(breaking, known)).toThrow(
+      expect.objectContaining({
+        code: 'STORE_NEWER',
+        facts: { name: '0004_y.sql', why: 'tasks have two targets' },
+      }),
+    );
   });
 
   it('is refused where one that was applied has been edited since', () => {
-    const edited = [{ number: 1, name: '0001_x.sql', checksum: 'other' }];
+    const edited = [{ number: 1, name: '0001_x.sql', checksum: 'other', breaks: null }];
     expect(() => nextMigration(edited, known)).toThrow(
       expect.objectContaining({ code: 'MIGRATION_CHANGED' }),
     );

@@ -14,6 +14,8 @@ export interface Migration {
   readonly name: string;
   readonly sql: string;
   readonly checksum: string;
+  /** Why no older version may work on the store from here on; null: they may. */
+  readonly breaks: string | null;
 }
 
 /** migrations/ lies beside src/ and dist/. */
@@ -27,11 +29,19 @@ CREATE TABLE IF NOT EXISTS opendts.migration (
   number integer PRIMARY KEY,
   name text NOT NULL,
   checksum text NOT NULL,
-  applied_at timestamp with time zone NOT NULL DEFAULT now()
+  applied_at timestamp with time zone NOT NULL DEFAULT now(),
+  breaks text
 )`;
 
-const SELECT_DONE = 'SELECT number, name, checksum FROM opendts.migration ORDER BY number';
-const recorded = z.object({ number: int, name: z.string(), checksum: z.string() });
+// The first stores have no such column.
+const SELECT_DONE = `
+SELECT m.number, m.name, m.checksum, pg_catalog.to_jsonb(m) ->> 'breaks' AS breaks FROM opendts.migration m ORDER BY m.number`;
+const recorded = z.object({
+  number: int,
+  name: z.string(),
+  checksum: z.string(),
+  breaks: z.string().nullable(),
+});
 export type Recorded = z.infer<typeof recorded>;
 const nothing = z.unknown();
 
@@ -42,15 +52,21 @@ export function readMigrations(): Migration[] {
     .toSorted()
     .map((name) => {
       const sql = readFileSync(new URL(name, FOLDER), 'utf8');
-      return { number: Number(name.slice(0, 4)), name, sql, checksum: checksumOf(sql) };
+      const breaks = /^-- Breaks older versions: (.+)$/m.exec(sql)?.[1] ?? null;
+      return { number: Number(name.slice(0, 4)), name, sql, checksum: checksumOf(sql), breaks };
     });
+}
+
+/** The number of the newest that this version of the program knows. */
+export function newestMigration(): number {
+  return readMigrations().at(-1)?.number ?? 0;
 }
 
 function checksumOf(sql: string): string {
   return createHash('sha256').update(sql).digest('hex');
 }
 
-/** Applies what is missing; gives the names. Throws STORE_NEWER, MIGRATION_CHANGED or STORE_UNAVAILABLE. */
+/** Applies what is missing; gives the names. Throws STORE_NEWER, STORE_IN_USE, MIGRATION_CHANGED or STORE_UNAVAILABLE. */
 export async function migrate(
   store: Store,
   migrations: readonly Migration[] = readMigrations(),
@@ -76,27 +92,48 @@ async function applyNext(db: Db, migrations: readonly Migration[]): Promise<stri
   const done = await db.query(recorded, SELECT_DONE);
   const next = nextMigration(done, migrations);
   if (next === null) return null;
+  if (next.breaks !== null) await assertNoneOlder(db, next);
   await db.query(nothing, next.sql);
-  await db.query(nothing, 'INSERT INTO opendts.migration (number, name, checksum) VALUES ($1, $2, $3)', [
-    String(next.number),
-    next.name,
-    next.checksum,
-  ]);
+  await db.query(
+    nothing,
+    `INSERT INTO opendts.migration (number, name, checksum${next.breaks === null ? '' : ', breaks'})
+     VALUES ($1, $2, $3${next.breaks === null ? '' : ', $4'})`,
+    [String(next.number), next.name, next.checksum, ...(next.breaks === null ? [] : [next.breaks])],
+  );
   return next.name;
 }
 
-/** The name of a migration of this program that the store lacks: it was restored to an earlier day. Null when it has them all. */
-export async function missingMigration(db: Db): Promise<string | null> {
-  const done = await db.query(recorded, SELECT_DONE);
-  return readMigrations().find(({ number }) => !done.some((one) => one.number === number))?.name ?? null;
+/** A breaking migration waits for nobody, and takes the store away from nobody who works on it: a person ends them first. */
+async function assertNoneOlder(db: Db, { number, name }: Migration): Promise<void> {
+  const workers = await db.query(
+    z.object({ name: z.string(), version: z.string(), host: z.string() }),
+    `SELECT w.name, w.version, w.host FROM opendts.worker w
+      WHERE w.knows < $1 AND w.seen_at > now() - interval '15 seconds' ORDER BY w.name, w.id`,
+    [String(number)],
+  );
+  if (workers.length === 0) return;
+  const shown = workers.map((one) => `${one.name} (opendts ${one.version} on ${one.host})`).join(', ');
+  throw new AppError('STORE_IN_USE', { name, workers: shown });
 }
 
-/** The first migration that is missing; null when none is. Throws STORE_NEWER or MIGRATION_CHANGED. Pure. */
+/**
+ * The store is the one of this program: it lacks no migration of it (a restored one may), and has none that breaks it. Throws
+ * STORE_BEHIND, STORE_NEWER.
+ */
+export async function assertOurs(db: Db): Promise<void> {
+  const missing = nextMigration(await db.query(recorded, SELECT_DONE), readMigrations());
+  if (missing !== null) throw new AppError('STORE_BEHIND', { name: missing.name });
+}
+
+/**
+ * The first migration that is missing; null when none is. What a newer program has added is no matter, unless it says that it breaks
+ * older ones. Throws STORE_NEWER or MIGRATION_CHANGED. Pure.
+ */
 export function nextMigration(done: readonly Recorded[], known: readonly Migration[]): Migration | null {
-  for (const { number, name, checksum } of done) {
+  for (const { number, name, checksum, breaks } of done) {
     const same = known.find((migration) => migration.number === number);
-    if (!same) throw new AppError('STORE_NEWER', { name });
-    if (same.checksum !== checksum) throw new AppError('MIGRATION_CHANGED', { name });
+    if (same && same.checksum !== checksum) throw new AppError('MIGRATION_CHANGED', { name });
+    if (!same && breaks !== null) throw new AppError('STORE_NEWER', { name, why: breaks });
   }
   return known.find(({ number }) => !done.some((one) => one.number === number)) ?? null;
 }

@@ -3,6 +3,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { Session } from '../../engine/pg/session.ts';
 import { endBackends, identify, isSameDatabase } from '../../engine/pg/identity.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
@@ -13,6 +14,7 @@ import { estimateRows } from '../../engine/source/row-filter.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { areBooksCurrent, ensureBookkeeping, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
+import { readHalt, writeHalt } from '../../engine/target/books/halted.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
 import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
@@ -30,6 +32,7 @@ import {
   enter,
   mappingOf,
   warn,
+  type KnownTask,
   type MigrationHooks,
   type MigrationRequest,
   type TaskRun,
@@ -51,7 +54,6 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   assertStartFits(request);
   const found = await find(parts);
   const { taskId, existing } = found;
-  book.taskId = taskId;
   await ends.adoptTask(taskId);
   await endFormerOwner(ends, taskId);
   const target = await ends.target();
@@ -71,7 +73,10 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   // What a former owner began on the source under his fence must be over before anybody can see that it was raised (ownership.ts, O2).
   const task = await takeOver(target, taskId, async () => {
     await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
+    await writeHalt(target, taskId, null);
   });
+  // From here on the target has it, whatever happens.
+  book.taskId = taskId;
   const theirTables = await readTaskTables(target, taskId);
   const selected = asRecorded(found.all, theirTables, request.partitions === 'plain');
   const recorded = membership(selected);
@@ -179,6 +184,7 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   const taskId = taskIdOf(here, there, options);
   const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
   const existing = tasks.find((task) => task.taskId === taskId) ?? null;
+  if (request.known) await assertAsKnown(target, request.known, existing);
   const firstModel = new FirstModel();
   if (!existing) await check(request, { source, target, selected, firstModel });
   return {
@@ -190,6 +196,20 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
     selected,
     firstModel,
   };
+}
+
+/** What has happened since what we know was written down is a person's matter. Throws TASK_BOOKS_GONE, TASK_HALTED. */
+async function assertAsKnown(
+  target: Session,
+  { taskId, halt }: KnownTask,
+  existing: TaskRow | null,
+): Promise<void> {
+  if (!existing) {
+    if (taskId !== null) throw new AppError('TASK_BOOKS_GONE', { task: taskId });
+    return;
+  }
+  const mark = await readHalt(target, existing.taskId);
+  if (mark !== null && mark !== halt) throw new AppError('TASK_HALTED', { task: existing.taskId, mark });
 }
 
 async function check(request: MigrationRequest, ends: CheckedEnds): Promise<void> {
@@ -216,10 +236,13 @@ function offlineLine(request: MigrationRequest, failed: readonly Finding[]): str
   ];
 }
 
-/** Nobody who ran the task before can commit anything more, although nobody goes on with it now. Nothing happens where it never began. */
-export async function fenceOff(
+/**
+ * The task comes to a halt: nobody who ran it before can commit anything more, and whoever goes on with it must know the mark. Nothing
+ * happens where it never began.
+ */
+export async function haltTask(
   { source, target: theirs }: Pick<MigrationRequest, 'source' | 'target'>,
-  taskId: string,
+  { taskId, mark }: { taskId: string; mark: string },
 ): Promise<void> {
   await using ends = new Ends(source, theirs);
   await ends.adoptTask(taskId);
@@ -227,8 +250,10 @@ export async function fenceOff(
   const target = await ends.target();
   if (!(await hasBookkeeping(target)) || !(await readTasks(target)).some((task) => task.taskId === taskId))
     return;
+  if (!(await areBooksCurrent(target))) await ensureBookkeeping(target);
   await takeOver(target, taskId, async () => {
     await endBackends(await ends.source(), applicationName(taskId, ''), 'database');
+    await writeHalt(target, taskId, mark);
   });
 }
 

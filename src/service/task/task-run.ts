@@ -41,6 +41,14 @@ import type { ProgressBook } from './progress-book.ts';
 /** When to end: at a signal only; in step with the source; or at a position, which may become known later. */
 export type Until = { kind: 'signal' } | { kind: 'caught-up' } | { kind: 'lsn'; lsn: Lsn | Promise<Lsn> };
 
+/** What a service remembers of a task: the target may remember more, where our store was restored from an older day. */
+export interface KnownTask {
+  /** It has books on the target; null: not that we know. */
+  readonly taskId: string | null;
+  /** The mark of its last halt. */
+  readonly halt: string | null;
+}
+
 export interface MigrationRequest {
   readonly source: ConnInfo;
   readonly target: ConnInfo;
@@ -96,6 +104,8 @@ export interface MigrationRequest {
   /** Where changes are followed from; none: from a slot of ours, that is from now on. */
   readonly start?: StartPosition;
   readonly until: Until;
+  /** What is known of the task from before; none: whatever the target has of it counts. */
+  readonly known?: KnownTask;
   /** Of the full copy; none: as fast as the servers go. */
   readonly limits?: CopyLimits;
   /** Of the stream; none: as fast as it goes. */

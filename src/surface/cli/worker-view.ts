@@ -34,10 +34,11 @@ function lines(workers: readonly Shown[]): string[] {
   const rows = workers.map((worker) => [
     printable(worker.name),
     worker.isAlive ? (worker.isDraining ? 'draining' : 'runs') : 'not seen',
+    printable(worker.version),
     printable(`${worker.host}, pid ${worker.pid}`),
     printable(worker.cluster ?? ''),
     `${worker.tasks.length} of ${worker.capacity}`,
     printable(worker.tasks.map(({ name, state }) => `${name} (${state})`).join(', ')),
   ]);
-  return table(['worker', 'state', 'where', 'cluster', 'tasks', 'which'], rows, ['tasks']);
+  return table(['worker', 'state', 'version', 'where', 'cluster', 'tasks', 'which'], rows, ['tasks']);
 }

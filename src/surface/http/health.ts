@@ -4,7 +4,7 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
-import { missingMigration } from '../../service/store/migrate.ts';
+import { assertOurs } from '../../service/store/migrate.ts';
 import type { Store } from '../../service/store/store.ts';
 
 /** Whoever asks does not wait long. */
@@ -13,8 +13,7 @@ const LIMIT_MS = 5_000;
 export function health(app: FastifyInstance, store: Store): void {
   app.get('/livez', () => ({ status: 'ok' }));
   app.get('/readyz', async () => {
-    const name = await inTime(missingMigration(store));
-    if (name !== null) throw new AppError('STORE_BEHIND', { name });
+    await inTime(assertOurs(store));
     return { status: 'ok', checks: { store: 'ok', migrations: 'ok' } };
   });
 }

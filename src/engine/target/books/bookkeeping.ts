@@ -43,6 +43,8 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS _opendts.not_migrated (task_id text PRIMARY KEY, lines text NOT NULL);
   -- the source's schema of which all is here that is to be; none where something is open
   CREATE TABLE IF NOT EXISTS _opendts.complete_schema (task_id text PRIMARY KEY, fingerprint text NOT NULL);
+  -- tasks that came to a halt: paused, stopped or failed; the mark is known to whoever halted them
+  CREATE TABLE IF NOT EXISTS _opendts.halted (task_id text PRIMARY KEY, mark text NOT NULL);
   -- how large tables were cut into chunks, before the first of them was copied
   CREATE TABLE IF NOT EXISTS _opendts.copy_cut (
     task_id text NOT NULL, table_id text NOT NULL, cut text NOT NULL,
@@ -117,7 +119,7 @@ export async function ensureBookkeeping(session: Session): Promise<void> {
 /** Books of an older version lack something that ensureBookkeeping() adds. */
 export async function areBooksCurrent(session: Session): Promise<boolean> {
   const { yes } = await session.one(
-    "SELECT pg_catalog.to_regclass('_opendts.complete_schema') IS NOT NULL AS yes",
+    `SELECT pg_catalog.to_regclass('_opendts.complete_schema') IS NOT NULL AND pg_catalog.to_regclass('_opendts.halted') IS NOT NULL AS yes`,
   );
   return yes === 't';
 }

@@ -17,7 +17,7 @@ export async function insertPass(db: Db, pass: NewPass): Promise<boolean> {
   const rows = await db.query(
     z.unknown(),
     `WITH own AS (SELECT id, fence FROM opendts.task WHERE id = $2 AND fence = $3::bigint FOR SHARE),
-          former AS (DELETE FROM opendts.copy_pass p USING own WHERE p.task_id = own.id AND p.fence < own.fence)
+          former AS (DELETE FROM opendts.copy_pass p USING own WHERE p.task_id = own.id AND p.fence <> own.fence)
      INSERT INTO opendts.copy_pass (id, task_id, fence, format, hand_task, jobs, hands, bytes_left, limits)
      SELECT $1, own.id, own.fence, $4::integer, $5::jsonb, $6::integer, 0, 0, '{}' FROM own
      ON CONFLICT (id) DO UPDATE SET beat_at = now() RETURNING id`,

@@ -1,4 +1,7 @@
-/** A worker becomes the owner of a task: it raises the fence, which the former owner does not get past. */
+/**
+ * A worker becomes the owner of a task: it raises the fence, which the former owner does not get past. It is made of the time: in a store
+ * that was restored from an older day no fence comes twice, and none is below one that was given since.
+ */
 import { only } from '../columns.ts';
 import type { Db } from '../store.ts';
 import { TASK_CHANNEL, TASK_COLUMNS, taskRow, type StoredTask } from './task-row.ts';
@@ -8,7 +11,9 @@ export async function takeTask(db: Db, id: string, workerId: string): Promise<St
   const rows = await db.query(
     taskRow,
     `WITH taken AS (
-       UPDATE opendts.task t SET fence = t.fence + 1, worker_id = $2, version = t.version + 1, updated_at = clock_timestamp()
+       UPDATE opendts.task t
+          SET fence = greatest(t.fence + 1, (pg_catalog.date_part('epoch', clock_timestamp()) * 1e6)::bigint),
+              worker_id = $2, version = t.version + 1, updated_at = clock_timestamp()
         WHERE t.id = $1 RETURNING ${TASK_COLUMNS}
      ), noted AS (
        INSERT INTO opendts.task_event (task_id, kind, worker_id, facts)
