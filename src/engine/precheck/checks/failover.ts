@@ -6,10 +6,11 @@ export const failover: Check = {
   name: 'failover',
   async run({ source, types }) {
     if (!types.has('incremental')) return [];
+    // A connection that only creates a slot, or takes a backup, is in it too; who may see no states is told of all.
     const standbys = await source.query(
       `SELECT s.slot_name AS slot, r.pid::pg_catalog.text AS pid
          FROM pg_catalog.pg_stat_replication r LEFT JOIN pg_catalog.pg_replication_slots s ON s.active_pid = r.pid
-        WHERE s.slot_type IS DISTINCT FROM 'logical' ORDER BY 1, 2`,
+        WHERE s.slot_type IS DISTINCT FROM 'logical' AND (r.state IS NULL OR r.state IN ('catchup', 'streaming')) ORDER BY 1, 2`,
     );
     if (standbys.length === 0) return [];
     const evidence = standbys.map(({ slot, pid }) => slot ?? `backend ${pid}, without a slot`).join(', ');
