@@ -11,19 +11,21 @@
 import type { AppError } from '../../../base/errors/app-error.ts';
 import type { Failpoints } from '../../../base/runtime/failpoint.ts';
 import type { Lsn } from '../../change/lsn.ts';
-import { displayName, nameKey, type QualifiedName } from '../../change/relation.ts';
+import type { QualifiedName } from '../../change/relation.ts';
 import { isShortOfConnections } from '../../pg/connect-failure.ts';
 import type { Session } from '../../pg/session.ts';
 import type { Statement } from '../../pg/wire/pipeline.ts';
-import { type Account, accountStatement } from '../books/account.ts';
+import { accountStatement } from '../books/account.ts';
 import { ApplyRefused, RowCountDiffers } from './apply-failure.ts';
 import type { Planned } from './apply-sql.ts';
 import { atOnce } from './at-once.ts';
+import { Durability } from './durability.ts';
 import { DeadLetters } from '../letters/dead-letters.ts';
 import { Lane, type Progress } from './lane.ts';
 import { aheadText, NOT_AHEAD, takeLaneRows, type LaneRows } from '../books/lane-rows.ts';
 import { Positions } from './positions.ts';
-import { spread } from './spread.ts';
+import { sourcesOf, spread, takeOut } from './spread.ts';
+import { positionOnly, type Accounts, type WindowEnd } from './window-end.ts';
 import {
   catchUpStatement,
   readLetterTables,
@@ -39,22 +41,6 @@ export interface ApplierOptions {
   readonly lanes: number;
   readonly openSession: () => Promise<Session>;
   readonly failpoints: Failpoints;
-}
-
-/** After so long an applier that has nothing to do waits for the disk; the source keeps what is newer. */
-const DURABLE_MS = 2_500;
-/** So does one that is never without work: the window itself is seen later then. */
-const LATEST_MS = 5_000;
-
-type Accounts = ReadonlyMap<string, Account>;
-
-/** Up to where a window goes. `accounts`: by display name of the source table, what became of its changes since the last commit. */
-export interface WindowEnd {
-  readonly endLsn: Lsn;
-  readonly commits: number;
-  readonly accounts: Accounts;
-  /** The commit is to wait for the disk, whenever one did last. */
-  readonly isDurable?: boolean;
 }
 
 /** What is recorded of a task when its applier begins. */
@@ -84,9 +70,7 @@ export class Applier implements AsyncDisposable {
   private readonly lanes: Lane[];
   readonly positions: Positions;
   private readonly letters: DeadLetters;
-  private durableLsn: Lsn;
-  private durableAt = performance.now();
-  private owes = false;
+  private readonly durability: Durability;
   /** The target had no session left for another lane. */
   private isShort = false;
 
@@ -96,8 +80,7 @@ export class Applier implements AsyncDisposable {
     this.writes = read.writes;
     this.positions = new Positions(read.recorded, stopped, read.ahead);
     this.letters = letters;
-    // The books were taken with a commit that waited for the disk.
-    this.durableLsn = this.positions.safe;
+    this.durability = new Durability(this.positions);
   }
 
   /** Opens the first lane where the books say. Throws FENCED when the task has another owner. */
@@ -127,23 +110,17 @@ export class Applier implements AsyncDisposable {
 
   /** Everything before it is on the target's disk, for all tables: what may be reported to the slot (P9). */
   get durable(): Lsn {
-    return this.durableLsn;
+    return this.durability.lsn;
   }
 
   /** A commit may be in the target's memory only, for longer than it should. */
   get isFlushDue(): boolean {
-    return this.owes && !this.first.isOpen && performance.now() - this.durableAt >= DURABLE_MS;
+    return this.durability.isDue && !this.first.isOpen;
   }
 
   /** Returns once all that has committed is on disk. */
   async flush(): Promise<void> {
-    if (this.owes)
-      await this.applyWindow([], false, {
-        endLsn: this.recorded,
-        commits: 0,
-        accounts: new Map(),
-        isDurable: true,
-      });
+    if (this.durability.isOwing) await this.applyWindow([], false, positionOnly(this.recorded));
   }
 
   /** While the stream waits for something, the open transaction is not to look forgotten. */
@@ -168,7 +145,7 @@ export class Applier implements AsyncDisposable {
     const statements = stopped.map((one) => stopStatement(options.taskId, one));
     await this.first.commit(statements, { endLsn: recorded, commits: 0, ahead: NOT_AHEAD, isDurable: true });
     for (const one of stopped) positions.stop(one);
-    this.settled();
+    this.durability.committed(true);
   }
 
   /**
@@ -182,7 +159,7 @@ export class Applier implements AsyncDisposable {
 
   /** The rest of a window, and its end; returns once all of it has committed. Throws what `applyPart` throws; then the applier is done for. */
   async applyWindow(planned: readonly Planned[], inOrder: boolean, given: WindowEnd): Promise<void> {
-    const isDurable = given.isDurable ?? performance.now() - this.durableAt >= LATEST_MS;
+    const isDurable = given.isDurable ?? this.durability.isLate;
     const end = { ...given, isDurable };
     const shares = inOrder || this.first.isOpen ? null : await this.share(planned);
     const small = inOrder || this.first.isOpen || shares !== null ? null : atOnce(planned);
@@ -193,21 +170,13 @@ export class Applier implements AsyncDisposable {
       await this.commitFirst(end);
     }
     this.positions.advance(end.endLsn);
-    if (isDurable) this.settled();
-    else this.owes = true;
-  }
-
-  /** The last commit of the first lane has waited for the disk: the others' came before it in the target's log. */
-  private settled(): void {
-    this.durableLsn = this.positions.safe;
-    this.durableAt = performance.now();
-    this.owes = false;
+    this.durability.committed(isDurable);
   }
 
   /** Records a position up to which the source had nothing for us: written first, reported second (P9). */
   async recordIdle(lsn: Lsn): Promise<void> {
     if (lsn <= this.recorded && this.positions.behind.length === 0) return;
-    await this.applyWindow([], false, { endLsn: lsn, commits: 0, accounts: new Map(), isDurable: true });
+    await this.applyWindow([], false, positionOnly(lsn));
   }
 
   /** The error a person gets for what failed in order too; all is rolled back. */
@@ -314,25 +283,6 @@ export class Applier implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.lanes.map((lane) => lane[Symbol.asyncDispose]()));
   }
-}
-
-/** The source tables that statements are about. */
-function sourcesOf(planned: readonly Planned[]): QualifiedName[] {
-  const sources = new Map<string, QualifiedName>();
-  for (const table of new Set(planned.map((one) => one.table)))
-    sources.set(nameKey(table.source), table.source);
-  return [...sources.values()];
-}
-
-/** Moves the accounts of these tables out. */
-function takeOut(accounts: Map<string, Account>, tables: readonly QualifiedName[]): Accounts {
-  const taken = new Map<string, Account>();
-  for (const shown of tables.map(displayName)) {
-    const account = accounts.get(shown);
-    if (account) taken.set(shown, account);
-    accounts.delete(shown);
-  }
-  return taken;
 }
 
 function at<T>(list: readonly T[], index: number): T {

@@ -1,7 +1,9 @@
 /** Which statements of a window may run beside one another, each share in a lane of its own (data-plane P12). Pure. */
-import { nameKey } from '../../change/relation.ts';
+import { displayName, nameKey, type QualifiedName } from '../../change/relation.ts';
+import type { Account } from '../books/account.ts';
 import type { Planned } from './apply-sql.ts';
 import type { TargetTable } from './target-table.ts';
+import type { Accounts } from './window-end.ts';
 
 /** Less than this is done sooner than a second transaction is committed. */
 const MIN_BYTES = 64 * 1024;
@@ -56,4 +58,23 @@ function byTarget(planned: readonly Planned[]): Group[] {
 
 function sizeOfStatement({ values, copyData }: Planned): number {
   return values.reduce((sum, value) => sum + (value?.length ?? 0), STATEMENT_BYTES + (copyData?.length ?? 0));
+}
+
+/** The source tables that statements are about. */
+export function sourcesOf(planned: readonly Planned[]): QualifiedName[] {
+  const sources = new Map<string, QualifiedName>();
+  for (const table of new Set(planned.map((one) => one.table)))
+    sources.set(nameKey(table.source), table.source);
+  return [...sources.values()];
+}
+
+/** Moves the accounts of these tables out. */
+export function takeOut(accounts: Map<string, Account>, tables: readonly QualifiedName[]): Accounts {
+  const taken = new Map<string, Account>();
+  for (const shown of tables.map(displayName)) {
+    const account = accounts.get(shown);
+    if (account) taken.set(shown, account);
+    accounts.delete(shown);
+  }
+  return taken;
 }
