@@ -14,6 +14,7 @@ import { pruneAudit } from './store/audit/prune-audit.ts';
 import { makeDataDir, openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
 import { pruneSeries } from './store/task/prune-series.ts';
+import { pruneWorkers } from './store/worker/prune-workers.ts';
 
 export interface NodeOptions {
   /** Null: the embedded PostgreSQL below the data folder. */
@@ -84,6 +85,7 @@ function keepHouse(store: Store, { log, auditRetentionDays }: NodeOptions): Disp
     try {
       await pruneExpired(store);
       await pruneSeries(store);
+      await pruneWorkers(store);
       if (auditRetentionDays !== null) await pruneAudit(store, auditRetentionDays);
     } catch (thrown) {
       log.failure(thrown, 'what is old is not taken away', { level: 'warn' });

@@ -25,8 +25,9 @@ export async function checkTask(owned: Owned): Promise<void> {
 }
 
 async function check(owned: Owned): Promise<CheckOutcome | null> {
-  const { parts, task } = owned;
-  const request = requestOf(task.spec, await reachEnds(parts, await savedEnds(parts, task)));
+  const { parts, task, leaving } = owned;
+  const ends = await patiently(leaving, async () => reachEnds(parts, await savedEnds(parts, task)));
+  const request = requestOf(task.spec, ends);
   const outcome = await inThread(
     owned,
     { kind: 'precheck', request },

@@ -2,6 +2,7 @@
 import { toAppError } from '../../base/errors/app-error.ts';
 import { inThread } from './in-thread.ts';
 import { isFenced, type Owned } from './owner.ts';
+import { patiently } from './patiently.ts';
 import { failureOf, reachEnds, savedEnds } from './task-ends.ts';
 
 export async function releaseTask(owned: Owned): Promise<void> {
@@ -22,10 +23,10 @@ export async function releaseTask(owned: Owned): Promise<void> {
 async function release(
   owned: Owned,
 ): Promise<{ removed: readonly string[]; kept: readonly string[] } | null> {
-  const { parts, task } = owned;
+  const { parts, task, leaving } = owned;
   // It never came so far as to make anything.
   if (task.engineTaskId === null) return { removed: [], kept: [] };
-  const ends = await reachEnds(parts, await savedEnds(parts, task));
+  const ends = await patiently(leaving, async () => reachEnds(parts, await savedEnds(parts, task)));
   const request = { ...ends, dryRun: false, taskId: task.engineTaskId };
   const outcome = await inThread(
     owned,

@@ -19,7 +19,7 @@ export const runTask: Step = async (owned) => {
       return begin(owned);
     case 'retrying':
     case 'failed':
-      return isDue(task) && begin(owned);
+      return isDue(task, owned.now()) && begin(owned);
     case 'pausing':
       await halt(owned);
       await owned.go('paused');
@@ -49,7 +49,7 @@ async function begin(owned: Owned): Promise<boolean> {
 }
 
 /** A task that has failed is a person's, unless it is to recover by itself. */
-function isDue({ state, stoppedBy, nextAttemptAt }: StoredTask): boolean {
+function isDue({ state, stoppedBy, nextAttemptAt }: StoredTask, nowMs: number): boolean {
   if (nextAttemptAt === null) return state === 'retrying';
-  return Date.parse(nextAttemptAt) <= Date.now() && (state === 'retrying' || stoppedBy === 'failure');
+  return Date.parse(nextAttemptAt) <= nowMs && (state === 'retrying' || stoppedBy === 'failure');
 }

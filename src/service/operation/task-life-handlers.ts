@@ -102,14 +102,15 @@ async function ask(context: Context, idOrName: string, event: PersonEvent): Prom
   return shownTask(context.db, await go(context, id, event));
 }
 
-/** What the owner would tell, where nobody has the task: there is nobody to wait for. */
+/** What the owner would tell, where nobody has the task and it has made nothing: there is nobody to wait for. */
 const AT_ONCE: Readonly<Partial<Record<TaskState, OwnerEvent>>> = { pausing: 'paused', stopping: 'stopped' };
 
 async function go(context: Context, id: string, event: PersonEvent): Promise<StoredTask> {
   const { db, trace } = context;
   const asked = await transition(db, id, { event, by: { account: callerOf(context) } });
   trace.after = { state: asked.state };
-  if (asked.workerId !== null) return asked;
+  // What stands on the target is to say so: an owner sees to it.
+  if (asked.workerId !== null || asked.engineTaskId !== null) return asked;
   const told = AT_ONCE[asked.state] ?? (isUntouched(asked) ? 'released' : undefined);
   return told === undefined ? asked : transition(db, id, { event: told, by: 'service' });
 }

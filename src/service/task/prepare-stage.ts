@@ -201,7 +201,7 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
 /** What has happened since what we know was written down is a person's matter. Throws TASK_BOOKS_GONE, TASK_HALTED. */
 async function assertAsKnown(
   target: Session,
-  { taskId, halt }: KnownTask,
+  { taskId, halts }: KnownTask,
   existing: TaskRow | null,
 ): Promise<void> {
   if (!existing) {
@@ -209,7 +209,8 @@ async function assertAsKnown(
     return;
   }
   const mark = await readHalt(target, existing.taskId);
-  if (mark !== null && mark !== halt) throw new AppError('TASK_HALTED', { task: existing.taskId, mark });
+  if (mark !== null && !halts.includes(mark))
+    throw new AppError('TASK_HALTED', { task: existing.taskId, mark });
 }
 
 async function check(request: MigrationRequest, ends: CheckedEnds): Promise<void> {

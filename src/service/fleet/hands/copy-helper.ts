@@ -3,7 +3,7 @@
  * under the imported snapshot reads chunk after chunk (an importer outlives the exporter), one session on the target writes them.
  */
 import { randomUUID } from 'node:crypto';
-import { AppError, toAppError } from '../../../base/errors/app-error.ts';
+import { toAppError, type AppError } from '../../../base/errors/app-error.ts';
 import { backoffMs } from '../../../base/runtime/backoff.ts';
 import { atMost } from '../../../base/runtime/sleep.ts';
 import { beatHands } from '../../store/copy/beat-hands.ts';
@@ -12,6 +12,7 @@ import { insertHand } from '../../store/copy/insert-hand.ts';
 import { pickPass, type PickedPass } from '../../store/copy/pick-pass.ts';
 import { lockConnections } from '../../store/connection/lock-connections.ts';
 import type { Store } from '../../store/store.ts';
+import { isStoreAway } from '../patiently.ts';
 import { Nap, type Bell } from './bell.ts';
 import { FORMAT } from './hand-message.ts';
 import { HelpingHand } from './helping-hand.ts';
@@ -67,8 +68,8 @@ export class CopyHelper implements AsyncDisposable {
         await this.beat();
         if (this.hands.size < places && (await this.join())) continue;
       } catch (thrown) {
-        // Away; whether hands are still needed is found out later.
-        if (!(thrown instanceof AppError)) throw thrown;
+        // Whether hands are still needed is found out later.
+        if (!isStoreAway(thrown)) this.options.onTrouble(toAppError(thrown));
       }
       await this.nap.take(this.hands.size > 0 ? BEAT_MS : LOOK_MS);
     }
