@@ -247,6 +247,8 @@ describe('a task', () => {
     expect((await run(['task', 'watch', 'shop', '--until', 'paused', ...at])).stdout).toBe(
       'shop is paused\n',
     );
+    // Nothing more comes of it by itself.
+    expect((await json('task', 'watch', 'shop', ...at)).data.state).toBe('paused');
     await json('task', 'resume', 'shop', ...at);
     await json('task', 'watch', 'shop', '--until', 'running', ...at);
     await json('task', 'throttle', 'shop', '--max-stream-rows', '1000', ...at);

@@ -47,6 +47,10 @@ export const serveCommand: CliCommand = {
         stdout.write(`first login: name ${name}, one-time password ${password} (shown once; change it)\n`);
       }
       stdout.write(`listening on ${address}\n`);
+      if (!options.secure && !/^(127\.|::1$|localhost$)/.test(options.host))
+        node.log.warn(
+          'whoever listens on the network reads passwords and tokens unless a proxy before this port speaks TLS; with one, give --secure',
+        );
       await untilAborted(signal);
     } finally {
       await Promise.all([drain(app, options.drainSeconds), worker?.[Symbol.asyncDispose]()]);
