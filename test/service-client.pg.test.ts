@@ -26,9 +26,11 @@ describe('the OpenAPI document', () => {
     const document = (await service.send('GET /openapi.json')).body as Document;
     const ajv = new Ajv2020({ strict: false, logger: false, allErrors: true });
     ajvFormats.default(ajv);
-    const isOpenApi = ajv.compile(
-      parse(readFileSync(new URL('openapi-3.1.schema.yaml', import.meta.url), 'utf8')) as AnySchema,
-    );
+    const schema = readFileSync(new URL('openapi-3.1.schema.yaml', import.meta.url), 'utf8')
+      // Ajv finds such an anchor only where it is the whole document's.
+      .replaceAll("$dynamicRef: '#meta'", "$ref: '#/$defs/schema'")
+      .replaceAll('$dynamicAnchor: meta', '');
+    const isOpenApi = ajv.compile(parse(schema) as AnySchema);
     void isOpenApi(document);
     expect(isOpenApi.errors).toBeNull();
     expect(isOpenApi({ ...document, info: {} })).toBe(false);

@@ -41,4 +41,4 @@ export function listOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() });
 }
 
-export const password = z.string().min(12).max(200);
+export const password = z.string().min(12, 'at least 12 characters').max(200);

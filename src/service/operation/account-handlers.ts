@@ -26,7 +26,6 @@ import { listPage } from './pages.ts';
 
 export const ACCOUNT_HANDLERS: Handlers<keyof typeof ACCOUNT_OPERATIONS> = {
   'session.create': async (context, { name, password }) => {
-    context.trace.objectName = name;
     const { db, request } = context;
     const account = await checkPassword(db, { name, password, address: request.address });
     context.trace.objectId = account.id;
