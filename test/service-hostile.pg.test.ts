@@ -200,7 +200,8 @@ describe('whoever asks for anything', () => {
       // Else nothing that follows would get past the door.
       expect([name, good.body?.code === 'INPUT_INVALID' ? good.body.detail : null]).toEqual([name, null]);
       const tried = [...textsIn(schemaOf(name))].flatMap((path) => {
-        const texts = SLOW.has(name) ? HOSTILE.slice(0, 4) : HOSTILE;
+        // What lies deeper is taken by the same schemas.
+        const texts = SLOW.has(name) || path.length > 1 ? HOSTILE.slice(0, 5) : HOSTILE;
         return [...texts, ...(ODD[path[0]!] ?? [])].map((text) => ({ path, text }));
       });
       for (const field of ['version', 'limit'])
