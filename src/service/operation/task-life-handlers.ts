@@ -123,6 +123,7 @@ function isUntouched({ state, startedAt }: StoredTask): boolean {
 async function askAll(context: Context, taskGroup: string, event: PersonEvent) {
   const tasks = await lockTaskGroup(context.db, groupOf(context).id, taskGroup);
   if (tasks.length === 0) throw new AppError('NOT_FOUND', { kind: 'task group', name: taskGroup });
+  Object.assign(context.trace, { objectName: taskGroup });
   const items = [];
   for (const task of tasks) {
     const { id, name } = task;
