@@ -153,6 +153,17 @@ describe('a file', () => {
     expect(code).toBe(2);
     expect(stderr).toContain('line 23, column 3: unknown field "sorce"');
     expect(stderr).not.toContain(SECRET);
+    for (const [wrong, told] of [
+      ['apiVersion: opendts/v1\nkind: Tsk\n', 'line 2, column 7: kind: write Task or Connection'],
+      ['', 'line 1, column 1: there is nothing in it'],
+    ] as const)
+      expect((await run(['apply', '-f', '-'], { input: wrong })).stderr).toContain(told);
+    const without = { OPENDTS_SERVER: service.url.replace('http://', '') };
+    expect((await run(['task', 'list', '--group', 'files'], { env: without })).code).toBe(0);
+    const { stderr: tls } = await run(['task', 'list'], {
+      env: { OPENDTS_SERVER: service.url.replace('http', 'https') },
+    });
+    expect(tls).toContain('it speaks no TLS (write http://)');
   });
 });
 
@@ -247,6 +258,8 @@ describe('a task', () => {
     expect((await run(['task', 'watch', 'shop', '--until', 'paused', ...at])).stdout).toBe(
       'shop is paused\n',
     );
+    // Nothing more comes of it by itself.
+    expect((await json('task', 'watch', 'shop', ...at)).data.state).toBe('paused');
     await json('task', 'resume', 'shop', ...at);
     await json('task', 'watch', 'shop', '--until', 'running', ...at);
     await json('task', 'throttle', 'shop', '--max-stream-rows', '1000', ...at);

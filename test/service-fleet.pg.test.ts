@@ -1,5 +1,5 @@
 /** Tasks of the service on workers: their whole life, workers that are drained, trouble and recovery. Kills and freezes: kill-fleet.pg.test.ts. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import { setDraining } from '../src/service/store/worker/set-draining.ts';
 import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { eventually, startFleet } from './fleet.ts';
 import { ownServer } from './own-server.ts';
+import { argumentsOf } from './process-arguments.ts';
 import { cliHome } from './spawn-cli.ts';
 import { catalog } from './source-catalog.ts';
 
@@ -106,6 +107,34 @@ describe.concurrent('opendts serve and the command line', () => {
         () => cli(['worker', 'list']),
         (said) => said.includes('shop (running)'),
       );
+      // While all of it is in use: the node, its PostgreSQL with the sessions, and what is told to others.
+      const { token } = JSON.parse(
+        readFileSync(join(home.folder, '.config', 'opendts', 'login.json'), 'utf8'),
+      ) as { token: string };
+      const headers = { authorization: `Bearer ${token}` };
+      const metrics = await (await fetch(`${env.OPENDTS_SERVER}/metrics`, { headers })).text();
+      expect(metrics).toContain('opendts_replication_lag_seconds{');
+      const processes = argumentsOf(node.child.pid ?? 0);
+      expect([...processes.values()].filter((line) => line.startsWith('postgres: ')).length).toBeGreaterThan(
+        5,
+      );
+      for (const [what, one] of [
+        ['task', 'show'],
+        ['task', 'events'],
+        ['task', 'tables'],
+        ['connection', 'show'],
+      ] as const)
+        await cli([what, one, what === 'task' ? 'shop' : 'source', '--json']);
+      await cli(['audit', '--json']);
+      await cli(['export']);
+      const key = readFileSync(join(dataDir, 'key'), 'utf8').trim();
+      const store = readFileSync(join(dataDir, 'postgres', 'password'), 'utf8').trim();
+      const ends = [pair.source, pair.target].map(({ uri }) => decodeURIComponent(new URL(uri).password));
+      for (const secret of [password, 'a password of my own', token, key, store, ...ends]) {
+        expect(secret.length).toBeGreaterThan(10);
+        for (const text of [...processes.values(), ...said, metrics, node.output().stderr])
+          expect(text).not.toContain(secret);
+      }
       for (const [verb, state] of [
         ['pause', 'paused'],
         ['resume', 'running'],

@@ -2,13 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toTableProgress, toTaskProgress } from '../src/contract/api/task-progress.ts';
-import type { MigrationProgress } from '../src/contract/progress.ts';
 import type { Role } from '../src/contract/api/roles.ts';
 import { takeTask } from '../src/service/store/task/take-task.ts';
 import { writeProgress } from '../src/service/store/task/write-progress.ts';
 import { transition } from '../src/service/task-life/transition.ts';
 import { MAJORS } from './global-setup.ts';
 import { startService, type Answer, type TestService } from './service.ts';
+import { progressOf } from './stored-task.ts';
 
 const SECRET = 'MARKER-of-the-secret';
 
@@ -63,24 +63,15 @@ async function owner(taskId: string) {
   };
 }
 
-const PROGRESS: MigrationProgress = {
-  taskId: 'x',
+const PROGRESS = progressOf({
   phase: 'stream',
-  tables: [],
   rowsCopied: 10n,
   bytesCopied: 20n,
-  copy: null,
-  indexesDone: 0,
-  indexesTotal: 0,
-  indexBuilds: [],
   changesApplied: 3n,
   transactionsApplied: 1n,
-  deadLetters: 0n,
   lagBytes: 5n,
   delayMs: 700,
-  slot: null,
-  elapsedMs: 1000,
-};
+});
 const TABLE = {
   table: 'public.t',
   stage: 'streaming',

@@ -1,7 +1,7 @@
 /** Operations on the life of tasks, and on what is seen of it. */
 import { z } from 'zod';
 import { TABLE_STAGES } from '../progress.ts';
-import { id, idOrName, listOf, page, time } from './fields.ts';
+import { id, idOrName, listOf, moment, page, time } from './fields.ts';
 import type { Operation } from './operation.ts';
 import type { Right } from './roles.ts';
 import { seriesPoint, task, taskEvent } from './task-fields.ts';
@@ -122,8 +122,8 @@ export const TASK_LIFE_OPERATIONS = {
     access: 'view',
     input: z.strictObject({
       ...place,
-      from: time.optional().describe('None: a day before the end'),
-      to: time.optional().describe('None: now'),
+      from: moment.optional().describe('None: a day before the end'),
+      to: moment.optional().describe('None: now'),
     }),
     output: z.object({ everyMinutes: z.int(), points: z.array(seriesPoint) }),
   },

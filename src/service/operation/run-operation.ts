@@ -7,14 +7,14 @@
  * whether there is one.
  */
 import { toAppError } from '../../base/errors/app-error.ts';
-import type { Operation } from '../../contract/api/operation.ts';
+import { pathFields, type Operation } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
 import { whoIs } from '../account/sessions.ts';
 import type { Db } from '../store/store.ts';
 import { ACCOUNT_HANDLERS } from './account-handlers.ts';
 import { admit } from './admit.ts';
 import { CONNECTION_HANDLERS } from './connection-handlers.ts';
-import type { Context, Handlers, Request, Services } from './context.ts';
+import type { Context, Handlers, Request, Services, Trace } from './context.ts';
 import { EVENT_HANDLERS } from './event-handlers.ts';
 import { GROUP_HANDLERS } from './group-handlers.ts';
 import { onceOnly } from './once-only.ts';
@@ -54,12 +54,23 @@ export async function runOperation(
   const caller = request.credentials && (await whoIs(store, request.credentials));
   const subject: Subject = { name, request, caller, group: null, trace: {} };
   try {
-    return await perform(subject, await admit(store, subject, raw), services);
+    const input = await admit(store, subject, raw);
+    Object.assign(subject.trace, asNamed(name, input));
+    return await perform(subject, input, services);
   } catch (thrown) {
     const error = toAppError(thrown);
     if (isNoted(subject, error)) await record(store, subject, error);
     throw error;
   }
+}
+
+/** What it is about in the words of whoever asks, until it is found: for what fails before. */
+function asNamed(name: OperationName, input: Readonly<Record<string, unknown>>): Trace {
+  const [field = 'name'] = pathFields(OPERATIONS[name].path)
+    .filter((one) => one !== 'group')
+    .toReversed();
+  const word = input[field];
+  return typeof word === 'string' ? { objectName: word } : {};
 }
 
 async function perform(subject: Subject, input: unknown, services: Services): Promise<Reply> {

@@ -41,6 +41,7 @@ export async function record(db: Db, subject: Subject, error: AppError | null): 
 export function isNoted({ name, caller }: Subject, { code }: AppError): boolean {
   // A store that is away cannot take the entry; attempts beyond the limit are counted elsewhere.
   if (code === 'STORE_UNAVAILABLE' || code === 'LOGIN_BLOCKED') return false;
-  const isKnown = caller !== null || name === 'session.create';
+  // A wrong password is counted against its address; a request that makes no sense costs nothing.
+  const isKnown = caller !== null || (name === 'session.create' && code === 'LOGIN_FAILED');
   return isKnown && (OPERATIONS[name].method !== 'GET' || code === 'FORBIDDEN');
 }

@@ -1,6 +1,7 @@
 /** What the operations on making and changing tasks do. */
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../../base/errors/app-error.ts';
+import { id as anyId, moment } from '../../contract/api/fields.ts';
 import type { TASK_OPERATIONS } from '../../contract/api/task-operations.ts';
 import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import { requireConnection } from '../connection/saved-connections.ts';
@@ -41,7 +42,7 @@ export const TASK_HANDLERS: Handlers<keyof typeof TASK_OPERATIONS> = {
     return listPage(input, (page) => listTasks(context.db, { groupId, state, taskGroup, name, ...page }), {
       key: ({ place }) => place,
       show: (line) => line,
-      like: PLACE,
+      like: isPlace,
     });
   },
 
@@ -124,8 +125,11 @@ export const TASK_HANDLERS: Handlers<keyof typeof TASK_OPERATIONS> = {
   },
 };
 
-/** A time and an id. */
-const PLACE = /^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00 [0-9a-f-]{36}$/;
+/** A time and an id, as the list gives them. */
+function isPlace(key: string): boolean {
+  const [, day = '', clock = '', place = ''] = /^(\S+) (\S+)\+00 (\S+)$/.exec(key) ?? [];
+  return moment.safeParse(`${day}T${clock}Z`).success && anyId.safeParse(place).success;
+}
 
 interface Change {
   readonly before: StoredTask;

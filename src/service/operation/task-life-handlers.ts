@@ -15,7 +15,7 @@ import { appendEvent } from '../store/task/append-event.ts';
 import { nextState } from '../task-life/states.ts';
 import { refusal, transition } from '../task-life/transition.ts';
 import { callerOf, groupOf, type Context, type Handlers } from './context.ts';
-import { listPage, NUMBER } from './pages.ts';
+import { isNumber, listPage } from './pages.ts';
 import { doerOf, foundTask, shownTask, type ShownTask } from './task-view.ts';
 
 export const TASK_LIFE_HANDLERS: Handlers<keyof typeof TASK_LIFE_OPERATIONS> = {
@@ -70,7 +70,7 @@ export const TASK_LIFE_HANDLERS: Handlers<keyof typeof TASK_LIFE_OPERATIONS> = {
     return listPage(input, (page) => listEvents(context.db, id, page), {
       key: (event) => event.id,
       show: (event) => event,
-      like: NUMBER,
+      like: isNumber,
     });
   },
 

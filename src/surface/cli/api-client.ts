@@ -25,7 +25,8 @@ export function loginFile({ configHome }: Config): string {
 
 /** OPENDTS_SERVER, else the server of the last login, else the one on this machine. */
 export function serverOf(config: Config): string {
-  return (config.server ?? readLogin(config)?.server ?? DEFAULT_SERVER).replace(/\/+$/, '');
+  const server = (config.server ?? readLogin(config)?.server ?? DEFAULT_SERVER).replace(/\/+$/, '');
+  return /^https?:\/\//i.test(server) ? server : `http://${server}`;
 }
 
 /** Throws NOT_LOGGED_IN where neither the environment nor a login of this server has a token: one of another server stays there. */
@@ -117,10 +118,9 @@ async function ask(
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
-    const problem =
-      cause instanceof Error
-        ? cause.message || ('code' in cause ? String(cause.code) : cause.name)
-        : String(cause);
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    const said = cause instanceof Error ? cause.message || code || cause.name : String(cause);
+    const problem = code === 'ERR_SSL_WRONG_VERSION_NUMBER' ? 'it speaks no TLS (write http://)' : said;
     throw new AppError('SERVER_UNREACHABLE', { server, problem }, thrown);
   }
 }

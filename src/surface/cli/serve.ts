@@ -30,6 +30,11 @@ export const serveCommand: CliCommand = {
     const metricsToken = metricsTokenOf(options);
     const auditSink = auditSinkOf(options, context);
     await using node = await openNode({ ...nodeOptions(options, context), auditSink });
+    // Before anything else may fail: there is no second time.
+    if (node.firstAccount !== null) {
+      const { name, password } = node.firstAccount;
+      stdout.write(`first login: name ${name}, one-time password ${password} (shown once; change it)\n`);
+    }
     const worker = options.worker ? await runWorker(node, options, context) : null;
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
@@ -42,11 +47,11 @@ export const serveCommand: CliCommand = {
     });
     try {
       const address = await listen(app, options);
-      if (node.firstAccount !== null) {
-        const { name, password } = node.firstAccount;
-        stdout.write(`first login: name ${name}, one-time password ${password} (shown once; change it)\n`);
-      }
       stdout.write(`listening on ${address}\n`);
+      if (!options.secure && !/^(127\.|::1$|localhost$)/.test(options.host))
+        node.log.warn(
+          'whoever listens on the network reads passwords and tokens unless a proxy before this port speaks TLS; with one, give --secure',
+        );
       await untilAborted(signal);
     } finally {
       await Promise.all([drain(app, options.drainSeconds), worker?.[Symbol.asyncDispose]()]);
@@ -74,7 +79,8 @@ async function listen(app: FastifyInstance, { host, port }: ServeOptions): Promi
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
     if (code === '') throw thrown;
-    throw invalidConfig('host and port', `cannot listen on ${host}, port ${port} (${code})`);
+    const why = code === 'EADDRINUSE' ? 'another program does; give another with --port' : code;
+    throw invalidConfig('host and port', `cannot listen on ${host}, port ${port}: ${why}`);
   }
 }
 

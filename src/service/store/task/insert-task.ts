@@ -18,6 +18,22 @@ export interface TaskFields {
   readonly retryOtherMinutes: number;
 }
 
+/** In the order of their columns wherever they are written. */
+export function fieldValues(task: TaskFields): (string | null)[] {
+  return [
+    task.name,
+    task.taskGroup,
+    task.sourceConnection,
+    task.targetConnection,
+    JSON.stringify(task.spec),
+    task.class,
+    task.environment,
+    task.cluster,
+    String(task.retryConnectMinutes),
+    String(task.retryOtherMinutes),
+  ];
+}
+
 export interface NewTask extends TaskFields {
   readonly id: string;
   readonly groupId: string;
@@ -43,16 +59,7 @@ export async function insertTask(db: Db, task: NewTask): Promise<StoredTask> {
     [
       task.id,
       task.groupId,
-      task.name,
-      task.taskGroup,
-      task.sourceConnection,
-      task.targetConnection,
-      JSON.stringify(task.spec),
-      task.class,
-      task.environment,
-      task.cluster,
-      String(task.retryConnectMinutes),
-      String(task.retryOtherMinutes),
+      ...fieldValues(task),
       task.state,
       task.by.accountName,
       task.by.accountId,

@@ -3,7 +3,7 @@ import type { Desired, TaskState } from '../../../contract/api/task-states.ts';
 import { only } from '../columns.ts';
 import type { Db } from '../store.ts';
 import type { Doer } from './change-state.ts';
-import type { TaskFields } from './insert-task.ts';
+import { fieldValues, type TaskFields } from './insert-task.ts';
 import { TASK_CHANNEL, TASK_COLUMNS, taskRow, type StoredTask } from './task-row.ts';
 
 export interface TaskUpdate extends TaskFields {
@@ -41,16 +41,7 @@ export async function updateTask(db: Db, task: TaskUpdate): Promise<StoredTask |
     [
       task.id,
       String(task.version),
-      task.name,
-      task.taskGroup,
-      task.sourceConnection,
-      task.targetConnection,
-      JSON.stringify(task.spec),
-      task.class,
-      task.environment,
-      task.cluster,
-      String(task.retryConnectMinutes),
-      String(task.retryOtherMinutes),
+      ...fieldValues(task),
       String(task.setsRetry),
       task.state,
       task.desired,

@@ -24,6 +24,7 @@ const ENDS: ReadonlySet<TaskState> = new Set<TaskState>([
   'not-configured',
   'not-started',
   'precheck-failed',
+  'paused',
   'failed',
   'stopped',
   'completed',
