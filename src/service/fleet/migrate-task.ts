@@ -1,5 +1,6 @@
 /** One run of a task: from its beginning under this owner to its end, and what follows from how it ended. */
 import { toAppError, type AppError } from '../../base/errors/app-error.ts';
+import { currentSpan } from '../../base/tracing/span.ts';
 import type { MigrationEvent } from '../../contract/progress.ts';
 import { effectiveRetry } from '../store/task/effective-retry.ts';
 import { forgetTrouble } from '../store/task/forget-trouble.ts';
@@ -15,6 +16,7 @@ import { Reporter } from './reporter.ts';
 import type { Fit } from './room.ts';
 import { judge, troubleOf, type Adjustments, type Standing } from './retry.ts';
 import { areOthers, failureOf, reachEnds, savedEnds, type SavedEnds } from './task-ends.ts';
+import { StageSpans } from './task-span.ts';
 import type { Outcome } from './thread/messages.ts';
 
 /** After so long without trouble a task counts as well again. */
@@ -40,7 +42,7 @@ export async function migrateTask(owned: Owned): Promise<void> {
 }
 
 /** A task that has failed, or whose recovery has not yet shown that it is well: what was adjusted for it still is. */
-function isBeingRecovered({ state, adjustments }: StoredTask): boolean {
+export function isBeingRecovered({ state, adjustments }: StoredTask): boolean {
   return state === 'failed' || Object.keys(adjustments).length > 0;
 }
 
@@ -62,6 +64,7 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
     onFenced: () => void owned.refresh().catch(() => {}),
   });
   using well = new Wellness(owned);
+  using stages = new StageSpans(currentSpan());
   using _wishes = granting(owned, () => grantWishes(owned, ends.target, reporter));
   const outcome = await inThread(
     owned,
@@ -69,6 +72,7 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
     {
       onProgress: (told) => reporter.progress(told),
       onEvent: (event) => {
+        stages.at(event.phase);
         reporter.note(event.level === 'warn' ? 'warning' : 'phase', phaseFacts(event));
         if (event.phase === 'stream' && event.level === 'info') well.inStep();
         else well.moving(event.phase);
@@ -176,6 +180,7 @@ async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Fa
   });
   // Whatever fails after somebody asked for the end of it, or the worker is to leave it, fails because of that.
   if (task.state === 'pausing' || task.state === 'stopping' || owned.leaving.aborted) return;
+  currentSpan().fail(error.code);
   const isOther = saved !== null && areOthers(saved, await savedEnds(parts, task));
   const trouble = isOther ? 'other' : troubleOf(error);
   const standing = await standingOf(owned, isRecovering && !isOther);

@@ -1,5 +1,6 @@
 /** What a task has made besides the migrated data is taken back, on both ends. */
 import { toAppError } from '../../base/errors/app-error.ts';
+import { currentSpan } from '../../base/tracing/span.ts';
 import { inThread } from './in-thread.ts';
 import { isFenced, type Owned } from './owner.ts';
 import { failureOf, reachEnds, savedEnds } from './task-ends.ts';
@@ -13,6 +14,7 @@ export async function releaseTask(owned: Owned): Promise<void> {
   } catch (thrown) {
     if (isFenced(thrown)) throw thrown;
     const error = toAppError(thrown);
+    currentSpan().fail(error.code);
     parts.log.failure(error, 'task not released', { task: task.id, level: 'warn' });
     await owned.go('release-failed', { facts: { code: error.code }, set: { failure: failureOf(error) } });
   }

@@ -6,7 +6,7 @@ import type { ServeOptions } from '../../contract/serve-options.ts';
 import { fileSink, type AuditSink } from '../../service/audit/sink.ts';
 import { openNode } from '../../service/node.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { nodeOptions, runWorker, untilAborted } from './worker.ts';
+import { nodeOptions, openTraces, runWorker, untilAborted } from './worker.ts';
 import { packageVersion } from './version.ts';
 import {
   invalidConfig,
@@ -30,7 +30,8 @@ export const serveCommand: CliCommand = {
     const metricsToken = metricsTokenOf(options);
     const auditSink = auditSinkOf(options, context);
     await using node = await openNode({ ...nodeOptions(options, context), auditSink });
-    const worker = options.worker ? await runWorker(node, options, context) : null;
+    await using tracing = await openTraces(node, options, context);
+    const worker = options.worker ? await runWorker({ ...node, tracing }, options, context) : null;
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
     const app = httpServer(node.services, {
@@ -39,6 +40,7 @@ export const serveCommand: CliCommand = {
       version: packageVersion(),
       log: node.log,
       metricsToken,
+      tracing,
     });
     try {
       const address = await listen(app, options);
