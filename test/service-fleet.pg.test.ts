@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { changeConnection } from '../src/service/connection/saved-connections.ts';
+import { changeConnection, requireConnection } from '../src/service/connection/saved-connections.ts';
 import { tryAgainNow } from '../src/service/store/task/try-again-now.ts';
 import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { eventually, startFleet, type TestFleet } from './fleet.ts';
@@ -43,6 +43,14 @@ async function expectAccounted({ target }: DatabasePair, table: string, inserts:
        FROM _opendts.account WHERE source_table = '${table}'`,
   );
   expect(account).toEqual({ inserts: String(inserts), balanced: 'true' });
+}
+
+/** Somebody changes the connection. */
+async function lead(fleet: TestFleet, { id }: { id: string }, { uri }: TestDatabase): Promise<void> {
+  const { store, connections } = fleet.node.services;
+  const before = await requireConnection(store, fleet.groupId, id);
+  const { version } = before;
+  await changeConnection(store, before, { version, conninfo: uri }, { ...connections, mayName: true });
 }
 
 async function copying(fleet: TestFleet, id: string, target: DatabasePair['target']): Promise<void> {
@@ -258,6 +266,48 @@ describe.concurrent('a task in trouble', () => {
     await fleet.until(id, 'stopped');
     await fleet.ask(id, 'release');
     await fleet.until(id, 'released');
+  }, 180_000);
+
+  it('whose connection is led to another database fails and begins nothing there, and is not released from there', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    await using elsewhere = await freshPair(17, 18, TABLES);
+    await using fleet = await startFleet(store);
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends);
+    await fleet.worker();
+    await fleet.ask(id, 'start');
+    await fleet.until(id, 'running');
+    for (const side of ['source', 'target'] as const) {
+      await fleet.ask(id, 'pause');
+      await fleet.until(id, 'paused');
+      await lead(fleet, ends[side], elsewhere[side]);
+      await fleet.ask(id, 'resume');
+      const { failure, nextAttemptAt } = await fleet.until(id, 'failed', 'running');
+      expect([failure?.code, nextAttemptAt]).toEqual(['TASK_ENDS_OTHER', null]);
+      // Of the source the books on the target know which it was.
+      const words = side === 'source' ? pair.source.name : `${elsewhere.target.name}" of the target`;
+      expect(failure?.message).toContain(`database "${words}`);
+      if (side === 'target') break;
+      await lead(fleet, ends[side], pair[side]);
+      await fleet.ask(id, 'resume');
+      await fleet.until(id, 'running');
+    }
+    const { books } = await elsewhere.target.session.one("SELECT to_regnamespace('_opendts') AS books");
+    expect(books).toBeNull();
+    const slots = ({ source }: DatabasePair) =>
+      source.session.query(
+        'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()',
+      );
+    expect([await slots(elsewhere), (await slots(pair)).length]).toEqual([[], 1]);
+
+    await fleet.ask(id, 'release');
+    const { failure } = await fleet.until(id, 'release-failed', 'released');
+    expect(failure).toMatchObject({ code: 'TASK_NOT_RELEASED', facts: { database: elsewhere.target.name } });
+    await lead(fleet, ends.target, pair.target);
+    await fleet.ask(id, 'release');
+    await fleet.until(id, 'released');
+    expect(await slots(pair)).toEqual([]);
   }, 180_000);
 
   it('waits for its cluster, and for room on a connection that others use', async () => {

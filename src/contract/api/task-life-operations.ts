@@ -60,11 +60,20 @@ export const TASK_LIFE_OPERATIONS = {
   'task.pause': verb('pause', 'operate', 'Pause a task; what it has on both ends stays'),
   'task.resume': verb('resume', 'operate', 'Let a paused task go on, or a failed one at once'),
   'task.stop': verb('stop', 'migrate', 'Stop a task: nothing but a start brings it back'),
-  'task.release': verb(
-    'release',
-    'migrate',
-    'Take back what a task has in the source and its books on the target; the data stay',
-  ),
+  'task.release': {
+    summary: 'Take back what a task has in the source and its books on the target; the data stay',
+    method: 'POST',
+    path: '/groups/{group}/tasks/{task}/release',
+    access: 'migrate',
+    input: z.strictObject({
+      ...place,
+      dropDeadLetters: z
+        .boolean()
+        .default(false)
+        .describe('Also where changes that the target has refused are kept there: they are lost'),
+    }),
+    output: task,
+  },
   'task.reset': verb(
     'reset',
     'migrate',

@@ -201,8 +201,9 @@ async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Fa
   });
 }
 
-/** Of a halt that the store has forgotten a person is told now: who lets the task go on knows of it. */
+/** Of a halt that the store has forgotten a person is told now: who lets the task go on knows of it. Elsewhere nothing of it is to be halted. */
 async function haltFor(owned: Owned, { code, facts }: AppError): Promise<void> {
+  if (code === 'TASK_ENDS_OTHER') return;
   await (code === 'TASK_HALTED' ? knowHalt(owned, String(facts.mark)) : halt(owned));
 }
 

@@ -24,7 +24,8 @@ export const TASK_LIFE_HANDLERS: Handlers<keyof typeof TASK_LIFE_OPERATIONS> = {
   'task.pause': (context, input) => ask(context, input.task, 'pause'),
   'task.resume': (context, input) => ask(context, input.task, 'resume'),
   'task.stop': (context, input) => ask(context, input.task, 'stop'),
-  'task.release': (context, input) => ask(context, input.task, 'release'),
+  'task.release': (context, { task: idOrName, dropDeadLetters }) =>
+    ask(context, idOrName, 'release', dropDeadLetters ? { dropDeadLetters } : {}),
 
   'task.reset': async (context, input) => {
     const { id } = await foundTask(context, input.task, { lock: true });
@@ -97,18 +98,29 @@ const WISHED: ReadonlySet<TaskState> = new Set<TaskState>([
   'failed',
 ]);
 
-async function ask(context: Context, idOrName: string, event: PersonEvent): Promise<ShownTask> {
+/** `facts` stand in the timeline, where its owner finds them. */
+async function ask(
+  context: Context,
+  idOrName: string,
+  event: PersonEvent,
+  facts: Readonly<Record<string, unknown>> = {},
+): Promise<ShownTask> {
   const { id } = await foundTask(context, idOrName, { lock: true });
-  return shownTask(context.db, await go(context, id, event));
+  return shownTask(context.db, await go(context, id, event, facts));
 }
 
 /** What the owner would tell, where nobody has the task: there is nobody to wait for. */
 const AT_ONCE: Readonly<Partial<Record<TaskState, OwnerEvent>>> = { pausing: 'paused', stopping: 'stopped' };
 
-async function go(context: Context, id: string, event: PersonEvent): Promise<StoredTask> {
+async function go(
+  context: Context,
+  id: string,
+  event: PersonEvent,
+  facts: Readonly<Record<string, unknown>> = {},
+): Promise<StoredTask> {
   const { db, trace } = context;
-  const asked = await transition(db, id, { event, by: { account: callerOf(context) } });
-  trace.after = { state: asked.state };
+  const asked = await transition(db, id, { event, by: { account: callerOf(context) }, facts });
+  trace.after = { state: asked.state, ...facts };
   if (asked.workerId !== null) return asked;
   const told = AT_ONCE[asked.state] ?? (isUntouched(asked) ? 'released' : undefined);
   return told === undefined ? asked : transition(db, id, { event: told, by: 'service' });
