@@ -125,6 +125,7 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
         class: 'small',
         environment: null,
         cluster,
+        blackout: [],
         retryConnectMinutes: retry[0],
         retryOtherMinutes: retry[1],
         state: 'not-started',

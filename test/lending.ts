@@ -67,6 +67,7 @@ export async function insertHelpedTask(store: Store): Promise<string> {
     class: 'small',
     environment: null,
     cluster: null,
+    blackout: [],
     retryConnectMinutes: 20,
     retryOtherMinutes: 10,
     state: 'not-started',

@@ -49,6 +49,7 @@ async function group() {
       class: 'small',
       environment: null,
       cluster: null,
+      blackout: [],
       retryConnectMinutes: 720,
       retryOtherMinutes: 10,
       state: 'not-started',

@@ -3,7 +3,9 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { changeConnection, requireConnection } from '../src/service/connection/saved-connections.ts';
+import { setStart } from '../src/service/store/task/set-start.ts';
 import { tryAgainNow } from '../src/service/store/task/try-again-now.ts';
 import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { eventually, startFleet, type TestFleet } from './fleet.ts';
@@ -268,6 +270,41 @@ describe.concurrent('a task in trouble', () => {
     await fleet.until(id, 'released');
   }, 180_000);
 
+  it('starts by itself, and goes slowly in its blackout hours until they end', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, LARGE);
+    await using fleet = await startFleet(store);
+    const { store: db } = fleet.node.services;
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends, { spec: { types: ['schema', 'full'], chunkMegabytes: 1 } });
+    // Ten minutes for the whole of it.
+    const slowly = { from: '00:00', to: '00:00', timeZone: 'UTC', throttle: { megabytes: 0.01 } };
+    const black = async (windows: readonly object[]) => {
+      await db.query(
+        z.unknown(),
+        `WITH t AS (UPDATE opendts.task SET blackout = $2::jsonb, version = version + 1 WHERE id = $1 RETURNING id)
+         SELECT pg_notify('opendts_task', id::text) FROM t`,
+        [id, JSON.stringify(windows)],
+      );
+    };
+    await black([slowly]);
+    const by = { accountId: null, accountName: null, workerId: null };
+    await setStart(db, { id, startAt: new Date(Date.now() + 1_000).toISOString(), by });
+    await fleet.worker();
+    await fleet.until(id, 'migrating');
+    const phases = async () => (await fleet.events(id)).map(({ facts }) => facts.phase);
+    await eventually(phases, (found) => found.includes('copy'));
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect((await fleet.show(id)).state).toBe('migrating');
+    await black([]);
+    await fleet.until(id, 'completed');
+    expect(await count(pair.target.session, 'big')).toBe(60_000);
+    const kinds = (await fleet.events(id)).map(({ kind }) => kind);
+    expect(kinds.slice(0, 3)).toEqual(['created', 'start-planned', 'start']);
+    await fleet.ask(id, 'release');
+    await fleet.until(id, 'released');
+  }, 180_000);
+
   it('whose connection is led to another database fails and begins nothing there, and is not released from there', async () => {
     await using store = await freshDatabase(17);
     await using pair = await freshPair(17, 18, TABLES);
@@ -296,9 +333,7 @@ describe.concurrent('a task in trouble', () => {
     const { books } = await elsewhere.target.session.one("SELECT to_regnamespace('_opendts') AS books");
     expect(books).toBeNull();
     const slots = ({ source }: DatabasePair) =>
-      source.session.query(
-        'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()',
-      );
+      source.session.query('SELECT slot_name FROM pg_replication_slots WHERE database = current_database()');
     expect([await slots(elsewhere), (await slots(pair)).length]).toEqual([[], 1]);
 
     await fleet.ask(id, 'release');

@@ -56,6 +56,7 @@ async function openStore() {
       class: 'small',
       environment: null,
       cluster: null,
+      blackout: [],
       retryConnectMinutes: 720,
       retryOtherMinutes: 10,
       state: 'not-started',

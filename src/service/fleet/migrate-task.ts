@@ -5,6 +5,7 @@ import type { MigrationEvent } from '../../contract/progress.ts';
 import { effectiveRetry } from '../store/task/effective-retry.ts';
 import { forgetTrouble } from '../store/task/forget-trouble.ts';
 import type { StoredTask } from '../store/task/task-row.ts';
+import { limitsAt } from '../task/blackout.ts';
 import { requestOf } from '../task/request-of.ts';
 import { claimRoom, giveRoom } from './claim-room.ts';
 import { grantWishes } from './grant-wishes.ts';
@@ -55,7 +56,8 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
   const ends = await reachEnds(parts, saved);
   const spec = { ...task.spec, ...task.adjustments, jobs, lanes };
   const known = { taskId: task.engineTaskId, halt: task.haltMark };
-  const request = { ...requestOf(spec, ends), streamPatienceMs: STREAM_PATIENCE_MS, known };
+  const limits = limitsAt(task, new Date());
+  const request = { ...requestOf(spec, ends), ...limits, streamPatienceMs: STREAM_PATIENCE_MS, known };
   await using reporter = new Reporter({
     store: parts.store,
     log: parts.log,

@@ -29,6 +29,7 @@ import { Bell } from './hands/bell.ts';
 import { CopyHelper } from './hands/copy-helper.ts';
 import { Owner } from './owner.ts';
 import { runTask } from './run-task.ts';
+import { startDue } from './start-due.ts';
 import { endsOf } from './task-ends.ts';
 import { spanOfTask } from './task-span.ts';
 
@@ -164,6 +165,7 @@ class Worker implements RunningWorker {
     if (isDue) await this.sayThatWeLive();
     await this.readTasks(isDue ? all : all.filter((id) => told.has(id)));
     if (this.isDraining) return;
+    if (isDue) await startDue(this.parts.store);
     const { cluster, capacity } = this.options;
     const waiting = await tasksToOwn(this.parts.store, { cluster, needing: NEEDING });
     for (const id of waiting) await this.queue.ask(id);
