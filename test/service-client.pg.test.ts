@@ -114,6 +114,8 @@ describe('the OpenAPI document', () => {
     const { items } = await done(client.call('audit.listGroup', { group, from: '2020-01-01', limit: 200 }));
     expect(items.length).toBeGreaterThan(8);
 
+    const typed = 'typed-by-somebody';
+    expect((await service.send(`GET /groups/${typed}/tasks?name=${typed}`, { token })).status).toBe(404);
     await tracing[Symbol.asyncDispose]();
     isToldOf(collector, task.id);
     const lines = service.log().split('\n');
@@ -121,7 +123,16 @@ describe('the OpenAPI document', () => {
     expect(lines.filter((line) => line.includes(`"trace_id":"${login1?.traceId}"`))).toEqual([
       expect.stringContaining('"route":"/api/v1/session"'),
     ]);
-    for (const secret of ['long enough for it', once, token, pair.source, pair.target, 'CREATE TABLE', '$1'])
+    for (const secret of [
+      typed,
+      'long enough for it',
+      once,
+      token,
+      pair.source,
+      pair.target,
+      'CREATE TABLE',
+      '$1',
+    ])
       expect(collector.text()).not.toContain(secret);
   }, 240_000);
 });
@@ -169,5 +180,6 @@ function isToldOf({ spans }: Collector, taskId: string): void {
   const [first] = owned.filter(({ name }) => name === 'task start');
   const stages = first ? partsOf(first).map(({ name }) => name) : [];
   expect(stages).toEqual(expect.arrayContaining(['stage schema', 'stage copy', 'stage catch-up']));
+  expect(stages.filter((name) => !name.startsWith('stage '))).toEqual([]);
   expect(first?.events).toContain('stream begins');
 }
