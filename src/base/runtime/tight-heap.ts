@@ -1,4 +1,4 @@
-/** Keeps the process small while much is read, planned and thrown away. */
+/** Keeps the process small while much is read, planned and thrown away, or kept for long. */
 import v8 from 'node:v8';
 import { getEnvironmentData, setEnvironmentData, threadId } from 'node:worker_threads';
 
@@ -17,9 +17,9 @@ function placesOfAll(): Int32Array {
 }
 
 /**
- * Until it is disposed of, garbage is collected whenever what is held has grown by a third. By itself V8 waits until it is three or four times as
- * much, where the machine has memory: thousands of tables then take twice what they need. It is paid with a few more collections, so it is
- * not for the copy or the stream; but several tasks of one process begin at the same time, and the first that is done leaves it to the others.
+ * Until all who asked for it are done, garbage is collected whenever what is held has grown by a third. By itself V8 waits until it is three or
+ * four times as much, where the machine has memory: thousands of tables then take twice what they need. It is paid with a few more
+ * collections, so it is not for the copy, or for a stream of few tables.
  */
 export function tightHeap(): Disposable {
   const place = threadId % PLACES;
