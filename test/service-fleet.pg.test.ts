@@ -3,11 +3,13 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { changeConnection } from '../src/service/connection/saved-connections.ts';
+import { z } from 'zod';
+import { changeConnection, requireConnection } from '../src/service/connection/saved-connections.ts';
+import { setStart } from '../src/service/store/task/set-start.ts';
 import { tryAgainNow } from '../src/service/store/task/try-again-now.ts';
 import { setDraining } from '../src/service/store/worker/set-draining.ts';
 import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
-import { eventually, startFleet } from './fleet.ts';
+import { eventually, startFleet, type TestFleet } from './fleet.ts';
 import { ownServer } from './own-server.ts';
 import { argumentsOf } from './process-arguments.ts';
 import { cliHome } from './spawn-cli.ts';
@@ -39,6 +41,19 @@ async function expectAccounted({ target }: DatabasePair, table: string, inserts:
        FROM _opendts.account WHERE source_table = '${table}'`,
   );
   expect(account).toEqual({ inserts: String(inserts), balanced: 'true' });
+}
+
+/** About 6 MB, in pieces of about one. */
+const LARGE = `
+  CREATE TABLE big (id int PRIMARY KEY, v text);
+  INSERT INTO big SELECT g, repeat(md5(g::text), 3) FROM generate_series(1, 60000) g; ANALYZE big`;
+
+/** Somebody changes the connection. */
+async function lead(fleet: TestFleet, { id }: { id: string }, { uri }: TestDatabase): Promise<void> {
+  const { store, connections } = fleet.node.services;
+  const before = await requireConnection(store, fleet.groupId, id);
+  const { version } = before;
+  await changeConnection(store, before, { version, conninfo: uri }, { ...connections, mayName: true });
 }
 
 /** A role goes when nobody is connected as it any more. */
@@ -342,6 +357,81 @@ describe.concurrent('a task in trouble', () => {
       await fleet.ask(id, wish);
       await fleet.until(id, state);
     }
+  }, 180_000);
+
+  it('starts by itself, and goes slowly in its blackout hours until they end', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, LARGE);
+    await using fleet = await startFleet(store);
+    const { store: db } = fleet.node.services;
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends, { spec: { types: ['schema', 'full'], chunkMegabytes: 1 } });
+    // Ten minutes for the whole of it.
+    const slowly = { from: '00:00', to: '00:00', timeZone: 'UTC', throttle: { megabytes: 0.01 } };
+    const black = async (windows: readonly object[]) => {
+      await db.query(
+        z.unknown(),
+        `WITH t AS (UPDATE opendts.task SET blackout = $2::jsonb, version = version + 1 WHERE id = $1 RETURNING id)
+         SELECT pg_notify('opendts_task', id::text) FROM t`,
+        [id, JSON.stringify(windows)],
+      );
+    };
+    await black([slowly]);
+    const by = { accountId: null, accountName: null, workerId: null };
+    await setStart(db, { id, startAt: new Date(Date.now() + 1_000).toISOString(), by });
+    await fleet.worker();
+    await fleet.until(id, 'migrating');
+    const phases = async () => (await fleet.events(id)).map(({ facts }) => facts.phase);
+    await eventually(phases, (found) => found.includes('copy'));
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect((await fleet.show(id)).state).toBe('migrating');
+    await black([]);
+    await fleet.until(id, 'completed');
+    expect(await count(pair.target.session, 'big')).toBe(60_000);
+    const kinds = (await fleet.events(id)).map(({ kind }) => kind);
+    expect(kinds.slice(0, 3)).toEqual(['created', 'start-planned', 'start']);
+    await fleet.ask(id, 'release');
+    await fleet.until(id, 'released');
+  }, 180_000);
+
+  it('whose connection is led to another database fails and begins nothing there, and is not released from there', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    await using elsewhere = await freshPair(17, 18, TABLES);
+    await using fleet = await startFleet(store);
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends);
+    await fleet.worker();
+    await fleet.ask(id, 'start');
+    await fleet.until(id, 'running');
+    for (const side of ['source', 'target'] as const) {
+      await fleet.ask(id, 'pause');
+      await fleet.until(id, 'paused');
+      await lead(fleet, ends[side], elsewhere[side]);
+      await fleet.ask(id, 'resume');
+      const { failure, nextAttemptAt } = await fleet.until(id, 'failed', 'running');
+      expect([failure?.code, nextAttemptAt]).toEqual(['TASK_ENDS_OTHER', null]);
+      // Of the source the books on the target know which it was.
+      const words = side === 'source' ? pair.source.name : `${elsewhere.target.name}" of the target`;
+      expect(failure?.message).toContain(`database "${words}`);
+      if (side === 'target') break;
+      await lead(fleet, ends[side], pair[side]);
+      await fleet.ask(id, 'resume');
+      await fleet.until(id, 'running');
+    }
+    const { books } = await elsewhere.target.session.one("SELECT to_regnamespace('_opendts') AS books");
+    expect(books).toBeNull();
+    const slots = ({ source }: DatabasePair) =>
+      source.session.query('SELECT slot_name FROM pg_replication_slots WHERE database = current_database()');
+    expect([await slots(elsewhere), (await slots(pair)).length]).toEqual([[], 1]);
+
+    await fleet.ask(id, 'release');
+    const { failure } = await fleet.until(id, 'release-failed', 'released');
+    expect(failure).toMatchObject({ code: 'TASK_NOT_RELEASED', facts: { database: elsewhere.target.name } });
+    await lead(fleet, ends.target, pair.target);
+    await fleet.ask(id, 'release');
+    await fleet.until(id, 'released');
+    expect(await slots(pair)).toEqual([]);
   }, 180_000);
 
   it('waits for its cluster, and for room on a connection that others use', async () => {

@@ -1,6 +1,7 @@
 /** The owner of a task and what it writes in the store, step by step: no database is migrated here. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { noTracing } from '../src/base/tracing/tracing.ts';
 import { toTaskProgress } from '../src/contract/api/task-progress.ts';
 import type { MigrationProgress } from '../src/contract/progress.ts';
 import { claimRoom, giveRoom } from '../src/service/fleet/claim-room.ts';
@@ -40,7 +41,8 @@ async function begun(more: { maxConnections?: number } = {}): Promise<string> {
 function own(taskId: string, step: Step, workerId = randomUUID()): Owner {
   const { services, log } = fleet.node;
   const { store, connections } = services;
-  return new Owner({ store, connections, workerId, cluster: null, log, failpoint: null }, taskId, step);
+  const parts = { store, connections, workerId, cluster: null, log, tracing: noTracing, failpoint: null };
+  return new Owner(parts, taskId, step);
 }
 
 /** One step, with what the owner has; it ends with the task. */

@@ -73,6 +73,7 @@ export class FleetUnderTest implements AsyncDisposable {
       class: 'small',
       environment: null,
       cluster: null,
+      blackout: [],
       retryConnectMinutes: 720,
       retryOtherMinutes: 60,
       state: 'not-started',

@@ -1,9 +1,11 @@
 /** One run of a task: from its beginning under this owner to its end, and what follows from how it ended. */
 import { toAppError, type AppError } from '../../base/errors/app-error.ts';
+import { currentSpan } from '../../base/tracing/span.ts';
 import type { MigrationEvent } from '../../contract/progress.ts';
 import { effectiveRetry } from '../store/task/effective-retry.ts';
 import { forgetTrouble } from '../store/task/forget-trouble.ts';
 import type { StoredTask } from '../store/task/task-row.ts';
+import { limitsAt } from '../task/blackout.ts';
 import { requestOf } from '../task/request-of.ts';
 import { claimRoom, giveRoom } from './claim-room.ts';
 import { grantWishes } from './grant-wishes.ts';
@@ -15,6 +17,7 @@ import { Reporter } from './reporter.ts';
 import type { Fit } from './room.ts';
 import { judge, troubleOf, type Adjustments, type Standing } from './retry.ts';
 import { areOthers, failureOf, reachEnds, savedEnds, type SavedEnds } from './task-ends.ts';
+import { StageSpans } from './task-span.ts';
 import type { Outcome } from './thread/messages.ts';
 
 /** After so long without trouble a task counts as well again. */
@@ -43,7 +46,7 @@ export async function migrateTask(owned: Owned): Promise<void> {
  * A task that has failed, or whose recovery has not yet shown that it is well: what was adjusted for it still is. Not one whose trouble was
  * forgotten since, because its connection is another one now.
  */
-function isBeingRecovered({ state, failedSince, adjustments }: StoredTask): boolean {
+export function isBeingRecovered({ state, failedSince, adjustments }: StoredTask): boolean {
   return (state === 'failed' && failedSince !== null) || Object.keys(adjustments).length > 0;
 }
 
@@ -58,7 +61,8 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
   const { task } = owned;
   const spec = { ...task.spec, ...task.adjustments, jobs, lanes };
   const known = { taskId: task.engineTaskId, halts: marksOf(task) };
-  const request = { ...requestOf(spec, ends), streamPatienceMs: STREAM_PATIENCE_MS, known };
+  const limits = limitsAt(task, new Date());
+  const request = { ...requestOf(spec, ends), ...limits, streamPatienceMs: STREAM_PATIENCE_MS, known };
   await using reporter = new Reporter({
     store: parts.store,
     log: parts.log,
@@ -68,6 +72,7 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
     onFenced: () => void owned.refresh().catch(() => {}),
   });
   await using well = new Wellness(owned);
+  using stages = new StageSpans(currentSpan());
   await using _wishes = granting(owned, () => grantWishes(owned, ends.target, reporter));
   return await inThread(
     owned,
@@ -75,6 +80,7 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
     {
       onProgress: (told) => reporter.progress(told),
       onEvent: (event) => {
+        stages.at(event.phase);
         reporter.note(event.level === 'warn' ? 'warning' : 'phase', phaseFacts(event));
         if (event.phase === 'stream' && event.level === 'info') well.inStep();
         else well.moving(event.phase);
@@ -184,6 +190,7 @@ async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Fa
   });
   // Whatever fails after somebody asked for the end of it, or the worker is to leave it, fails because of that.
   if (task.state === 'pausing' || task.state === 'stopping' || owned.leaving.aborted) return;
+  currentSpan().fail(error.code);
   const now = await patiently(owned.leaving, () => savedEnds(parts, task));
   const isOther = saved !== null && areOthers(saved, now);
   const trouble = isOther ? 'other' : troubleOf(error);
@@ -205,8 +212,9 @@ async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Fa
   });
 }
 
-/** Of a halt that the store has forgotten a person is told now: who lets the task go on knows of it. */
+/** Of a halt that the store has forgotten a person is told now: who lets the task go on knows of it. Elsewhere nothing of it is to be halted. */
 async function haltFor(owned: Owned, { code, facts }: AppError): Promise<void> {
+  if (code === 'TASK_ENDS_OTHER') return;
   await (code === 'TASK_HALTED' ? knowHalts(owned, [String(facts.mark)]) : halt(owned));
 }
 

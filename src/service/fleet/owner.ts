@@ -5,6 +5,8 @@
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import type { Log } from '../../base/runtime/log.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
+import { throughout } from '../../base/tracing/span.ts';
+import type { Tracing } from '../../base/tracing/tracing.ts';
 import type { OwnerEvent } from '../../contract/api/task-states.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
 import { findTask } from '../store/task/find-task.ts';
@@ -15,6 +17,7 @@ import type { TaskChange } from '../store/task/change-state.ts';
 import type { Store } from '../store/store.ts';
 import { transition } from '../task-life/transition.ts';
 import { patiently } from './patiently.ts';
+import { spanOfTask } from './task-span.ts';
 
 /** Why an owner ends before the task is where it is wanted: `lost` to another one, `late` where the worker has no more time. */
 export type Leaving = 'drain' | 'slice' | 'lost' | 'late';
@@ -26,6 +29,7 @@ export interface OwnerParts {
   /** Of the worker; null: it is in none. */
   readonly cluster: string | null;
   readonly log: Log;
+  readonly tracing: Tracing;
   readonly failpoint: string | null;
 }
 
@@ -164,7 +168,10 @@ export class Owner implements Owned {
     const { store, workerId, log } = this.parts;
     try {
       if (!(await patiently(this.leaving, () => this.isForUs())) || this.leaving.aborted) return;
-      this.current = await patiently(this.leaving, () => takeTask(store, this.taskId, workerId));
+      const span = spanOfTask(this.parts, 'task take', this.taskId);
+      this.current = await throughout(span, () =>
+        patiently(this.leaving, () => takeTask(store, this.taskId, workerId)),
+      );
       if (this.current === null) return;
       const { state, fence, updatedAt } = this.current;
       this.aheadMs = Date.parse(updatedAt) - Date.now();

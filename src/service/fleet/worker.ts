@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { armFailpoint, noFailpoints } from '../../base/runtime/failpoint.ts';
 import { atMost, sleep } from '../../base/runtime/sleep.ts';
+import { noTracing, type Tracing } from '../../base/tracing/tracing.ts';
 import { DESIRES, TASK_STATES } from '../../contract/api/task-states.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
 import { newestMigration } from '../store/migrate.ts';
@@ -27,7 +28,9 @@ import { Bell } from './hands/bell.ts';
 import { CopyHelper } from './hands/copy-helper.ts';
 import { Owner } from './owner.ts';
 import { runTask } from './run-task.ts';
+import { startDue } from './start-due.ts';
 import { endsOf } from './task-ends.ts';
+import { spanOfTask } from './task-span.ts';
 
 export interface WorkerOptions {
   readonly name: string;
@@ -47,6 +50,8 @@ export interface WorkerParts {
   readonly anotherStore: () => Store;
   readonly connections: ConnectionSettings;
   readonly log: Log;
+  /** None: nothing is traced. */
+  readonly tracing?: Tracing;
 }
 
 /** Runs until it is disposed of, which drains it: it takes nothing more, its tasks end at a safe point, and others take them over. */
@@ -112,6 +117,7 @@ class Worker implements RunningWorker {
     this.seldom = parts.log.seldom(60);
     this.loops = Promise.all([this.turns(), this.listen()]).then(() => {});
     this.bell = new Bell(parts.store);
+    const { tracing = noTracing } = parts;
     this.helper = new CopyHelper({
       store: parts.store,
       bell: this.bell,
@@ -119,6 +125,7 @@ class Worker implements RunningWorker {
       cluster: options.cluster,
       places: () => (this.isDraining ? 0 : Math.max(0, options.capacity - this.held.size)),
       endsOf: (taskId) => endsOf(parts, taskId),
+      spanOf: (taskId) => spanOfTask({ tracing, workerId: this.id }, 'hand lent', taskId),
       failpoints: options.failpoint === null ? noFailpoints : armFailpoint(options.failpoint),
       onTrouble: (error) =>
         this.seldom.failure(error, 'a hand lent to a task of another worker failed', { level: 'warn' }),
@@ -162,6 +169,7 @@ class Worker implements RunningWorker {
     if (isDue) await this.sayThatWeLive();
     await this.readTasks(isDue ? all : all.filter((id) => told.has(id)));
     if (this.isDraining || performance.now() < this.blindUntil) return;
+    if (isDue) await startDue(this.parts.store);
     const { cluster, capacity } = this.options;
     const waiting = await tasksToOwn(this.parts.store, { cluster, needing: NEEDING });
     for (const id of waiting) await this.queue.ask(id);
@@ -224,10 +232,10 @@ class Worker implements RunningWorker {
       known.lease = lease;
       return;
     }
-    const { store, connections } = this.parts;
+    const { store, connections, tracing = noTracing } = this.parts;
     const { cluster, failpoint } = this.options;
     const owner = new Owner(
-      { store, connections, workerId: this.id, cluster, log: this.log, failpoint },
+      { store, connections, workerId: this.id, cluster, log: this.log, tracing, failpoint },
       lease.taskId,
       runTask,
     );

@@ -4,7 +4,7 @@ import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
-import { endBackends, identify, isSameDatabase } from '../../engine/pg/identity.ts';
+import { endBackends, identify, isSameDatabase, type DatabaseIdentity } from '../../engine/pg/identity.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
@@ -184,7 +184,7 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   const taskId = taskIdOf(here, there, options);
   const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
   const existing = tasks.find((task) => task.taskId === taskId) ?? null;
-  if (request.known) await assertAsKnown(target, request.known, existing);
+  if (request.known) await assertAsKnown({ here, there, tasks }, request.known, { taskId, target, existing });
   const firstModel = new FirstModel();
   if (!existing) await check(request, { source, target, selected, firstModel });
   return {
@@ -198,19 +198,42 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   };
 }
 
-/** What has happened since what we know was written down is a person's matter. Throws TASK_BOOKS_GONE, TASK_HALTED. */
+interface FoundEnds {
+  readonly here: DatabaseIdentity;
+  readonly there: DatabaseIdentity;
+  /** All of the target. */
+  readonly tasks: readonly TaskRow[];
+}
+
+interface FoundTask {
+  readonly taskId: string;
+  readonly target: Session;
+  readonly existing: TaskRow | null;
+}
+
+/** What has happened since what we know was written down is a person's matter. Throws TASK_ENDS_OTHER, TASK_BOOKS_GONE, TASK_HALTED. */
 async function assertAsKnown(
-  target: Session,
-  { taskId, halts }: KnownTask,
-  existing: TaskRow | null,
+  ends: FoundEnds,
+  { taskId: known, halts }: KnownTask,
+  { taskId, target, existing }: FoundTask,
 ): Promise<void> {
+  if (known !== null && known !== taskId)
+    throw new AppError('TASK_ENDS_OTHER', { task: known, problem: otherEnd(ends, known) });
   if (!existing) {
-    if (taskId !== null) throw new AppError('TASK_BOOKS_GONE', { task: taskId });
+    if (known !== null) throw new AppError('TASK_BOOKS_GONE', { task: known });
     return;
   }
   const mark = await readHalt(target, existing.taskId);
   if (mark !== null && !halts.includes(mark))
     throw new AppError('TASK_HALTED', { task: existing.taskId, mark });
+}
+
+/** What is not as it was when the task began. Its target has its books, and these name its source. */
+function otherEnd({ here, there, tasks }: FoundEnds, known: string): string {
+  const books = tasks.find(({ taskId }) => taskId === known);
+  if (books === undefined) return `database "${there.database}" of the target has no books of it`;
+  const { sourceDatabase, sourceSystem } = books;
+  return `its source is database "${sourceDatabase}" of the server with the system identifier ${sourceSystem}, and not "${here.database}" of ${here.systemIdentifier}`;
 }
 
 async function check(request: MigrationRequest, ends: CheckedEnds): Promise<void> {

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { toAppError, type AppError } from '../../../base/errors/app-error.ts';
 import { backoffMs } from '../../../base/runtime/backoff.ts';
 import { atMost } from '../../../base/runtime/sleep.ts';
+import { throughout, type Span } from '../../../base/tracing/span.ts';
 import { beatHands } from '../../store/copy/beat-hands.ts';
 import { hasRoom } from '../../store/connection/has-room.ts';
 import { insertHand } from '../../store/copy/insert-hand.ts';
@@ -25,6 +26,8 @@ export interface HelperOptions extends JoinOptions {
   readonly cluster: string | null;
   /** How many hands it may lend at present, those that it has lent included. */
   readonly places: () => number;
+  /** In which a hand is lent to a task. */
+  readonly spanOf: (taskId: string) => Span;
   /** It could not help; told once in a while at most. */
   readonly onTrouble: (error: AppError) => void;
 }
@@ -131,7 +134,7 @@ export class CopyHelper implements AsyncDisposable {
     this.hands.set(id, hand);
     pass.counted(1);
     try {
-      await hand.work();
+      await throughout(this.options.spanOf(picked.taskId), () => hand.work());
       this.troubles.delete(pass.id);
     } catch (thrown) {
       this.remember(pass.id, toAppError(thrown));
