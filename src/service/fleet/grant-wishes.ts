@@ -4,7 +4,7 @@ import { connect } from '../../engine/pg/connect.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import { deleteWish } from '../store/task/delete-wish.ts';
 import { listWishes } from '../store/task/list-wishes.ts';
-import { chooseForStopped } from '../task/stopped.ts';
+import { chooseForTableOf } from '../task/stopped.ts';
 import type { Owned } from './owner.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -17,7 +17,7 @@ export async function grantWishes(owned: Owned, target: ConnInfo, reporter: Repo
     const facts = { table: wish.name, wish: wish.wish };
     try {
       const choice = wish.wish === 'resume' ? 'retry' : wish.wish;
-      await chooseForStopped(session, { taskId: task.engineTaskId, table: wish.name, choice });
+      await chooseForTableOf(session, { taskId: task.engineTaskId, table: wish.name, choice });
       reporter.note('table-chosen', facts);
     } catch (thrown) {
       const { code, message } = toAppError(thrown);

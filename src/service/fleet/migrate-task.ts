@@ -62,7 +62,7 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
     onFenced: () => void owned.refresh().catch(() => {}),
   });
   using well = new Wellness(owned);
-  using _wishes = granting(owned, () => grantWishes(owned, ends.target, reporter));
+  using _wishes = await granting(owned, () => grantWishes(owned, ends.target, reporter));
   const outcome = await inThread(
     owned,
     { kind: 'migrate', request },
@@ -80,18 +80,19 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
   return outcome;
 }
 
-/** One after the other. */
-function granting(owned: Owned, grant: () => Promise<void>): Disposable {
+/** One after the other; those that were there before, before the run begins. */
+async function granting(owned: Owned, grant: () => Promise<void>): Promise<Disposable> {
   let isBusy = false;
   const { log } = owned.parts;
+  const tryTo = () =>
+    grant().catch((thrown: unknown) =>
+      log.failure(thrown, 'wishes for tables wait', { task: owned.task.id, level: 'warn' }),
+    );
+  await tryTo();
   owned.onWish(() => {
     if (isBusy) return;
     isBusy = true;
-    void grant()
-      .catch((thrown: unknown) =>
-        log.failure(thrown, 'wishes for tables wait', { task: owned.task.id, level: 'warn' }),
-      )
-      .finally(() => (isBusy = false));
+    void tryTo().finally(() => (isBusy = false));
   });
   return { [Symbol.dispose]: () => owned.onWish(null) };
 }

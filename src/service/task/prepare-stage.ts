@@ -16,10 +16,12 @@ import { applicationName, sourceNames } from '../../engine/source/source-names.t
 import { areBooksCurrent, ensureBookkeeping, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
 import { readHalt, writeHalt } from '../../engine/target/books/halted.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
+import { isLeftOut, readStoppedTables } from '../../engine/target/books/stopped-tables.ts';
 import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
 import { runRequestChecks, type CheckedEnds } from './check-migration.ts';
 import { Ends } from './ends.ts';
+import { sayLeftOut } from './asked.ts';
 import { readFollowed } from './followed.ts';
 import { leftOutOf, newTaskTables } from './known-columns.ts';
 import { boundsOf, sayPlain } from './stream/parts.ts';
@@ -80,7 +82,10 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const theirTables = await readTaskTables(target, taskId);
   const selected = asRecorded(found.all, theirTables, request.partitions === 'plain');
   const recorded = membership(selected);
-  const tables = selected.filter((table) => table.kind === 'r');
+  const withRows = selected.filter((table) => table.kind === 'r');
+  const stopped = await readStoppedTables(target, taskId);
+  const leftOutTables = new Set(stopped.filter(isLeftOut).map(({ table }) => nameKey(table)));
+  const tables = withRows.filter((table) => !leftOutTables.has(nameKey(table)));
   const { followedOf } = await readFollowed(await ends.source(), request, selected, task.phase === 'stream');
   const standApart = new Set(theirTables.filter(({ isApart }) => isApart).map(({ oid }) => oid));
   const apart = new Map(selected.flatMap(({ oid }) => (standApart.has(oid) ? [[oid, null] as const] : [])));
@@ -112,7 +117,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     firstModel: found.firstModel,
     firesNothing: await silenceTriggers(probe),
   };
-  book.register(await estimateRows(await ends.source(), tables, (table) => followedOf(table).filter));
+  book.register(await estimateRows(await ends.source(), withRows, (table) => followedOf(table).filter));
+  book.stopped = stopped;
   enter(
     run,
     'prepare',
@@ -125,6 +131,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     run,
     found.selected.filter((table) => !recorded(table)),
   );
+  sayLeftOut(run, stopped);
   await sayNotFollowed(run);
   hooks.signal.throwIfAborted();
   return run;

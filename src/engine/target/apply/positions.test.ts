@@ -6,7 +6,7 @@ const A = { schema: 's', name: 'a' };
 const B = { schema: 's', name: 'b' };
 const C = { schema: 's', name: 'c' };
 const at = (lsn: bigint) => lsnFrom(lsn);
-const stopped = (table: typeof A, endLsn: bigint, choice: 'retry' | null) => ({
+const stopped = (table: typeof A, endLsn: bigint, choice: 'retry' | 'skip' | null) => ({
   table,
   endLsn: at(endLsn),
   code: 'APPLY_FAILED',
@@ -30,6 +30,19 @@ describe('the positions of tables', () => {
     ]);
     expect([positions.safe, positions.start, positions.areEven]).toEqual([50n, 60n, false]);
     expect(new Set(positions.all)).toEqual(new Set([100n, 60n, 150n]));
+  });
+
+  it('hold the source back but for a table that is left out; where one stands is known while it stands still', () => {
+    const positions = new Positions(at(100n), [stopped(A, 50n, 'skip'), stopped(B, 60n, null)], []);
+    expect([positions.of(A), positions.of(B), positions.safe, positions.start]).toEqual([
+      null,
+      null,
+      60n,
+      100n,
+    ]);
+    expect([A, B, C].map((table) => positions.placeOf(table))).toEqual([50n, 60n, 100n]);
+    positions.advance(at(120n));
+    expect([positions.placeOf(B), positions.safe, positions.areEven]).toEqual([60n, 60n, true]);
   });
 
   it('meet where the stream passes them', () => {

@@ -77,6 +77,15 @@ export async function insertTaskTables(
   );
 }
 
+/** Of all of them, partitioned ones too. */
+export async function readTableNames(session: Session, taskId: string): Promise<QualifiedName[]> {
+  return session.map(
+    'SELECT schema_name, table_name FROM _opendts.task_table WHERE task_id = $1 ORDER BY schema_name, table_name',
+    (row) => ({ schema: row.schema_name ?? '', name: row.table_name ?? '' }),
+    { values: [taskId] },
+  );
+}
+
 export async function readTaskTables(
   session: Session,
   taskId: string,
