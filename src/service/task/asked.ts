@@ -3,7 +3,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, nameKey, type QualifiedName } from '../../engine/change/relation.ts';
 import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
 import type { AskedTable, TableAsk } from '../../engine/target/books/asked-tables.ts';
-import { isLeftOut, type StoppedTable } from '../../engine/target/books/stopped-tables.ts';
+import { isKept, isLeftOut, type StoppedTable } from '../../engine/target/books/stopped-tables.ts';
 import { nameTargets, warn, type TaskRun } from './task-run.ts';
 
 const BECOMES = {
@@ -33,7 +33,7 @@ export function tablesMeant({ selected, tables, targetOf }: TaskRun, { table }: 
 /** Whether a table that has stopped already can be given that. What the source has forgotten of a table that was left out does not come back. */
 export function mayBecome(ask: TableAsk, stopped: StoppedTable | undefined): boolean {
   if (stopped === undefined || ask === 'skip') return true;
-  if (stopped.code === 'TABLE_SKIPPED') return false;
+  if (!isKept(stopped)) return false;
   return ask === 'recopy' || stopped.choice === 'retry';
 }
 

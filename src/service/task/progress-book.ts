@@ -15,7 +15,7 @@ import type { HeartbeatPosition } from '../../engine/source/helpers/heartbeat.ts
 import type { Applied } from '../../engine/pipeline/stream-run.ts';
 import type { StoredAccount } from '../../engine/target/books/account.ts';
 import type { DoneChunk } from '../../engine/target/books/done-chunks.ts';
-import { isLeftOut, type StoppedTable } from '../../engine/target/books/stopped-tables.ts';
+import { isKept, type StoppedTable } from '../../engine/target/books/stopped-tables.ts';
 import { CopyTotal } from './copy/copy-total.ts';
 import { TableLine, type ChunkLabel } from './copy/table-line.ts';
 
@@ -195,8 +195,8 @@ export class ProgressBook {
 
   standing(): StandingTable[] {
     return this.stopped.map((one) => {
-      const isKept = !isLeftOut(one) && this.recorded > one.endLsn;
-      return { ...one, keptBytes: isKept ? this.recorded - one.endLsn : 0n };
+      const keeps = isKept(one) && this.recorded > one.endLsn;
+      return { ...one, keptBytes: keeps ? this.recorded - one.endLsn : 0n };
     });
   }
 

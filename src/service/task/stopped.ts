@@ -13,7 +13,7 @@ import {
 import { areBooksCurrent, ensureBookkeeping, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
 import {
   chooseForTable,
-  isLeftOut,
+  isKept,
   isPaused,
   keepLetters,
   readLetterTables,
@@ -53,7 +53,7 @@ export async function stoppedTables(target: Session): Promise<StoppedTableOfTask
   for (const { taskId, slot } of await readTasks(target)) {
     const end = slot === null ? 0n : await recordedEnd(target, taskId);
     for (const table of await readStoppedTables(target, taskId)) {
-      const keptBytes = isLeftOut(table) || end < table.endLsn ? 0n : end - table.endLsn;
+      const keptBytes = isKept(table) && end > table.endLsn ? end - table.endLsn : 0n;
       found.push({ ...table, taskId, keptBytes });
     }
   }
@@ -123,7 +123,7 @@ function assertMay(chosen: readonly KnownTable[], choice: Choice): void {
   if (choice === 'recopy') assertMayEmpty(chosen, refuse);
   if (choice !== 'recopy' && choice !== 'skip')
     refuse(
-      chosen.filter(({ stopped }) => stopped?.code === 'TABLE_SKIPPED'),
+      chosen.filter(({ stopped }) => stopped !== null && !isKept(stopped)),
       '{tables} was left out, and what changed of it since is not kept.',
       'Have it copied again: opendts tables --recopy.',
     );

@@ -2,7 +2,7 @@
 import type { Lsn } from '../../change/lsn.ts';
 import { nameKey, type QualifiedName } from '../../change/relation.ts';
 import type { Ahead } from '../books/lane-rows.ts';
-import { isLeftOut, type StoppedTable } from '../books/stopped-tables.ts';
+import { isKept, type StoppedTable } from '../books/stopped-tables.ts';
 
 export class Positions {
   private recordedLsn: Lsn;
@@ -21,9 +21,9 @@ export class Positions {
     return this.recordedLsn;
   }
 
-  /** Everything before it is committed in the target for all tables, but for those that are left out. */
+  /** Everything before it is committed in the target for all tables, but for those of which nothing is kept. */
   get safe(): Lsn {
-    return this.lowest(this.stopped.filter((one) => !isLeftOut(one)));
+    return this.lowest(this.stopped.filter(isKept));
   }
 
   /** Where the stream has to begin for the tables that do not stand still. */

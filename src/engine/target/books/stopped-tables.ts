@@ -30,9 +30,14 @@ export interface StoppedTable {
   readonly change: string | null;
 }
 
-/** A person has left it out: what changed of it since is not kept, so it can only be copied again. */
+/** A person has left it out. */
 export function isLeftOut({ choice }: Pick<StoppedTable, 'choice'>): boolean {
   return choice === 'skip';
+}
+
+/** The source keeps what changed of it since. Not of one that was left out, also where it is to be copied again: that is its only way back. */
+export function isKept({ code }: Pick<StoppedTable, 'code'>): boolean {
+  return code !== 'TABLE_SKIPPED';
 }
 
 /** A person has paused it: it stands still, over restarts too, until somebody lets it go on. */
@@ -68,19 +73,15 @@ export function hasNewChoice(known: readonly StoppedTable[], now: readonly Stopp
   return now.some((one) => !waits(one) && open.has(nameKey(one.table)));
 }
 
-/**
- * False when the table has not stopped, or was left out: then it can only be copied again. What it then waits for begins where the others
- * are, since the source has forgotten what was before.
- */
+/** False when the table has not stopped, or nothing is kept of it: then it can only be copied again. */
 export async function chooseForTable(
   session: Session,
   taskId: string,
   { table, choice }: { table: QualifiedName; choice: TableChoice },
 ): Promise<boolean> {
   const rows = await session.query(
-    `UPDATE _opendts.stopped_table s SET choice = $4,
-            end_lsn = CASE WHEN s.choice = 'skip' THEN COALESCE((SELECT l.end_lsn FROM _opendts.lane l WHERE l.task_id = $1 AND l.lane = 0), s.end_lsn) ELSE s.end_lsn END
-      WHERE s.task_id = $1 AND s.schema_name = $2 AND s.table_name = $3 AND (s.code <> 'TABLE_SKIPPED' OR $4 = 'recopy') RETURNING 1 AS chosen`,
+    `UPDATE _opendts.stopped_table SET choice = $4 WHERE task_id = $1 AND schema_name = $2 AND table_name = $3
+        AND (code <> 'TABLE_SKIPPED' OR $4 = 'recopy') RETURNING 1 AS chosen`,
     [taskId, table.schema, table.name, choice === 'recopy' || choice === 'apply' ? choice : 'retry'],
   );
   // A change of columns is made; what is refused for its data is another matter.
