@@ -9,9 +9,12 @@ import type { Owned } from './owner.ts';
 import type { Reporter } from './reporter.ts';
 
 export async function grantWishes(owned: Owned, target: ConnInfo, reporter: Reporter): Promise<void> {
-  const { parts, task } = owned;
-  const wishes = await listWishes(parts.store, task.id);
-  if (wishes.length === 0 || task.engineTaskId === null) return;
+  const { parts } = owned;
+  const wishes = await listWishes(parts.store, owned.task.id);
+  if (wishes.length === 0) return;
+  // What the run reports, its books on the target among it, does not change the task.
+  const task = owned.task.engineTaskId === null ? await owned.refresh() : owned.task;
+  if (task.engineTaskId === null) return;
   await using session = await connect(target, { side: 'target', applicationName: 'opendts:tables' });
   for (const wish of wishes) {
     const facts = { table: wish.name, wish: wish.wish };
