@@ -70,7 +70,7 @@ it('tables with and without a key stand still at the end of a transaction, over 
     await using _ = await writer(source);
     const load = setInterval(() => void three(), 10);
     await until(async () => (await rows(target, 'three')) > 0);
-    await done(pair, 'pause', 'public.three', 'public.ordered', 'public.loose', 'public.part_0');
+    await done(pair, 'pause', 'public.three', 'public.ordered', 'public.loose', 'public.part');
     const there = await rows(target, 'three');
     expect(there % 3).toBe(0);
     // The others are applied meanwhile.
@@ -78,7 +78,7 @@ it('tables with and without a key stand still at the end of a transaction, over 
     await until(async () => (await target.session.query('SELECT FROM small_a WHERE id = 1000')).length === 1);
     clearInterval(load);
     expect(await rows(target, 'three')).toBe(there);
-    await expect(running.catchUp()).rejects.toMatchObject({ code: 'TABLES_STOPPED', facts: { count: 4 } });
+    await expect(running.catchUp()).rejects.toMatchObject({ code: 'TABLES_STOPPED', facts: { count: 5 } });
   }
   // Whoever runs it again has not let them go on.
   await expect(migrate(source, target)).rejects.toMatchObject({ code: 'TABLES_STOPPED' });
@@ -183,6 +183,8 @@ it('a copy without changes waits for tables that are paused, goes on with each a
   await done(pair, 'skip', `public.${out}`);
   migration.limit(NO_LIMITS);
   await until(() => events.some(({ message }) => message.startsWith('what is left to copy is paused')));
+  const left = migration.progress().tables.find(({ table }) => table === `public.${out}`);
+  expect(left?.chunksDone).toBeLessThan(left?.chunksTotal ?? 0);
   for (const name of [half, out])
     await source.session.query(`DELETE FROM ${name} WHERE ctid = (SELECT ctid FROM ${name} LIMIT 1)`);
   await ask(pair, 'retry', `public.${other}`);

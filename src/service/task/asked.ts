@@ -21,13 +21,11 @@ export function becomes({ ask, table }: AskedTable): {
   return { error: new AppError(code, { table: displayName(table) }), choice };
 }
 
-/** Partitions of a partitioned table; and whatever goes into the same target tables: rows may pass from one to another. */
-export function tablesMeant({ selected, tables, targetOf }: TaskRun, { table }: AskedTable): TableInfo[] {
-  const named = selected.filter((one) => nameKey(one) === nameKey(table));
-  const oids = new Set<number | null>(named.map(({ oid }) => oid));
-  const chosen = tables.filter(({ oid, rootOid }) => oids.has(oid) || oids.has(rootOid));
-  const targets = new Set(chosen.map((one) => nameKey(targetOf(one))));
-  return tables.filter((one) => targets.has(nameKey(targetOf(one))));
+/** With it go all that go into the same target table: rows may pass from one to another. */
+export function tablesMeant({ tables, targetOf }: TaskRun, { table }: AskedTable): TableInfo[] {
+  if (!tables.some((one) => nameKey(one) === nameKey(table))) return [];
+  const target = nameKey(targetOf(table));
+  return tables.filter((one) => nameKey(targetOf(one)) === target);
 }
 
 /** Whether a table that has stopped already can be given that. What the source has forgotten of a table that was left out does not come back. */

@@ -71,6 +71,8 @@ export async function askedTables(target: Session): Promise<(AskedTable & TableO
 
 interface KnownTable extends TableOfTask {
   readonly task: TaskRow;
+  /** Of a partition, the table at its top. */
+  readonly top: QualifiedName | null;
   readonly stopped: StoppedTable | null;
   readonly isAsked: boolean;
   readonly keepsLetters: boolean;
@@ -87,16 +89,19 @@ async function knownTables(target: Session): Promise<KnownTable[]> {
     );
     const asked = new Set((await readAskedTables(target, taskId)).map(({ table }) => nameKey(table)));
     const letters = await readLetterTables(target, taskId);
-    for (const table of await readTableNames(target, taskId)) {
+    const names = await readTableNames(target, taskId);
+    const tops = new Set(names.flatMap(({ top }) => (top === null ? [] : [nameKey(top)])));
+    // The rows of a partitioned table are those of its partitions.
+    for (const { table, top } of names.filter((one) => !tops.has(nameKey(one.table)))) {
       const key = nameKey(table);
-      const keepsLetters = letters.has(key);
       known.push({
         taskId,
         task,
         table,
+        top,
         stopped: stopped.get(key) ?? null,
         isAsked: asked.has(key),
-        keepsLetters,
+        keepsLetters: letters.has(key),
       });
     }
   }
@@ -198,24 +203,27 @@ export async function chooseForTables(
   const chosen = new Set<KnownTable>();
   for (const pattern of patterns) {
     const isNamed = matcher(pattern);
-    const named = known.filter((one) => isNamed(one.table) && isFor(one, choice));
+    const named = known.filter(
+      (one) => (isNamed(one.table) || (one.top !== null && isNamed(one.top))) && isFor(one, choice),
+    );
     if (named.length === 0) throw noneFor(choice, pattern);
     for (const one of named) chosen.add(one);
   }
   await chooseAll(target, [...chosen], choice);
 }
 
-/** For one table of one task. Throws the same. */
-export async function chooseForTableOf(
+/** For single tables of one task, by their names as they are shown; what it gives throws the same. */
+export async function choicesOf(
   target: Session,
-  { taskId, table, choice }: { readonly taskId: string; readonly table: string; readonly choice: Choice },
-): Promise<void> {
-  const known = await knownTables(target);
-  const named = known.filter(
-    (one) => one.taskId === taskId && displayName(one.table) === table && isFor(one, choice),
-  );
-  if (named.length === 0) throw noneFor(choice, table);
-  await chooseAll(target, named, choice);
+  taskId: string,
+): Promise<(table: string, choice: Choice) => Promise<void>> {
+  const ours = (await knownTables(target)).filter((one) => one.taskId === taskId);
+  const known = new Map(ours.map((one) => [displayName(one.table), one]));
+  return async (table, choice) => {
+    const one = known.get(table);
+    if (one === undefined || !isFor(one, choice)) throw noneFor(choice, table);
+    await chooseAll(target, [one], choice);
+  };
 }
 
 function noneFor(choice: Choice, table: string): AppError {

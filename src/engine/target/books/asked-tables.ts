@@ -11,7 +11,7 @@ import type { Statement } from '../../pg/wire/pipeline.ts';
 export type TableAsk = 'pause' | 'skip' | 'recopy';
 
 export interface AskedTable {
-  /** Name on the source; of a partitioned table it is meant for all partitions. */
+  /** Name on the source. */
   readonly table: QualifiedName;
   readonly ask: TableAsk;
 }

@@ -93,17 +93,19 @@ export class AskedInCopy implements AsyncDisposable {
     const target = await run.ends.target();
     for (const asked of await readAskedTables(target, run.taskId)) await this.stop(target, asked);
     const stopped = await readStoppedTables(target, run.taskId);
-    for (const { table } of stopped.filter(isLeftOut)) run.book.failed(displayName(table));
-    leaveOut(run, stopped.filter(isLeftOut));
+    const gone = stopped.filter(isLeftOut);
+    for (const { table } of gone) run.book.failed(displayName(table));
+    leaveOut(run, gone);
     await this.goOn(
       target,
       stopped.filter(({ choice }) => choice === 'retry'),
     );
     const again = stopped.filter(({ choice }) => choice === 'recopy');
     if (isBetween) await this.beginAnew(target, again);
-    const held = [...stopped.filter(isPaused), ...(isBetween ? [] : again)];
+    // What is emptied between two passes may have chunks in this one.
+    const held = [...stopped.filter(isPaused), ...gone, ...(isBetween ? [] : again)];
     this.held = new Set(held.map(({ table }) => nameKey(table)));
-    run.book.stopped = [...held, ...stopped.filter(isLeftOut)];
+    run.book.stopped = held;
   }
 
   private async stop(target: Session, asked: AskedTable): Promise<void> {

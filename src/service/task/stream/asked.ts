@@ -14,8 +14,8 @@ export async function attendToAsked(
   run: TaskRun,
   applier: Pick<Applier, 'positions' | 'stop'>,
 ): Promise<void> {
+  const followed = new Set(run.followed.map(({ oid }) => oid));
   for (const asked of await readAskedTables(await run.ends.target(), run.taskId)) {
-    const followed = new Set(run.followed.map(({ oid }) => oid));
     const stopped = new Map(applier.positions.stopped.map((one) => [nameKey(one.table), one]));
     const tables = tablesMeant(run, asked).filter(
       (table) => followed.has(table.oid) && mayBecome(asked.ask, stopped.get(nameKey(table))),
