@@ -6,7 +6,7 @@ import type { StreamItem } from '../source/change-reader.ts';
 import type { DdlEvent } from '../source/helpers/ddl-event.ts';
 import { emptyAccount, type Account } from '../target/books/account.ts';
 import type { TableChange } from '../target/ddl/table-change.ts';
-import { joinTable, type TargetShape, type TargetTable } from '../target/apply/target-table.ts';
+import { joinTable, type Shapes, type TargetTable } from '../target/apply/target-table.ts';
 import type { Folded } from '../target/apply/window.ts';
 import { ddlSeen, differenceOf, misfit, shapeChange, type Misfit } from './ddl-seen.ts';
 import type { StreamRun } from './stream-run.ts';
@@ -42,7 +42,7 @@ interface Known {
 }
 
 export class FollowedTables {
-  private readonly shapes: ReadonlyMap<string, TargetShape>;
+  private readonly shapes: Shapes;
   private readonly names: ReadonlyMap<number, QualifiedName>;
   private readonly known = new WeakMap<Relation, Known>();
   private readonly repeatsDdl: boolean;

@@ -12,7 +12,7 @@ import type { Account } from '../target/books/account.ts';
 import { ApplyRefused, RowCountDiffers } from '../target/apply/apply-failure.ts';
 import type { Applier } from '../target/apply/applier.ts';
 import { changeText } from '../target/ddl/table-change.ts';
-import type { TargetShape, TargetTable } from '../target/apply/target-table.ts';
+import type { Shapes, TargetTable } from '../target/apply/target-table.ts';
 import type { Intake } from './intake.ts';
 import type { StreamThrottle } from './stream-throttle.ts';
 import { TableFails } from './followed-tables.ts';
@@ -52,7 +52,7 @@ export interface StreamRun {
   readonly applier: Applier;
   /** By nameKey of the source table. A table that is not in here is not ours: its changes are filtered. */
   readonly copies: ReadonlyMap<string, TableCopy>;
-  readonly shapes: ReadonlyMap<string, TargetShape>;
+  readonly shapes: Shapes;
   /** What the task calls its tables, by their oid on the source, which may call them something else by now. */
   readonly names: ReadonlyMap<number, QualifiedName>;
   readonly intake: Intake;

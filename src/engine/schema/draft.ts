@@ -1,7 +1,8 @@
 /** One thing to create on the target before its place in the order is known, and what the writers of drafts share. */
 import type { QualifiedName } from '../change/relation.ts';
 import type { CommentInfo } from '../pg/catalog/comments.ts';
-import { NONE, type ObjectKey } from '../pg/catalog/user-object.ts';
+import { NONE } from '../pg/catalog/shared.ts';
+import { type ObjectKey } from '../pg/catalog/user-object.ts';
 import { ident, literal, qname } from '../pg/ident.ts';
 import type { SchemaModel, TableModel } from './model.ts';
 import type { RightsChoice } from './rights/rights-choice.ts';

@@ -5,7 +5,8 @@
  * 2. A step's phase is the latest of its own and of those it needs; a piece that would hold its owner back is detached too.
  * 3. A cycle without pieces cannot be cut: its members keep the order in which they were given, and the target says what is missing.
  */
-import { NONE, type ObjectKey } from '../pg/catalog/user-object.ts';
+import { NONE } from '../pg/catalog/shared.ts';
+import { type ObjectKey } from '../pg/catalog/user-object.ts';
 import { PHASES, type Draft, type Piece, type Phase } from './draft.ts';
 import type { Graph } from './graph.ts';
 import { ManyLists } from './many-lists.ts';

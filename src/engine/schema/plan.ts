@@ -2,7 +2,8 @@
 import { displayName, type QualifiedName } from '../change/relation.ts';
 import type { Dependency } from '../pg/catalog/dependencies.ts';
 import type { NotMigratedInfo } from '../pg/catalog/not-migrated.ts';
-import { NONE, type ObjectKey } from '../pg/catalog/user-object.ts';
+import { NONE } from '../pg/catalog/shared.ts';
+import { type ObjectKey } from '../pg/catalog/user-object.ts';
 import { ident } from '../pg/ident.ts';
 import { draftAll } from './drafts.ts';
 import { PHASES, type Piece, type Phase } from './draft.ts';

@@ -28,7 +28,7 @@ import { readCollations } from '../pg/catalog/text/collations.ts';
 import { readConversions } from '../pg/catalog/text/conversions.ts';
 import { readTextSearch } from '../pg/catalog/text/text-search.ts';
 import { readTriggers } from '../pg/catalog/triggers.ts';
-import { sharedTexts } from '../pg/catalog/user-object.ts';
+import { sharedTexts } from '../pg/catalog/shared.ts';
 import { readViews } from '../pg/catalog/views.ts';
 import type { Session } from '../pg/session.ts';
 import type { SchemaModel, TableModel } from './model.ts';

@@ -27,6 +27,7 @@ export function tableWishes(
       throw new AppError('NOTHING_SELECTED', { pattern: `"${rule.tables}" (of a rule)` });
   }
   const general: TableWish = { operations: new Set(operations), filter: null };
+  if (patterns.length === 0) return () => general;
   const byOid = new Map(
     roots.map((table) => {
       let wish = general;

@@ -47,6 +47,7 @@ export function excludedColumns(
   patterns: readonly string[],
   begun: Begun | null,
 ): (table: QualifiedName, column: string) => boolean {
+  if (patterns.length === 0) return () => false;
   const matchers = patterns.map((pattern) => ({ pattern, isNamed: columnMatcher(pattern) }));
   const byOid = new Map(selected.map((table) => [table.oid, table]));
   const byName = new Map(selected.map((table) => [nameKey(table), table]));
@@ -68,8 +69,7 @@ export function excludedColumns(
     return begun?.leftOut.get(oid)?.has(column) === true;
   };
   return (table, column) =>
-    matchers.length > 0 &&
-    (matchers.some(({ isNamed }) => isNamed(rootOf(table), column)) || isLater(table, column));
+    matchers.some(({ isNamed }) => isNamed(rootOf(table), column)) || isLater(table, column);
 }
 
 /** Rows are found by it. */

@@ -37,9 +37,16 @@ export function newTaskTables(
 }
 
 /** Its oid, and the columns that its target was made without. */
-export function leftOutOf({ oid, columns }: Pick<TaskTable, 'oid' | 'columns'>): [number, Set<string>] {
-  return [oid, new Set([...columns].flatMap(([name, { forms }]) => (forms.length === 0 ? [name] : [])))];
+export function leftOutOf({
+  oid,
+  columns,
+}: Pick<TaskTable, 'oid' | 'columns'>): [number, ReadonlySet<string>] {
+  const names = [...columns].flatMap(([name, { forms }]) => (forms.length === 0 ? [name] : []));
+  return [oid, names.length === 0 ? NONE_LEFT_OUT : new Set(names)];
 }
+
+/** Of most tables: one for all of them. */
+export const NONE_LEFT_OUT: ReadonlySet<string> = new Set();
 
 /** A followed table and its target. */
 export interface TablePair {

@@ -197,15 +197,19 @@ function assertKeys(open: readonly StepNote[], { steps }: SchemaPlan): void {
 }
 
 const LOOK_MS = 5_000;
+/** What is kept of so many weighs more than a few more collections of garbage. */
+const MANY_TABLES = 2_000;
 
 /** Looks for new tables, not longer than a moment: somebody may have locked one. */
 async function findsMore(newTables: NewTables, signal: AbortSignal): Promise<boolean> {
-  await atMost(LOOK_MS, newTables.look(), signal);
+  using _heap = tightHeap();
+  await atMost(LOOK_MS, newTables.look(null), signal);
   return newTables.areReady;
 }
 
 async function streamStage(run: TaskRun, plans: Plans): Promise<'stopped' | 'caught-up'> {
   const { request, book, hooks } = run;
+  using _heap = run.followed.length < MANY_TABLES ? null : tightHeap();
   const target = await run.ends.target();
   book.restore(await readAccounts(target, run.taskId));
   await retryStoppedTables(target, run.taskId, request.ddl === 'apply');

@@ -80,9 +80,7 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
   const monitor = startMonitor(run, {
     recorded: () => recorded,
     intake: together.intake,
-    lookForTables: (isChanged) => {
-      if (isChanged || newTables.isBehind) void newTables.look();
-    },
+    lookForTables: (now) => void newTables.look(now),
   });
   const mode = run.request.ddl ?? 'ask';
   using _ = watchSlot(run);

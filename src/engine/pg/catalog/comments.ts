@@ -1,6 +1,7 @@
 /** Comments of user objects and of columns; not that of the schema public, which is not ours to describe on the target. */
 import type { Row, Session } from '../session.ts';
-import { sharedTexts, type ObjectKey } from './user-object.ts';
+import { sharedTexts } from './shared.ts';
+import { type ObjectKey } from './user-object.ts';
 
 export interface CommentInfo {
   readonly object: ObjectKey;

@@ -1,7 +1,8 @@
 /** Constraints of tables except NOT NULL: CHECK, PRIMARY KEY, UNIQUE, EXCLUDE, FOREIGN KEY. */
 import type { Row, Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
-import { sharedTexts, type ObjectKey } from './user-object.ts';
+import { sharedTexts } from './shared.ts';
+import { type ObjectKey } from './user-object.ts';
 
 export interface ConstraintInfo {
   readonly key: ObjectKey;

@@ -1,6 +1,7 @@
 /** Who needs whom, from pg_depend. */
 import type { Row, Session } from '../session.ts';
-import { sharedTexts, type ObjectKey } from './user-object.ts';
+import { sharedTexts } from './shared.ts';
+import { type ObjectKey } from './user-object.ts';
 
 export interface Dependency {
   readonly object: ObjectKey;

@@ -2,7 +2,8 @@
 import type { QualifiedName } from '../../change/relation.ts';
 import type { Row, Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
-import { listOf, sharedTexts, type ObjectKey } from './user-object.ts';
+import { listOf, sharedTexts } from './shared.ts';
+import { type ObjectKey } from './user-object.ts';
 
 export interface IndexInfo extends QualifiedName {
   readonly key: ObjectKey;

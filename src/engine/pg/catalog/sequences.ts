@@ -1,7 +1,8 @@
 /** Sequences with their options and the column they belong to; identity sequences too. Their values are not read here. */
 import type { QualifiedName } from '../../change/relation.ts';
 import type { Row, Session } from '../session.ts';
-import { sharedTexts, type ObjectKey } from './user-object.ts';
+import { sharedTexts } from './shared.ts';
+import { type ObjectKey } from './user-object.ts';
 import { USER_RELATION } from './tables.ts';
 
 export interface SequenceInfo extends QualifiedName {

@@ -1,14 +1,8 @@
 /** What CREATE TABLE needs beyond tables.ts: partitioning, inheritance, options, and of columns the defaults and settings. */
 import type { Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
-import {
-  collationName,
-  columnCompression,
-  columnStorage,
-  listOf,
-  sharedTexts,
-  type ObjectKey,
-} from './user-object.ts';
+import { listOf, sharedTexts } from './shared.ts';
+import { collationName, columnCompression, columnStorage, type ObjectKey } from './user-object.ts';
 
 /** A NOT NULL constraint with a name of its own, since PostgreSQL 18. */
 export interface NamedNotNull {

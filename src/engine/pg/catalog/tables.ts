@@ -1,7 +1,7 @@
 /** Tables with rows of their own (plain tables, partitions) and their columns, as copy, stream and schema need them. */
 import type { QualifiedName, ReplicaIdentity } from '../../change/relation.ts';
 import type { Row, Session } from '../session.ts';
-import { listOf, NONE, sharedTexts } from './user-object.ts';
+import { listOf, memoized, NONE, sharedLists, sharedTexts } from './shared.ts';
 
 export interface ColumnInfo {
   readonly attnum: number;
@@ -91,12 +91,14 @@ export async function readTables(
 ): Promise<TableInfo[]> {
   const tables = await session.query(TABLES(session.version, sizes));
   const column = sharedColumns();
+  const shared = sharedLists<ColumnInfo>();
   const columns = new Map<number, ColumnInfo[]>(tables.map(({ oid }) => [Number(oid), []]));
   await session.each(
     COLUMNS(session.version),
     ({ table_oid, ...row }) => columns.get(Number(table_oid))?.push(column(row)),
     { text },
   );
+  const identity = memoized((json: string | null) => listOf<string>(json));
   const parents = new Map(
     tables.flatMap((row) => (row.parent ? [[Number(row.oid), Number(row.parent)] as const] : [])),
   );
@@ -109,10 +111,10 @@ export async function readTables(
     rootOid: topOf(parents, Number(row.oid)),
     persistence: row.persistence === 'u' ? 'unlogged' : 'permanent',
     replicaIdentity: row.replica_identity as ReplicaIdentity,
-    identityColumns: listOf(row.identity_columns ?? null),
+    identityColumns: identity(row.identity_columns ?? null),
     estimatedRows: Number(row.estimated_rows),
     bytes: BigInt(row.bytes ?? '0'),
-    columns: [...(columns.get(Number(row.oid)) ?? NONE)],
+    columns: shared(columns.get(Number(row.oid)) ?? NONE),
   }));
 }
 

@@ -1,7 +1,8 @@
 /** Unique indexes by which a row can be found: valid, immediate, whole-table, over plain not-null columns. */
 import { nameKey } from '../../change/relation.ts';
-import type { Session } from '../session.ts';
+import type { Row, Session } from '../session.ts';
 import { ident } from '../ident.ts';
+import { sharedLists } from './shared.ts';
 import { USER_RELATION } from './tables.ts';
 
 export interface UniqueKey {
@@ -12,7 +13,7 @@ export interface UniqueKey {
 }
 
 /** Keys of all user tables by nameKey, primary key first, then fewest columns. */
-export async function readUniqueKeys(session: Session): Promise<Map<string, UniqueKey[]>> {
+export async function readUniqueKeys(session: Session): Promise<Map<string, readonly UniqueKey[]>> {
   const keyAttributes = session.version >= 110_000 ? 'i.indnkeyatts' : 'i.indnatts';
   const rows = await session.query(`
     SELECT n.nspname AS schema, c.relname AS name, i.indexrelid::text AS index, a.attname AS column, on_.nspname AS op_schema, o.oprname AS op
@@ -29,15 +30,23 @@ export async function readUniqueKeys(session: Session): Promise<Map<string, Uniq
        AND NOT EXISTS (SELECT FROM pg_catalog.generate_series(0, ${keyAttributes} - 1) p(pos)
                         JOIN pg_catalog.pg_attribute x ON x.attrelid = c.oid AND x.attnum = i.indkey[p.pos] WHERE NOT x.attnotnull)
      ORDER BY n.nspname, c.relname, i.indisprimary DESC, ${keyAttributes}, i.indexrelid, k.pos`);
-  const keys = new Map<string, UniqueKey[]>();
+  const keys = new Map<string, readonly UniqueKey[]>();
+  const known = new Map<string, UniqueKey>();
+  const shared = sharedLists<UniqueKey>();
   for (const group of Map.groupBy(rows, (row) => row.index).values()) {
     const table = nameKey({ schema: group[0]?.schema ?? '', name: group[0]?.name ?? '' });
-    const key = {
-      columns: group.map((row) => row.column ?? ''),
-      // An operator's name is made of symbols and cannot be quoted; its schema can.
-      equals: group.map((row) => `OPERATOR(${ident(row.op_schema ?? '')}.${row.op})`),
-    };
-    keys.set(table, [...(keys.get(table) ?? []), key]);
+    const text = JSON.stringify(group.map((row) => [row.column, row.op_schema, row.op]));
+    const key = known.get(text) ?? keyOf(group);
+    known.set(text, key);
+    keys.set(table, shared([...(keys.get(table) ?? []), key]));
   }
   return keys;
+}
+
+function keyOf(columns: readonly Row[]): UniqueKey {
+  return {
+    columns: columns.map((row) => row.column ?? ''),
+    // An operator's name is made of symbols and cannot be quoted; its schema can.
+    equals: columns.map((row) => `OPERATOR(${ident(row.op_schema ?? '')}.${row.op})`),
+  };
 }

@@ -42,28 +42,3 @@ export function columnCompression(version: number, a: string): string {
     ? `CASE ${a}.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END`
     : 'NULL';
 }
-
-/** What most objects have none of: one list for all of them. */
-export const NONE: readonly never[] = Object.freeze([]);
-
-/** Reads the JSON text of an array; NULL is none. */
-export function listOf<T>(json: string | null): readonly T[] {
-  if (json === null || json === '[]') return NONE;
-  const list: readonly T[] = JSON.parse(json);
-  return list;
-}
-
-/**
- * Makes equal texts one string. In the catalog of a large schema names, types and keys come again and again, and each answer of the server
- * brings them anew; long texts are definitions, which seldom do.
- */
-export function sharedTexts(): (text: string) => string {
-  const known = new Map<string, string>();
-  return (text) => {
-    if (text.length > 80) return text;
-    const first = known.get(text);
-    if (first !== undefined) return first;
-    known.set(text, text);
-    return text;
-  };
-}

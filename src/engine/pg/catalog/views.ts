@@ -2,7 +2,8 @@
 import type { QualifiedName } from '../../change/relation.ts';
 import type { Session } from '../session.ts';
 import { USER_RELATION } from './tables.ts';
-import { collationName, columnCompression, columnStorage, listOf, type ObjectKey } from './user-object.ts';
+import { listOf } from './shared.ts';
+import { collationName, columnCompression, columnStorage, type ObjectKey } from './user-object.ts';
 
 export interface ViewColumn {
   readonly name: string;

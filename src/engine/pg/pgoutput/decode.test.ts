@@ -5,7 +5,7 @@ import { AppError } from '../../../base/errors/app-error.ts';
 import { asText, byteText, readable, UNCHANGED, type Cell, type StreamMessage } from '../../change/change.ts';
 import { lsnFrom } from '../../change/lsn.ts';
 import type { Relation, ReplicaIdentity } from '../../change/relation.ts';
-import { decode, type RelationCache } from './decode.ts';
+import { decode, RelationCache } from './decode.ts';
 
 const int = (bytes: 1 | 2 | 4, value: number): Buffer => {
   const buffer = Buffer.alloc(bytes);
@@ -150,7 +150,7 @@ const message: fc.Arbitrary<StreamMessage> = fc.oneof(
 /** A cache that knows every relation the message speaks of. */
 function described(of: StreamMessage): RelationCache {
   const list = of.kind === 'truncate' ? of.relations : 'relation' in of ? [of.relation] : [];
-  return new Map(list.map((one) => [one.oid, one]));
+  return new RelationCache(list.map((one) => [one.oid, one]));
 }
 
 function failureOf(bytes: Buffer, cache: RelationCache): unknown {
@@ -177,7 +177,7 @@ describe('the pgoutput decoder', () => {
   });
 
   it('keeps a Relation message for the changes that follow, and replaces it by a later one', () => {
-    const cache: RelationCache = new Map();
+    const cache = new RelationCache();
     const first: Relation = {
       oid: 16_400,
       schema: 'sales',
@@ -197,6 +197,21 @@ describe('the pgoutput decoder', () => {
     expect(plain(decode(encode(insert(first)), cache))).toEqual(insert(second));
   });
 
+  it('keeps the columns of tables that are alike once, and tells apart what differs in anything', () => {
+    const cache = new RelationCache();
+    const id = { name: 'id', typeOid: 23, typmod: -1, isKey: true };
+    const columnsOf = (oid: number, columns: Relation['columns']) => {
+      const of: Relation = { oid, schema: 's', name: `t${oid}`, replicaIdentity: 'default', columns };
+      expect(decode(encodeRelation(of), cache)).toEqual({ kind: 'relation', relation: of });
+      return cache.get(oid)?.columns;
+    };
+    const first = columnsOf(1, [id]);
+    expect(columnsOf(2, [id])).toBe(first);
+    for (const [at, other] of [{ name: 'ie' }, { typeOid: 20 }, { typmod: 8 }, { isKey: false }].entries())
+      expect(columnsOf(3 + at, [{ ...id, ...other }])).not.toBe(first);
+    expect(columnsOf(9, [id, id])).not.toBe(first);
+  });
+
   it('tells null, unchanged and empty apart, and keeps characters of several bytes', () => {
     const of: Relation = { oid: 1, schema: 's', name: 't', replicaIdentity: 'full', columns: [] };
     const sent: StreamMessage = {
@@ -214,12 +229,12 @@ describe('the pgoutput decoder', () => {
   it('calls an empty schema pg_catalog', () => {
     const of: Relation = { oid: 1, schema: 'pg_catalog', name: 't', replicaIdentity: 'full', columns: [] };
     expect(encodeRelation(of)[5]).toBe(0);
-    expect(decode(encodeRelation(of), new Map())).toEqual({ kind: 'relation', relation: of });
+    expect(decode(encodeRelation(of), new RelationCache())).toEqual({ kind: 'relation', relation: of });
   });
 
   it('passes over origins, types and logical messages', () => {
     for (const type of ['O', 'Y', 'M'])
-      expect(decode(Buffer.from(`${type}whatever`), new Map())).toEqual({ kind: 'other' });
+      expect(decode(Buffer.from(`${type}whatever`), new RelationCache())).toEqual({ kind: 'other' });
   });
 
   it('throws STREAM_BROKEN and nothing else when a message is cut at any length', () => {
@@ -243,7 +258,7 @@ describe('the pgoutput decoder', () => {
         fc.constantFrom('B', 'C', 'R', 'I', 'U', 'D', 'T', 'x'),
         fc.uint8Array({ maxLength: 60 }),
         (type, rest) => {
-          const thrown = failureOf(Buffer.concat([Buffer.from(type), rest]), new Map([[0, known]]));
+          const thrown = failureOf(Buffer.concat([Buffer.from(type), rest]), new RelationCache([[0, known]]));
           if (thrown !== null) expect((thrown as AppError).code).toBe('STREAM_BROKEN');
         },
       ),
@@ -260,7 +275,7 @@ describe('the pgoutput decoder', () => {
       { kind: 'truncate', relations: [unknown], restartIdentity: false },
     ];
     for (const change of changes)
-      expect(failureOf(encode(change), new Map())).toMatchObject({
+      expect(failureOf(encode(change), new RelationCache())).toMatchObject({
         code: 'STREAM_BROKEN',
         message: expect.stringContaining('relation 7') as string,
       });

@@ -10,7 +10,10 @@ import { NULL_TAG, PackedInsert, PackedRow, TEXT_TAG } from '../../change/packed
 import type { Relation, RelationColumn, ReplicaIdentity } from '../../change/relation.ts';
 
 /** Relation messages seen on this stream, by oid. A new stream starts with an empty one. */
-export type RelationCache = Map<number, Relation>;
+export class RelationCache extends Map<number, Relation> {
+  /** Tables of large schemas are much alike: those whose columns are described by the same bytes share them. */
+  readonly columns = new Map<string, readonly RelationColumn[]>();
+}
 
 const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {
   d: 'default',
@@ -70,6 +73,11 @@ class Cursor {
     const text = this.bytes.toString('utf8', this.at, end);
     this.at = end + 1;
     return text;
+  }
+
+  /** What is ahead, one character per byte; nothing is taken. */
+  rest(): string {
+    return this.bytes.toString('latin1', this.at, this.end);
   }
 
   private cell(): Cell {
@@ -151,7 +159,7 @@ function decodeMessage(cursor: Cursor, relations: RelationCache): StreamMessage 
         commitTime: cursor.int64(),
       };
     case 'R': {
-      const relation = decodeRelation(cursor);
+      const relation = decodeRelation(cursor, relations);
       relations.set(relation.oid, relation);
       return { kind: 'relation', relation };
     }
@@ -199,14 +207,21 @@ function known(relations: RelationCache, oid: number): Relation {
   return relation;
 }
 
-function decodeRelation(cursor: Cursor): Relation {
+function decodeRelation(cursor: Cursor, { columns: known }: RelationCache): Relation {
   const oid = cursor.int32();
   // An empty schema stands for pg_catalog.
   const schema = cursor.string() || 'pg_catalog';
   const name = cursor.string();
   const replicaIdentity = IDENTITIES[String.fromCharCode(cursor.byte())];
   if (!replicaIdentity) throw new RangeError('unknown replica identity');
-  const columns = Array.from({ length: cursor.int16() }, (): RelationColumn => {
+  const rest = cursor.rest();
+  const columns = known.get(rest) ?? decodeColumns(cursor);
+  known.set(rest, columns);
+  return { oid, schema, name, replicaIdentity, columns };
+}
+
+function decodeColumns(cursor: Cursor): RelationColumn[] {
+  return Array.from({ length: cursor.int16() }, () => {
     const flags = cursor.byte();
     return {
       isKey: (flags & 1) !== 0,
@@ -215,5 +230,4 @@ function decodeRelation(cursor: Cursor): Relation {
       typmod: cursor.int32() | 0,
     };
   });
-  return { oid, schema, name, replicaIdentity, columns };
 }

@@ -43,14 +43,15 @@ export function rowsOf(table: TargetTable): string {
   return `${table.only ? 'ONLY ' : ''}${qname(table.name)}`;
 }
 
-const slotsOf = new WeakMap<TargetTable, readonly Slot[]>();
+/** By the columns, which tables that are alike share. */
+const slotsOf = new WeakMap<TargetTable['columns'], readonly Slot[]>();
 
 /** Columns an INSERT writes. */
 export function writable(table: TargetTable): readonly Slot[] {
-  const known = slotsOf.get(table);
+  const known = slotsOf.get(table.columns);
   if (known) return known;
   const slots = table.columns.flatMap((column, at) => (column ? [{ at, column }] : []));
-  slotsOf.set(table, slots);
+  slotsOf.set(table.columns, slots);
   return slots;
 }
 

@@ -4,6 +4,7 @@
  */
 import { isLarge, type ByteText, type Cell, type Tuple } from '../../change/change.ts';
 import { PackedRow, unpacked, type NewRow } from '../../change/packed-row.ts';
+import type { RelationColumn } from '../../change/relation.ts';
 import { encoderFor } from '../../pg/binary/encoder.ts';
 import { BinaryRows } from '../../pg/binary/rows.ts';
 import type { Encoder } from '../../pg/binary/text-bytes.ts';
@@ -101,7 +102,7 @@ function inBinary(table: TargetTable, rows: readonly NewRow[]): Buffer | null {
       row instanceof PackedRow ? binary.putPacked(row, isWritten) : binary.put(writtenCells(table, row));
     if (isKnown) continue;
     // More of its rows may be such.
-    encoded.set(table, null);
+    inTextOnly.add(table);
     return null;
   }
   return binary.bytes();
@@ -127,18 +128,25 @@ function writtenCells(table: TargetTable, row: Tuple): (ByteText | null)[] {
   return writable(table).map(({ at }) => small(row[at]));
 }
 
-const encoded = new WeakMap<TargetTable, readonly Encoder[] | null>();
+const inTextOnly = new WeakSet<TargetTable>();
+/** Of tables that are alike: by their columns on the target, and those on the source. */
+const encoded = new WeakMap<TargetTable['columns'], EncodersBySource>();
+type EncodersBySource = WeakMap<readonly RelationColumn[], readonly Encoder[] | null>;
 
 /** Null: rows of the table go as text. */
 function encodersOf(table: TargetTable): readonly Encoder[] | null {
-  const known = encoded.get(table);
+  if (inTextOnly.has(table)) return null;
+  const sent = table.relation.columns;
+  const bySource: EncodersBySource = encoded.get(table.columns) ?? new WeakMap();
+  encoded.set(table.columns, bySource);
+  const known = bySource.get(sent);
   if (known !== undefined) return known;
   const encoders = writable(table).flatMap(({ at, column }) => {
-    const encoder = encoderFor(table.relation.columns[at]?.typeOid ?? 0, column);
+    const encoder = encoderFor(sent[at]?.typeOid ?? 0, column);
     return encoder ? [encoder] : [];
   });
   const all = encoders.length === writable(table).length ? encoders : null;
-  encoded.set(table, all);
+  bySource.set(sent, all);
   return all;
 }
 

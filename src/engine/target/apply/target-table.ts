@@ -102,6 +102,11 @@ export interface TargetShape {
   readonly part?: string | null;
 }
 
+/** By nameKey of the source table. A table that is not in here has none. */
+export interface Shapes {
+  get(key: string): TargetShape | undefined;
+}
+
 /**
  * Throws RELATION_CHANGED when the target has not followed a column that was added, dropped or given another type on the source: values
  * that were rewritten for a new type are in no change. Throws COLUMN_GONE when the target is ahead.
@@ -111,11 +116,9 @@ export function joinTable(sent: Relation, shape: TargetShape): TargetTable {
     overwrites = false,
     names: { column: columnOf },
   } = shape;
-  const columnNames = sent.columns.map(({ name }) => columnOf(name));
-  const clashing = clash(
-    sent.columns.map(({ name }) => name),
-    shape.names,
-  );
+  const sentNames = namesOf(sent.columns);
+  const columnNames = alike(sentNames.map(columnOf), sentNames);
+  const clashing = clash(sentNames, shape.names);
   if (clashing !== null) throw changed(shape, clashing);
   /** With the names that the columns have on the target. */
   const relation = {
@@ -125,7 +128,7 @@ export function joinTable(sent: Relation, shape: TargetShape): TargetTable {
   // Where several tables go into one, a row in the way may be another table's.
   const lenient = overwrites || (shape.lenient === true && shape.sources.length === 1);
   const byName = new Map(shape.columns.map((column) => [column.name, column]));
-  const columns = sent.columns.map((source) => {
+  const found = sent.columns.map((source) => {
     const name = columnOf(source.name);
     if (name === null) return null;
     const column = byName.get(name);
@@ -134,6 +137,7 @@ export function joinTable(sent: Relation, shape: TargetShape): TargetTable {
     if (!shape.asIs) assertTypeIsKnown(source, column, shape);
     return column.generated === '' ? column : null;
   });
+  const columns: readonly (ColumnInfo | null)[] = alike(found, shape.columns);
   const dropped =
     shape.isOurs &&
     !shape.asIs &&
@@ -172,6 +176,20 @@ export function joinTable(sent: Relation, shape: TargetShape): TargetTable {
     lenient,
     overwrites,
   };
+}
+
+const namesKnown = new WeakMap<readonly RelationColumn[], readonly string[]>();
+
+/** One list for all tables that share their columns. */
+function namesOf(columns: readonly RelationColumn[]): readonly string[] {
+  const names = namesKnown.get(columns) ?? columns.map(({ name }) => name);
+  namesKnown.set(columns, names);
+  return names;
+}
+
+/** The other list where it holds the same: thousands of tables are kept by what they share. */
+function alike<T>(list: readonly T[], other: readonly T[]): readonly T[] {
+  return list.length === other.length && list.every((one, at) => one === other[at]) ? other : list;
 }
 
 /** Two columns of the source, of which one may have come later, that would be one on the target; null where there are none. */

@@ -29,14 +29,13 @@ const LAST_POLL_MS = 2_000;
 interface Watching {
   readonly recorded: () => Lsn;
   readonly intake: Intake;
-  /** Called now and then; `isChanged`: the source has other tables than when it was last asked, or it is asked for the first time. */
-  readonly lookForTables: (isChanged: boolean) => void;
+  /** Called now and then with the tables of the source, as fingerprintTables. */
+  readonly lookForTables: (now: string) => void;
 }
 
 export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: Watching): Monitor {
   const { book, ends, hooks } = run;
   let polling: Promise<void> | null = null;
-  let known: string | null = null;
   let turn = 0;
   let isLast = false;
   const poll = async () => {
@@ -46,11 +45,7 @@ export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: 
       book.sourceAt(clock, end);
       book.lagBytes = end > recorded() ? end - recorded() : 0n;
       intake.forget(snapshot);
-      if (!isLast && turn++ % TABLES_EVERY === 0) {
-        const tables = await fingerprintTables(source);
-        lookForTables(known !== tables);
-        known = tables;
-      }
+      if (!isLast && turn++ % TABLES_EVERY === 0) lookForTables(await fingerprintTables(source));
     } catch {
       // The stream itself reports a lost source; the monitor only has nothing to say meanwhile.
       book.lagBytes = null;

@@ -25,9 +25,12 @@ import { boundsOf, placeKnown, setApart } from './parts.ts';
 
 /** One text for the tables of a database: another text, other tables. Cheap enough to be asked every few seconds. */
 export async function fingerprintTables(source: Session): Promise<string> {
-  const isPartition = source.version >= 100_000 ? 'c.relispartition::text' : "''";
+  const parent =
+    source.version >= 100_000
+      ? "CASE WHEN c.relispartition THEN (SELECT h.inhparent::text FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid) ELSE '' END"
+      : "''";
   const { print } = await source.one(
-    `SELECT count(*)::text || ' ' || COALESCE(sum(pg_catalog.hashtext(c.oid::text || ' ' || n.nspname || '.' || c.relname || ' ' || ${isPartition})::bigint), 0)::text AS print
+    `SELECT count(*)::text || ' ' || COALESCE(sum(pg_catalog.hashtext(c.oid::text || ' ' || n.nspname || '.' || c.relname || ' ' || COALESCE(${parent}, ''))::bigint), 0)::text AS print
        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`,
   );
@@ -42,6 +45,8 @@ export class NewTables implements AsyncDisposable {
   /** What is followed of the tables that came in, by oid. */
   private readonly followed = new Map<number, Followed>();
   private hasFailed = false;
+  /** The tables of the source, as fingerprintTables, at the last look that began. */
+  private seen: string | null = null;
   private session: Session | null = null;
 
   constructor(run: TaskRun) {
@@ -55,14 +60,14 @@ export class NewTables implements AsyncDisposable {
     return this.ready.length > 0;
   }
 
-  /** Something could not be done: it is to be tried again. */
-  get isBehind(): boolean {
-    return this.hasFailed;
-  }
-
-  /** One look at a time. Never rejects: what cannot be done now is tried at the next look. */
-  look(): Promise<void> {
-    this.looking ??= this.find()
+  /**
+   * One look at a time, and none at the same tables again (`now`: as fingerprintTables has them, where that is known): thousands take a
+   * second. Never rejects: what cannot be done now is tried at the next look.
+   */
+  look(now: string | null): Promise<void> {
+    if (this.looking === null && now === this.seen && now !== null && !this.hasFailed)
+      return Promise.resolve();
+    this.looking ??= this.find(now)
       .catch((thrown: unknown) => this.sayLater(thrown))
       .finally(() => (this.looking = null));
     return this.looking;
@@ -97,10 +102,12 @@ export class NewTables implements AsyncDisposable {
     return this.session;
   }
 
-  private async find(): Promise<void> {
-    const { run } = this;
+  private async find(now: string | null): Promise<void> {
+    const { run, hasFailed, seen } = this;
     this.hasFailed = false;
     await using source = await this.openSource();
+    this.seen = now ?? (await fingerprintTables(source));
+    if (this.seen === seen && !hasFailed) return;
     const all = await readTables(source);
     sayRenamed(run, all);
     await placeKnown(run, all);

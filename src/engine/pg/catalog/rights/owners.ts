@@ -1,6 +1,7 @@
 /** Who owns what: every kind of object that is made on the target. One statement. */
 import type { Row, Session } from '../../session.ts';
-import { sharedTexts, type ObjectKey } from '../user-object.ts';
+import { sharedTexts } from '../shared.ts';
+import { type ObjectKey } from '../user-object.ts';
 
 export interface OwnerInfo {
   readonly object: ObjectKey;

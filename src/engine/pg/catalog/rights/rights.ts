@@ -1,6 +1,6 @@
 /** All that a database says of owners and rights: a fixed number of statements. */
 import type { Session } from '../../session.ts';
-import { sharedTexts } from '../user-object.ts';
+import { sharedTexts } from '../shared.ts';
 import { readDefaultPrivileges, type DefaultPrivilegesInfo } from './default-privileges.ts';
 import { readGrants, type GrantInfo } from './grants.ts';
 import { readOwners, type OwnerInfo } from './owners.ts';
