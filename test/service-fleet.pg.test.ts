@@ -67,6 +67,38 @@ function dropping({ session }: TestDatabase, role: string): AsyncDisposable {
   };
 }
 
+/** Single tables of a task that runs; what was asked for, and when it was done, is told. */
+async function pauseSkipAndRecopy(
+  { source, target }: DatabasePair,
+  cli: (args: readonly string[]) => Promise<string>,
+): Promise<void> {
+  const tables = (...choice: string[]) => cli(['task', 'tables', 'shop', ...choice]);
+  const rows = (table: string, wanted: number) =>
+    eventually(
+      () => count(target.session, table),
+      (found) => found === wanted,
+    );
+  await tables('--pause', 'shop.item');
+  await eventually(tables, (found) => /shop\.item +paused/.test(found));
+  await source.session.query(
+    "INSERT INTO shop.item VALUES (2001, 'waits', 1); INSERT INTO shop.sale VALUES (9001, 2001)",
+  );
+  await rows('shop.sale', 5001);
+  expect(await count(target.session, 'shop.item')).toBe(1001);
+  await tables('--resume', 'shop.item', '--skip', 'shop.sale');
+  await rows('shop.item', 1002);
+  await eventually(tables, (found) => /shop\.sale +left out/.test(found));
+  await source.session.query('INSERT INTO shop.sale VALUES (9002, 2001)');
+  await tables('--recopy', 'shop.sale', 'shop.item');
+  await rows('shop.sale', 5002);
+  await eventually(tables, (found) => !/left out|asked for|TABLE_/.test(found));
+  await rows('shop.item', 1002);
+  const events = await cli(['task', 'events', 'shop']);
+  expect(events).toMatch(/tables-chosen +admin +wish=pause tables=\["shop\.item"\]/);
+  expect(events).toContain('shop.item is paused');
+  expect(events).toContain('shop.sale is copied again');
+}
+
 const home = cliHome();
 afterAll(() => home[Symbol.dispose]());
 
@@ -150,6 +182,7 @@ describe.concurrent('opendts serve and the command line', () => {
         for (const text of [...processes.values(), ...said, metrics, node.output().stderr])
           expect(text).not.toContain(secret);
       }
+      await pauseSkipAndRecopy(pair, cli);
       for (const [verb, state] of [
         ['pause', 'paused'],
         ['resume', 'running'],
@@ -158,6 +191,13 @@ describe.concurrent('opendts serve and the command line', () => {
       ] as const) {
         await cli(['task', verb, 'shop']);
         await cli(['task', 'watch', 'shop', '--until', state, '--timeout', '60']);
+        // Asked for while nobody has the task.
+        if (verb === 'pause') await cli(['task', 'tables', 'shop', '--skip', 'shop.item']);
+        if (verb === 'resume')
+          await eventually(
+            () => cli(['task', 'tables', 'shop']),
+            (found) => /shop\.item +left out/.test(found),
+          );
       }
       expect(await catalog(pair.source)).toEqual(before);
     } finally {

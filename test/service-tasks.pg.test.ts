@@ -349,7 +349,7 @@ describe('a task', () => {
     await at.send(`POST /tasks/${id}/start`, undefined, at.admin);
     const { fence, tells } = await owner(id);
     await tells('precheck-passed', 'began');
-    const stopped = { code: 'TABLE_CHANGED', reason: 'its columns have changed' };
+    const stopped = { code: 'TABLE_CHANGED', reason: 'its columns have changed', keptBytes: '0' };
     await writeProgress(service.node.services.store, {
       taskId: id,
       fence,

@@ -116,7 +116,7 @@ export const TASK_LIFE_OPERATIONS = {
   },
   'task.chooseForTables': {
     summary:
-      'Say what is to become of tables that have stopped while the others go on; the task does it soon',
+      'Pause tables, leave them out or have them copied again while the others go on, or say what becomes of those that have stopped; the task does it soon',
     method: 'POST',
     path: '/groups/{group}/tasks/{task}/tables/choice',
     access: 'operate',

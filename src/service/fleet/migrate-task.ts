@@ -73,7 +73,7 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
   });
   await using well = new Wellness(owned);
   using stages = new StageSpans(currentSpan());
-  await using _wishes = granting(owned, () => grantWishes(owned, ends.target, reporter));
+  await using _wishes = await granting(owned, () => grantWishes(owned, ends.target, reporter));
   return await inThread(
     owned,
     { kind: 'migrate', request },
@@ -89,16 +89,17 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
   );
 }
 
-/** One after the other; none goes on once the run is over. */
-function granting(owned: Owned, grant: () => Promise<void>): AsyncDisposable {
+/** One after the other: those that were there before, before the run begins; none goes on once the run is over. */
+async function granting(owned: Owned, grant: () => Promise<void>): Promise<AsyncDisposable> {
   let busy: Promise<void> | null = null;
   const { log } = owned.parts;
+  const tryTo = () =>
+    grant().catch((thrown: unknown) =>
+      log.failure(thrown, 'wishes for tables wait', { task: owned.task.id, level: 'warn' }),
+    );
+  await tryTo();
   owned.onWish(() => {
-    busy ??= grant()
-      .catch((thrown: unknown) =>
-        log.failure(thrown, 'wishes for tables wait', { task: owned.task.id, level: 'warn' }),
-      )
-      .finally(() => void (busy = null));
+    busy ??= tryTo().finally(() => void (busy = null));
   });
   return {
     [Symbol.asyncDispose]: async () => {

@@ -119,6 +119,8 @@ async function act(
 }
 
 const FLAG = {
+  pause: 'pause',
+  skip: 'skip',
   resume: 'resume',
   recopy: 'recopy',
   apply: 'apply',
@@ -179,8 +181,10 @@ function withMaking(command: Command): Command {
 }
 
 const WISH: Readonly<Record<TableWish, string>> = {
-  resume: 'tables: try the changes of stopped ones again, once the cause is removed',
-  recopy: 'tables: empty stopped ones on the target and copy them again',
+  pause: 'tables: copy and apply nothing of these until --resume; the source keeps its log for them',
+  resume: 'tables: let paused ones go on, or stopped ones once the cause is removed',
+  skip: 'tables: leave these out, and keep nothing for them; --recopy brings them back',
+  recopy: 'tables: empty these on the target and copy them again',
   apply: "tables: make the source's change of their columns on the target, then go on",
   'as-is': 'tables: go on and fill the target table as it is, although its columns differ from the source',
   'dead-letter':

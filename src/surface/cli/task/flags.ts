@@ -33,6 +33,8 @@ export interface TaskCommandFlags extends Pick<
   readonly all?: boolean;
   readonly until?: TaskState;
   readonly timeout?: number;
+  readonly pause?: string[];
+  readonly skip?: string[];
   readonly resume?: string[];
   readonly recopy?: string[];
   readonly apply?: string[];

@@ -71,9 +71,9 @@ export async function showTables(ask: Ask, task: string, { name }: TaskCommandFl
   const wanted = name === undefined ? {} : { name };
   const items = await allPages((page) => call(ask, 'task.tables', { group, task, ...wanted, ...page }));
   const nextSteps = items
-    .filter(({ stopped, wish }) => stopped !== null && wish === null)
-    .map(({ table }) => ({
-      why: `Let ${table} go on, once the cause is removed`,
+    .filter(({ stopped, wish }) => stopped !== null && stopped.code !== 'TABLE_SKIPPED' && wish === null)
+    .map(({ table, stopped }) => ({
+      why: `Let ${table} go on${stopped?.code === 'TABLE_PAUSED' ? '' : ', once the cause is removed'}`,
       command: `opendts task tables ${shellWord(task)} --resume ${shellWord(table)} --group ${shellWord(group)}`,
     }));
   return tell(ask, { kind: 'TaskTables', data: { items }, nextSteps }, tableLines(items));

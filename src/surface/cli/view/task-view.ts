@@ -88,13 +88,21 @@ function factWords(facts: TimelineEvent['facts']): string {
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }
 
+/** Of tables that a person has stopped. */
+const STATE: Readonly<Record<string, string>> = { TABLE_PAUSED: 'paused', TABLE_SKIPPED: 'left out' };
+
+function whyStopped({ code, reason, keptBytes }: NonNullable<TableLine['stopped']>): string {
+  const kept = keptBytes === '0' ? '' : ` The source keeps ${size(BigInt(keptBytes))} of its log for it.`;
+  return `${code}: ${reason}${kept}`;
+}
+
 export function tableLines(tables: readonly TableLine[]): string[] {
   const rows = tables.map(({ table: name, stage, share, rows: copied, stopped, wish }) => [
     name,
-    wish === null ? stage : `${stage} (${wish} is asked for)`,
+    wish === null ? (STATE[stopped?.code ?? ''] ?? stage) : `${stage} (${wish} is asked for)`,
     stage === 'copying' ? percent(share) : '',
     copied,
-    stopped === null ? '' : `${stopped.code}: ${stopped.reason}`,
+    stopped === null ? '' : whyStopped(stopped),
   ]);
   return table(['table', 'stage', 'copied', 'rows', 'stopped because'], rows, ['copied', 'rows']);
 }
