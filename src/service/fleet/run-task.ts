@@ -45,10 +45,10 @@ export const runTask: Step = async (owned) => {
   }
 };
 
-/** `start` where it was not begun, `recover` where it has failed, else `run`: it goes on. */
+/** `start` where it has not begun yet, `recover` where it has failed, else `run`: it goes on. */
 function begin(owned: Owned): Promise<boolean> {
-  const { state } = owned.task;
-  const what = state === 'prechecked' ? 'start' : isBeingRecovered(owned.task) ? 'recover' : 'run';
+  const isNew = owned.task.startedAt === null;
+  const what = isNew ? 'start' : isBeingRecovered(owned.task) ? 'recover' : 'run';
   return told(owned, what, () => migrateTask(owned));
 }
 
