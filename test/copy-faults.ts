@@ -55,13 +55,13 @@ export async function expectIdentical(
   expect(unbalanced).toEqual([]);
 }
 
-/** Writes to TABLES until disposed; throws its own failure then. */
-export async function writer(source: TestDatabase, pauseMs = 5): Promise<AsyncDisposable> {
+/** Writes to TABLES until disposed; throws its own failure then. `first`: another number than any that a writer before has come to. */
+export async function writer(source: TestDatabase, pauseMs = 5, first = 0): Promise<AsyncDisposable> {
   const session = await source.open({ role: 'writer' });
   await session.query('SET search_path = public');
   let stopped = false;
   const running = (async () => {
-    for (let n = 0; !stopped; n++) {
+    for (let n = first; !stopped; n++) {
       await session.query(changeTables(n));
       await pause(pauseMs);
     }

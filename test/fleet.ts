@@ -119,6 +119,7 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
         targetConnection: target.id,
         spec: taskSettings.parse(spec),
         cluster,
+        blackout: [],
         retryConnectMinutes: retry[0],
         retryOtherMinutes: retry[1],
       });

@@ -5,6 +5,7 @@ import ajvFormats from 'ajv-formats';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startWorker } from '../src/service/fleet/worker.ts';
+import { startCollector, type Collector, type SeenSpan } from './collector.ts';
 import { freshPair } from './database.ts';
 import { OpenApiClient, type Called, type Document } from './openapi-client.ts';
 import { startService, type TestService } from './service.ts';
@@ -44,17 +45,19 @@ describe('the OpenAPI document', () => {
     expect((await clientOf(service)).compileAll()).toBeGreaterThan(100);
   });
 
-  it('is enough to migrate a database: log in, make a group, connections and a task, and take it through its life', async () => {
-    await using service = await startService(15);
+  it('is enough to migrate a database: log in, make a group, connections and a task, and take it through its life, all of which its traces tell', async () => {
+    await using collector = await startCollector();
+    await using service = await startService(15, { collector: collector.url });
     await using pair = await freshPair(
       15,
       17,
       'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)',
     );
     const before = await catalog(pair.source);
-    const { services, anotherStore, log } = service.node;
+    const { tracing, node } = service;
+    const { services, anotherStore, log } = node;
     await using _worker = await startWorker(
-      { store: services.store, anotherStore, connections: services.connections, log },
+      { store: services.store, anotherStore, connections: services.connections, log, tracing },
       {
         name: 'here',
         region: null,
@@ -133,5 +136,73 @@ describe('the OpenAPI document', () => {
     ).toMatchObject({ toState: 'released' });
     const { items } = await done(client.call('audit.listGroup', { group, from: '2020-01-01', limit: 200 }));
     expect(items.length).toBeGreaterThan(8);
+
+    const typed = 'typed-by-somebody';
+    expect((await service.send(`GET /groups/${typed}/tasks?name=${typed}`, { token })).status).toBe(404);
+    await tracing[Symbol.asyncDispose]();
+    isToldOf(collector, task.id);
+    const lines = service.log().split('\n');
+    const login1 = collector.spans.find(({ fields }) => fields['opendts.operation'] === 'session.create');
+    expect(lines.filter((line) => line.includes(`"trace_id":"${login1?.traceId}"`))).toEqual([
+      expect.stringContaining('"route":"/api/v1/session"'),
+    ]);
+    for (const secret of [
+      typed,
+      'long enough for it',
+      once,
+      token,
+      pair.source,
+      pair.target,
+      'CREATE TABLE',
+      '$1',
+    ])
+      expect(collector.text()).not.toContain(secret);
   }, 240_000);
 });
+
+/** What the traces say of the whole flow. */
+function isToldOf({ spans }: Collector, taskId: string): void {
+  const partsOf = ({ spanId }: SeenSpan) => spans.filter(({ parentSpanId }) => parentSpanId === spanId);
+  const [refused, ...logins] = spans.filter(({ fields }) => fields['opendts.operation'] === 'session.create');
+  expect(refused?.fields).toEqual({
+    'http.request.method': 'POST',
+    'http.route': '/api/v1/session',
+    'url.path': '/api/v1/session',
+    'url.scheme': 'http',
+    'http.response.status_code': '401',
+    'opendts.operation': 'session.create',
+  });
+  expect(logins.map(({ name, isFailed }) => [name, isFailed])).toEqual([
+    ['POST /api/v1/session', false],
+    ['POST /api/v1/session', false],
+  ]);
+  for (const login of logins) {
+    const statements = partsOf(login);
+    expect(statements.length).toBeGreaterThan(2);
+    for (const { name, traceId, fields } of statements) {
+      expect(traceId).toBe(login.traceId);
+      expect(fields).toEqual({ 'db.system.name': 'postgresql', 'db.operation.name': name });
+      expect(name).toMatch(/^(SELECT|INSERT|UPDATE|DELETE|WITH)$/);
+    }
+  }
+  const started = spans.find(({ fields }) => fields['opendts.operation'] === 'task.start');
+  expect(started?.fields).toMatchObject({ 'opendts.task.id': taskId, 'http.response.status_code': '200' });
+  // What its owner did, in order; the statements of weeks are no parts of it.
+  const owned = spans.filter(
+    ({ name, fields }) => name.startsWith('task ') && fields['opendts.task.id'] === taskId,
+  );
+  expect(owned.map(({ name }) => name).filter((name) => name !== 'task take')).toEqual([
+    'task precheck',
+    'task start',
+    'task pause',
+    'task run',
+    'task stop',
+    'task release',
+  ]);
+  expect(owned.filter(({ isFailed }) => isFailed)).toEqual([]);
+  const [first] = owned.filter(({ name }) => name === 'task start');
+  const stages = first ? partsOf(first).map(({ name }) => name) : [];
+  expect(stages).toEqual(expect.arrayContaining(['stage schema', 'stage copy', 'stage catch-up']));
+  expect(stages.filter((name) => !name.startsWith('stage '))).toEqual([]);
+  expect(first?.events).toContain('stream begins');
+}

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toTableProgress, toTaskProgress } from '../src/contract/api/task-progress.ts';
 import type { Role } from '../src/contract/api/roles.ts';
+import { startDue } from '../src/service/fleet/start-due.ts';
 import { takeTask } from '../src/service/store/task/take-task.ts';
 import { writeProgress } from '../src/service/store/task/write-progress.ts';
 import { transition } from '../src/service/task-life/transition.ts';
@@ -213,6 +214,49 @@ describe('a task', () => {
     expect((await at.send(`GET /tasks/${id}`)).status).toBe(404);
   });
 
+  it('starts by itself at its time, once, unless it was called off, or says that it could not', async () => {
+    const at = await place();
+    const { store } = service.node.services;
+    const { id } = await at.make();
+    const ask = async (request: string, body?: object) => (await at.send(request, body)).body;
+    const show = () => ask(`GET /tasks/${id}`);
+    const kinds = async () =>
+      (await ask(`GET /tasks/${id}/events`)).items.map(({ kind }: { kind: string }) => kind);
+    /** Two nodes look at the same moment. */
+    const timeComes = async () => {
+      await service.database.session.query(`UPDATE opendts.task SET start_at = now() WHERE id = '${id}'`);
+      await Promise.all([startDue(store), startDue(store)]);
+    };
+    const later = { at: '2099-01-01T02:00:00+02:00' };
+    const planned = { state: 'not-started', startAt: '2099-01-01T00:00:00Z' };
+    expect(await ask(`POST /tasks/${id}/start`, later)).toMatchObject(planned);
+    expect(await show()).toMatchObject({ ...planned, possible: expect.arrayContaining(['start', 'stop']) });
+    expect((await ask('GET /tasks')).items).toMatchObject([planned]);
+    await Promise.all([startDue(store), startDue(store)]);
+    expect(await show()).toMatchObject(planned);
+    expect(await ask(`POST /tasks/${id}/stop`)).toMatchObject({ state: 'not-started', startAt: null });
+    expect((await at.send(`POST /tasks/${id}/stop`)).status).toBe(409);
+    expect(await kinds()).toEqual(['start-called-off', 'start-planned', 'created']);
+
+    expect((await ask(`POST /tasks/${id}/start`, later)).startAt).not.toBeNull();
+    await timeComes();
+    expect(await show()).toMatchObject({ state: 'prechecking', desired: 'running', startAt: null });
+    expect((await kinds()).slice(0, 2)).toEqual(['start', 'start-planned']);
+    // It runs by now: what else is planned for it is refused.
+    expect((await at.send(`POST /tasks/${id}/start`, later)).body.code).toBe('TASK_STATE_REFUSES');
+    await timeComes();
+    expect(await show()).toMatchObject({ state: 'prechecking', startAt: null });
+    expect((await kinds())[0]).toBe('start-refused');
+    expect(await ask(`POST /tasks/${id}/start`, { at: 'tomorrow' })).toMatchObject({ code: 'INPUT_INVALID' });
+    await ask(`POST /tasks/${id}/stop`);
+    // A time that is over is now.
+    await ask(`POST /tasks/${id}/start`, later);
+    expect(await ask(`POST /tasks/${id}/start`, { at: '2020-01-01T00:00:00Z' })).toMatchObject({
+      state: 'migrating',
+      startAt: null,
+    });
+  });
+
   it('that has begun changes in what does not belong to what it has made', async () => {
     const at = await place();
     const { id, spec } = await at.make();
@@ -305,7 +349,7 @@ describe('a task', () => {
     await at.send(`POST /tasks/${id}/start`, undefined, at.admin);
     const { fence, tells } = await owner(id);
     await tells('precheck-passed', 'began');
-    const stopped = { code: 'TABLE_CHANGED', reason: 'its columns have changed' };
+    const stopped = { code: 'TABLE_CHANGED', reason: 'its columns have changed', keptBytes: '0' };
     await writeProgress(service.node.services.store, {
       taskId: id,
       fence,

@@ -19,6 +19,7 @@ export function storedTask(
     class: 'small',
     environment: null,
     cluster: null,
+    blackout: [],
     retryConnectMinutes: 720,
     retryOtherMinutes: 10,
     state: 'not-started',

@@ -178,7 +178,7 @@ describe('a task in the store', () => {
     const { store } = at;
     const { id } = await at.newTask('a');
     const { fence } = (await takeTask(store, id, randomUUID()))!;
-    const stopped = { code: 'TABLE_CHANGED', reason: 'r' };
+    const stopped = { code: 'TABLE_CHANGED', reason: 'r', keptBytes: '0' };
     const tables = [toTableProgress(TABLE), toTableProgress({ ...TABLE, table: 'public.u' }, stopped)];
     await writeProgress(store, { taskId: id, fence, progress: toTaskProgress(PROGRESS), tables });
     await writeProgress(store, { taskId: id, fence, progress: toTaskProgress(PROGRESS), tables: [] });

@@ -14,6 +14,7 @@ import { pruneAudit } from './store/audit/prune-audit.ts';
 import { makeDataDir, openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
 import { pruneSeries } from './store/task/prune-series.ts';
+import { pruneWorkers } from './store/worker/prune-workers.ts';
 
 export interface NodeOptions {
   /** Null: the embedded PostgreSQL below the data folder. */
@@ -85,6 +86,7 @@ function keepHouse(store: Store, { log, auditRetentionDays }: NodeOptions): Disp
   const works = [
     () => pruneExpired(store),
     () => inPieces(() => pruneSeries(store, PIECE)),
+    () => pruneWorkers(store),
     async () => {
       if (auditRetentionDays !== null) await inPieces(() => pruneAudit(store, auditRetentionDays, PIECE));
     },

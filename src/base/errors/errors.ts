@@ -7,6 +7,7 @@ import { area, type ErrorEntry } from './error-entry.ts';
 import { EXIT } from './exit.ts';
 import { SCHEMA_ERRORS } from './schema-errors.ts';
 import { SERVICE_ERRORS } from './service-errors.ts';
+import { TABLE_ERRORS } from './table-errors.ts';
 import { TASK_ERRORS } from './task-errors.ts';
 
 const usage = area(EXIT.usage);
@@ -135,12 +136,11 @@ export const ERRORS = {
     '{pattern} matches no table of the source.',
     'Check the name (case and schema count); "opendts inspect" lists the tables.',
   ),
-  NOT_STOPPED: usage(404, 'No table "{table}" has stopped.', 'List those that have: opendts tables.'),
   NO_DEAD_LETTER: usage(404, 'There is no dead letter of {what}.', 'List them: opendts dead-letters list.'),
   DEAD_LETTERS_LEFT: usage(
     409,
     '{count} dead letters are left ({tables}): they would be lost.',
-    'Look at them (opendts dead-letters list), replay or drop them; or give cleanup --drop-dead-letters.',
+    'Look at them (opendts dead-letters list), replay or drop them; or let them go with --drop-dead-letters (opendts cleanup, opendts task release).',
   ),
   FILTER_INVALID: check(400, 'The filter of {table} cannot be used: {problem}.', '{remedy}'),
   START_UNUSABLE: check(409, 'Replication slot {slot} cannot be begun at: {problem}.', '{remedy}'),
@@ -178,16 +178,6 @@ export const ERRORS = {
     'Copy of {table} failed on the {side} at the row {row}: {problem} (SQLSTATE {sqlstate}).',
     'Nothing of that part of the table was kept. Correct or remove the row, or leave the table out with --exclude-table, and run again.',
   ),
-  TABLES_FAILED: data(
-    409,
-    '{count} tables could not be copied; all others are. {problems}',
-    'Remove the causes and run again: what is copied stays.',
-  ),
-  TABLES_STOPPED: data(
-    409,
-    '{count} tables have stopped; all others are in step with the source. {problems}',
-    'Remove the causes and run again: their changes wait in the slot. Or have a table copied again: opendts tables --recopy.',
-  ),
   TABLE_CHANGED: data(
     409,
     'The columns of {table} were changed on the source since this run began (or the table was dropped).',
@@ -199,6 +189,7 @@ export const ERRORS = {
     'Run again: it is copied under a new snapshot.',
   ),
   ...SCHEMA_ERRORS,
+  ...TABLE_ERRORS,
   APPLY_FAILED: data(
     409,
     'A change cannot be applied to {table} (key {key}): {problem} (SQLSTATE {sqlstate}).',

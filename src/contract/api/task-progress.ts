@@ -61,10 +61,16 @@ export const tableProgress = z.object({
   updates: count,
   deletes: count,
   stopped: z
-    .object({ code: z.string(), reason: z.string() })
+    .object({
+      code: z.string(),
+      reason: z.string(),
+      keptBytes: count.default('0').describe('Log that the source keeps for this table alone'),
+    })
     .nullable()
     .default(null)
-    .describe('Why it has stopped while the others go on; null while it has not'),
+    .describe(
+      'Why it has stopped while the others go on (TABLE_PAUSED, TABLE_SKIPPED: somebody asked for it); null while it has not',
+    ),
 });
 export type StoredTableProgress = z.infer<typeof tableProgress>;
 

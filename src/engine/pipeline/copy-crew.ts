@@ -118,10 +118,14 @@ export class Crew {
         await this.news.promise;
         continue;
       }
-      const left = batch.filter((chunk) => !this.failed.has(tableOf(chunk)) && this.mayBegin(chunk));
+      const left = batch.filter((chunk) => !this.isAside(chunk) && this.mayBegin(chunk));
       if (left.length > 0) return left;
     }
     return null;
+  }
+
+  private isAside(chunk: CopyChunk): boolean {
+    return this.failed.has(tableOf(chunk)) || (this.run.isHeld?.(chunk) ?? false);
   }
 
   private mayBegin(chunk: CopyChunk): boolean {

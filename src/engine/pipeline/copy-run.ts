@@ -21,6 +21,8 @@ export interface CopyRun {
   readonly signal: AbortSignal;
   /** Once aborted, only what must be of one moment with what has been copied is begun. */
   readonly enough?: AbortSignal;
+  /** Asked before a chunk is begun: its table is not to be copied any further, and nobody waits for it. */
+  readonly isHeld?: (chunk: CopyChunk) => boolean;
   /** Asked before a chunk is begun: false leaves it for another snapshot. */
   readonly claim?: (chunk: CopyChunk) => boolean;
   /** What must be of one moment with this chunk is copied already in part, or the chunk itself has been promised: it comes first. */

@@ -4,20 +4,23 @@ import { connect } from '../../engine/pg/connect.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import { deleteWish } from '../store/task/delete-wish.ts';
 import { listWishes } from '../store/task/list-wishes.ts';
-import { chooseForStopped } from '../task/stopped.ts';
+import { choicesOf } from '../task/stopped.ts';
 import type { Owned } from './owner.ts';
 import type { Reporter } from './reporter.ts';
 
 export async function grantWishes(owned: Owned, target: ConnInfo, reporter: Reporter): Promise<void> {
-  const { parts, task } = owned;
-  const wishes = await listWishes(parts.store, task.id);
-  if (wishes.length === 0 || task.engineTaskId === null) return;
+  const { parts } = owned;
+  const wishes = await listWishes(parts.store, owned.task.id);
+  if (wishes.length === 0) return;
+  // What the run reports, its books on the target among it, does not change the task.
+  const task = owned.task.engineTaskId === null ? await owned.refresh() : owned.task;
+  if (task.engineTaskId === null) return;
   await using session = await connect(target, { side: 'target', applicationName: 'opendts:tables' });
+  const choose = await choicesOf(session, task.engineTaskId);
   for (const wish of wishes) {
     const facts = { table: wish.name, wish: wish.wish };
     try {
-      const choice = wish.wish === 'resume' ? 'retry' : wish.wish;
-      await chooseForStopped(session, { taskId: task.engineTaskId, table: wish.name, choice });
+      await choose(wish.name, wish.wish === 'resume' ? 'retry' : wish.wish);
       reporter.note('table-chosen', facts);
     } catch (thrown) {
       const { code, message } = toAppError(thrown);

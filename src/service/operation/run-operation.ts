@@ -7,6 +7,7 @@
  * whether there is one.
  */
 import { toAppError } from '../../base/errors/app-error.ts';
+import { currentSpan } from '../../base/tracing/span.ts';
 import type { Operation } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
 import { whoIs } from '../account/sessions.ts';
@@ -61,6 +62,10 @@ export async function runOperation(
     const error = toAppError(thrown);
     if (isNoted(subject, error)) await record(store, subject, error);
     throw error;
+  } finally {
+    const { objectId } = subject.trace;
+    if (name.startsWith('task.') && objectId !== undefined)
+      currentSpan().set({ 'opendts.task.id': objectId });
   }
 }
 

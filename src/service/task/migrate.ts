@@ -23,9 +23,9 @@ import {
 import { CopyThrottle, NO_LIMITS, type CopyLimits } from '../../engine/source/throttle.ts';
 import { readAccounts } from '../../engine/target/books/account.ts';
 import {
+  isLeftOut,
   readStoppedTables,
   retryStoppedTables,
-  type StoppedTable,
 } from '../../engine/target/books/stopped-tables.ts';
 import { readDoneSteps, type StepNote } from '../../engine/target/books/schema-steps.ts';
 import { countLetters } from '../../engine/target/letters/stored-letters.ts';
@@ -38,7 +38,7 @@ import { failureOf } from './ownership.ts';
 import { goalOf } from './goal.ts';
 import { setSequences, summarize } from './finish-stage.ts';
 import { prepareTask } from './prepare-stage.ts';
-import { ProgressBook } from './progress-book.ts';
+import { ProgressBook, type StandingTable } from './progress-book.ts';
 import { beginAtSlot } from './start-position.ts';
 import { keepSource } from './source-objects.ts';
 import { noteComplete, Plans, type CurrentPlan } from './schema/current-plan.ts';
@@ -67,7 +67,7 @@ export interface Migration {
   /** Where it is right now; cheap, for a view that asks several times a second. */
   progress(): MigrationProgress;
   /** Tables that stand still while the others go on. */
-  stopped(): readonly StoppedTable[];
+  stopped(): readonly StandingTable[];
   /** Changes the limits of the full copy while it runs. */
   limit(limits: CopyLimits): void;
   /** Changes the limits of the stream while it runs. */
@@ -82,7 +82,7 @@ export function startMigration(request: MigrationRequest, hooks: MigrationHooks)
   const streamThrottle = new StreamThrottle(request.streamLimits ?? NO_STREAM_LIMITS);
   return {
     progress: () => book.snapshot(),
-    stopped: () => book.stopped,
+    stopped: () => book.standing(),
     limit: (limits) => throttle.set(limits),
     limitStream: (limits) => streamThrottle.set(limits),
     finished: migrate({ request, hooks, book, throttle, streamThrottle }),
@@ -257,7 +257,7 @@ async function completeSchema(run: TaskRun, rest: Rest, plan: CurrentPlan): Prom
   const stopped = await readStoppedTables(target, run.taskId);
   // Rows may be missing that others refer to.
   const letters = await countLetters(target, run.taskId);
-  if (rest.leftBehind !== null || stopped.length > 0 || run.apart.size > 0) return;
+  if (rest.leftBehind !== null || !stopped.every(isLeftOut) || run.apart.size > 0) return;
   if (letters.length > 0) return warnOfLetters(run, plan);
   await runPhases(run, run.firesNothing ? plan : firingNothing(plan), ['foreign-key', 'post-data']);
   await noteComplete(run, plan);
@@ -273,7 +273,8 @@ async function warnOfLetters(run: TaskRun, { steps }: SchemaPlan): Promise<void>
 /** In step with the source is only who has all tables with him. */
 async function assertNoneLeft(run: TaskRun, leftBehind: AppError | null): Promise<void> {
   if (leftBehind !== null) throw leftBehind;
-  const stopped = await readStoppedTables(await run.ends.target(), run.taskId);
+  const all = await readStoppedTables(await run.ends.target(), run.taskId);
+  const stopped = all.filter((one) => !isLeftOut(one));
   if (stopped.length === 0) return;
   throw new AppError('TABLES_STOPPED', {
     count: stopped.length,

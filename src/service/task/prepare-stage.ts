@@ -3,7 +3,6 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
-import type { Session } from '../../engine/pg/session.ts';
 import { endBackends, identify, isSameDatabase } from '../../engine/pg/identity.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
@@ -14,12 +13,15 @@ import { estimateRows } from '../../engine/source/row-filter.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { areBooksCurrent, ensureBookkeeping, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
-import { readHalt, writeHalt } from '../../engine/target/books/halted.ts';
+import { writeHalt } from '../../engine/target/books/halted.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
+import { isLeftOut, readStoppedTables } from '../../engine/target/books/stopped-tables.ts';
 import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
+import { assertAsKnown } from './as-known.ts';
 import { runRequestChecks, type CheckedEnds } from './check-migration.ts';
 import { Ends } from './ends.ts';
+import { sayLeftOut } from './asked.ts';
 import { readFollowed } from './followed.ts';
 import { leftOutOf, newTaskTables } from './known-columns.ts';
 import { boundsOf, sayPlain } from './stream/parts.ts';
@@ -32,7 +34,6 @@ import {
   enter,
   mappingOf,
   warn,
-  type KnownTask,
   type MigrationHooks,
   type MigrationRequest,
   type TaskRun,
@@ -80,7 +81,10 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   const theirTables = await readTaskTables(target, taskId);
   const selected = asRecorded(found.all, theirTables, request.partitions === 'plain');
   const recorded = membership(selected);
-  const tables = selected.filter((table) => table.kind === 'r');
+  const withRows = selected.filter((table) => table.kind === 'r');
+  const stopped = await readStoppedTables(target, taskId);
+  const leftOutTables = new Set(stopped.filter(isLeftOut).map(({ table }) => nameKey(table)));
+  const tables = withRows.filter((table) => !leftOutTables.has(nameKey(table)));
   const { followedOf } = await readFollowed(await ends.source(), request, selected, task.phase === 'stream');
   const standApart = new Set(theirTables.filter(({ isApart }) => isApart).map(({ oid }) => oid));
   const apart = new Map(selected.flatMap(({ oid }) => (standApart.has(oid) ? [[oid, null] as const] : [])));
@@ -112,7 +116,8 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     firstModel: found.firstModel,
     firesNothing: await silenceTriggers(probe),
   };
-  book.register(await estimateRows(await ends.source(), tables, (table) => followedOf(table).filter));
+  book.register(await estimateRows(await ends.source(), withRows, (table) => followedOf(table).filter));
+  book.stopped = stopped;
   enter(
     run,
     'prepare',
@@ -125,6 +130,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
     run,
     found.selected.filter((table) => !recorded(table)),
   );
+  sayLeftOut(run, stopped);
   await sayNotFollowed(run);
   hooks.signal.throwIfAborted();
   return run;
@@ -184,7 +190,7 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   const taskId = taskIdOf(here, there, options);
   const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
   const existing = tasks.find((task) => task.taskId === taskId) ?? null;
-  if (request.known) await assertAsKnown(target, request.known, existing);
+  if (request.known) await assertAsKnown({ here, there, tasks }, request.known, { taskId, target, existing });
   const firstModel = new FirstModel();
   if (!existing) await check(request, { source, target, selected, firstModel });
   return {
@@ -196,20 +202,6 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
     selected,
     firstModel,
   };
-}
-
-/** What has happened since what we know was written down is a person's matter. Throws TASK_BOOKS_GONE, TASK_HALTED. */
-async function assertAsKnown(
-  target: Session,
-  { taskId, halt }: KnownTask,
-  existing: TaskRow | null,
-): Promise<void> {
-  if (!existing) {
-    if (taskId !== null) throw new AppError('TASK_BOOKS_GONE', { task: taskId });
-    return;
-  }
-  const mark = await readHalt(target, existing.taskId);
-  if (mark !== null && mark !== halt) throw new AppError('TASK_HALTED', { task: existing.taskId, mark });
 }
 
 async function check(request: MigrationRequest, ends: CheckedEnds): Promise<void> {

@@ -15,9 +15,12 @@ import type { HeartbeatPosition } from '../../engine/source/helpers/heartbeat.ts
 import type { Applied } from '../../engine/pipeline/stream-run.ts';
 import type { StoredAccount } from '../../engine/target/books/account.ts';
 import type { DoneChunk } from '../../engine/target/books/done-chunks.ts';
-import type { StoppedTable } from '../../engine/target/books/stopped-tables.ts';
+import { isKept, type StoppedTable } from '../../engine/target/books/stopped-tables.ts';
 import { CopyTotal } from './copy/copy-total.ts';
 import { TableLine, type ChunkLabel } from './copy/table-line.ts';
+
+/** A table that stands still, and the log that the source keeps for it alone. */
+export type StandingTable = StoppedTable & { readonly keptBytes: bigint };
 
 export class ProgressBook {
   taskId = '';
@@ -188,6 +191,13 @@ export class ProgressBook {
   private get delayMs(): number | null {
     const delay = this.lagBytes === null ? null : this.delay.delayMs(Date.now());
     return delay === null ? null : Math.round(delay);
+  }
+
+  standing(): StandingTable[] {
+    return this.stopped.map((one) => {
+      const keeps = isKept(one) && this.recorded > one.endLsn;
+      return { ...one, keptBytes: keeps ? this.recorded - one.endLsn : 0n };
+    });
   }
 
   snapshot(): MigrationProgress {

@@ -1,10 +1,9 @@
 /** Incremental migration inside a task: the stream runs under its supervisor until stopped or until the wanted position is applied. */
 import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
-import { displayName, nameKey, type QualifiedName } from '../../engine/change/relation.ts';
+import { displayName } from '../../engine/change/relation.ts';
 import { ddlLine } from '../../engine/pipeline/ddl-seen.ts';
 import { Intake } from '../../engine/pipeline/intake.ts';
 import { superviseStream } from '../../engine/pipeline/supervisor.ts';
-import type { NeedsRecopy } from '../../engine/pipeline/visibility.ts';
 import {
   openChangeReader,
   type ChangeReader,
@@ -16,18 +15,17 @@ import { nextXid } from '../../engine/source/snapshot-holder.ts';
 import { Applier } from '../../engine/target/apply/applier.ts';
 import type { Positions } from '../../engine/target/apply/positions.ts';
 import { recordedEnd } from '../../engine/target/books/task-row.ts';
-import { countLetters } from '../../engine/target/letters/stored-letters.ts';
+import { readStoppedTables } from '../../engine/target/books/stopped-tables.ts';
 import { recordedHistory } from '../../engine/target/books/recorded-history.ts';
 import { Copies } from './copy/copies.ts';
-import { readBooks, type CopiedTable } from './copy/copy-books.ts';
-import { patiently } from './copy/copy-pass.ts';
+import { readBooks } from './copy/copy-books.ts';
 import { readKeysOfBothEnds } from './copy/range-units.ts';
-import { emptyRanges, emptyTables } from './copy/take-back.ts';
-import { LetterNews, totalLetters } from './dead-letters.ts';
+import { LetterNews } from './dead-letters.ts';
+import { attendToAsked, heedStopped, sayGoingOn } from './stream/asked.ts';
 import type { Together } from './stream/beside.ts';
+import { copyAgain, takeRangesBack } from './stream/copy-again.ts';
 import { startMonitor } from './stream/monitor.ts';
 import type { DdlRepeater } from './stream/ddl.ts';
-import { beginColumnsAnew } from './stream/ddl-change.ts';
 import { isIndexCommand, type IndexRepeater } from './stream/index-repeater.ts';
 import type { Joining } from './stream/joining.ts';
 import { NewTables } from './stream/new-tables.ts';
@@ -50,6 +48,7 @@ export async function openTogether(run: TaskRun): Promise<Together> {
     const books = await readBooks(target, run.taskId, run.followed);
     copies.load(books, await readKeysOfBothEnds(run));
   } else for (const table of run.followed) copies.follow(table);
+  heedStopped(run, copies, await readStoppedTables(target, run.taskId));
   const { slot } = run.task;
   // What a run before has received and not recorded, this one receives again.
   const hasStreamed = slot === null || (await recordedEnd(target, run.taskId)) > slot.lsn;
@@ -116,11 +115,14 @@ export async function streamUntil(run: TaskRun, streaming: Streaming): Promise<'
         readTables: async (applier) => {
           monitor.hasChoice = false;
           indexes.settle();
+          await attendToAsked(run, applier);
           await ddl.settle(applier.positions);
+          sayGoingOn(run, applier.positions.stopped);
           book.stopped = applier.positions.stopped;
+          const isFreed = heedStopped(run, together.copies, book.stopped);
           const again = await copyAgain(run, together, applier);
           waitsForTurn = again === 'later';
-          if ((await newTables.takeIn(together)) || again === 'begun') onRest();
+          if ((await newTables.takeIn(together)) || again === 'begun' || isFreed) onRest();
           await joining.settle(applier);
           return {
             copies: together.copies.tables,
@@ -211,77 +213,4 @@ function openApplier(run: TaskRun): Promise<Applier> {
     openSession: () => run.ends.openTarget('apply'),
     failpoints: run.hooks.failpoints,
   });
-}
-
-/** Their changes are in the copy that follows. */
-async function takeRangesBack(
-  run: TaskRun,
-  { copies, turns }: Together,
-  { relation, chunks }: NeedsRecopy,
-): Promise<void> {
-  // The source may call it something else by now.
-  const table = run.followed.find(({ oid }) => oid === relation.oid) ?? relation;
-  const names = new Set([nameKey(table)]);
-  await turns.between(() =>
-    patiently(run, async () => {
-      const [one] = await booksOf(run, names);
-      if (one?.cut.kind !== 'key') throw new Error(`${displayName(table)} is not cut by a key`);
-      warn(
-        run,
-        `a row of ${displayName(table)} moved between ranges that were copied at different moments: both are copied again`,
-      );
-      await emptyRanges(run, { table: one.table, cut: one.cut, chunks });
-      await reload(run, copies, names);
-    }),
-  );
-}
-
-/** Empties the stopped tables that a person wants to have copied again; `later`: the copy beside the stream is in the middle of a pass. */
-async function copyAgain(
-  run: TaskRun,
-  { copies, turns }: Together,
-  applier: Applier,
-): Promise<'begun' | 'later' | null> {
-  const chosen = applier.positions.stopped.filter(({ choice }) => choice === 'recopy');
-  // What is emptied of one takes the rows of all that go into the same table with it.
-  const targets = new Set(chosen.flatMap(({ table, code }) => targetsOf(run, table, code).map(nameKey)));
-  const wanted = run.followed.filter((table) => targets.has(nameKey(run.targetOf(table))));
-  const names = new Set([...wanted.map(nameKey), ...copies.notSettled]);
-  if (names.size === 0) {
-    turns.leave();
-    return null;
-  }
-  if (!turns.ask()) return 'later';
-  await turns.between(async () => {
-    copies.unsettle(wanted);
-    const books = await booksOf(run, new Set(wanted.map(nameKey)));
-    const letters = await countLetters(await run.ends.target(), run.taskId);
-    await beginColumnsAnew(run, wanted);
-    await emptyTables(run, books);
-    for (const table of wanted) {
-      applier.positions.forget(table);
-      copies.tryAgain(displayName(table));
-      const settled = totalLetters(letters.filter((of) => nameKey(of.table) === nameKey(table)));
-      const what = settled === 0n ? '' : `, which settles its ${settled} dead letters`;
-      warn(run, `${displayName(table)} is copied again${what}`);
-    }
-    await reload(run, copies, names);
-  });
-  return 'begun';
-}
-
-/** A partition that the others' table has refused is copied together with them. */
-function targetsOf(run: TaskRun, table: QualifiedName, code: string): QualifiedName[] {
-  const known = run.followed.find((one) => nameKey(one) === nameKey(table));
-  const root = run.selected.find(({ oid }) => oid === known?.rootOid);
-  return [table, ...(code === 'PARTITION_REFUSED' && root ? [root] : [])].map(run.targetOf);
-}
-
-async function reload(run: TaskRun, copies: Copies, names: ReadonlySet<string>): Promise<void> {
-  copies.load(await booksOf(run, names), await readKeysOfBothEnds(run));
-}
-
-async function booksOf(run: TaskRun, names: ReadonlySet<string>): Promise<CopiedTable[]> {
-  const tables = run.followed.filter((table) => names.has(nameKey(table)));
-  return readBooks(await run.ends.target(), run.taskId, tables);
 }

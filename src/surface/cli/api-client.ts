@@ -75,6 +75,25 @@ export async function callApi<N extends OperationName>(
   return { answer: parsed.data as Answer<N>, cookie };
 }
 
+export interface Followed {
+  /** The last event that was seen; null: from the beginning. */
+  readonly lastId: string | null;
+  readonly signal: AbortSignal;
+}
+
+/** The bytes of a stream of events. Throws what the server answers, or SERVER_UNREACHABLE. */
+export async function openEvents(
+  access: Access,
+  input: Asked<'event.follow'>,
+  { lastId, signal }: Followed,
+): Promise<ReadableStream<Uint8Array>> {
+  const headers = { ...access.headers, ...(lastId === null ? {} : { 'last-event-id': lastId }) };
+  const request = requestOf(OPERATIONS['event.follow'], input);
+  const response = await ask({ ...access, headers }, request, signal);
+  if (response.ok && response.body !== null) return response.body;
+  throw asError(await response.text(), access.server, response.status);
+}
+
 interface HttpRequest {
   readonly method: string;
   readonly path: string;

@@ -6,7 +6,7 @@ import type { ServeOptions } from '../../contract/serve-options.ts';
 import { fileSink, type AuditSink } from '../../service/audit/sink.ts';
 import { openNode } from '../../service/node.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { nodeOptions, runWorker, untilAborted } from './worker.ts';
+import { nodeOptions, openTraces, runWorker, untilAborted } from './worker.ts';
 import { packageVersion } from './version.ts';
 import {
   invalidConfig,
@@ -35,7 +35,8 @@ export const serveCommand: CliCommand = {
       const { name, password } = node.firstAccount;
       stdout.write(`first login: name ${name}, one-time password ${password} (shown once; change it)\n`);
     }
-    const worker = options.worker ? await runWorker(node, options, context) : null;
+    await using tracing = await openTraces(node, options, context);
+    const worker = options.worker ? await runWorker({ ...node, tracing }, options, context) : null;
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
     const app = httpServer(node.services, {
@@ -44,6 +45,7 @@ export const serveCommand: CliCommand = {
       version: packageVersion(),
       log: node.log,
       metricsToken,
+      tracing,
     });
     try {
       const address = await listen(app, options);

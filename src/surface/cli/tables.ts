@@ -1,8 +1,10 @@
-/** `opendts tables`: which tables of a migration have stopped, and what becomes of them. */
+/** `opendts tables`: which tables of a migration do not go on with the others, and what becomes of them; and how to pause, leave out or copy again. */
 import { EXIT } from '../../base/errors/exit.ts';
 import { formatLsn } from '../../engine/change/lsn.ts';
 import { displayName } from '../../engine/change/relation.ts';
+import { isPaused } from '../../engine/target/books/stopped-tables.ts';
 import {
+  askedTables,
   chooseForTables,
   keptTables,
   stoppedTables,
@@ -13,9 +15,12 @@ import type { CliCommand } from './context.ts';
 import { document } from './view/json.ts';
 import { openSide } from './sides.ts';
 import { resolveTask, withEnds, withJson, type TaskFlags } from './options/task-options.ts';
+import { size } from './view/quantities.ts';
 import { printable, table } from './view/text.ts';
 
 interface TablesFlags extends TaskFlags {
+  readonly pause?: string[];
+  readonly skip?: string[];
   readonly retry?: string[];
   readonly apply?: string[];
   readonly recopy?: string[];
@@ -28,10 +33,18 @@ export const tablesCommand: CliCommand = {
     const command = program
       .command('tables')
       .description(
-        'list the tables that have stopped while the others go on, and choose what becomes of them',
+        'list the tables that stand still while the others go on, and choose what becomes of them; pause, leave out or copy again single tables',
       );
     return withJson(withEnds(command))
-      .option('--retry <table...>', 'apply its changes again, once the cause is removed')
+      .option(
+        '--pause <table...>',
+        'copy and apply nothing of it until --retry; the source keeps its log for it meanwhile',
+      )
+      .option(
+        '--skip <table...>',
+        'leave it out: what the target has of it stays as it is, and nothing is kept for it; --recopy brings it back',
+      )
+      .option('--retry <table...>', 'let a paused one go on, or a stopped one once the cause is removed')
       .option(
         '--apply <table...>',
         "make the source's change of its columns on the target, then apply its changes again",
@@ -51,24 +64,34 @@ export const tablesCommand: CliCommand = {
     const flags = command.opts<TablesFlags>();
     const ends = resolveTask(flags, context);
     await using session = await openSide(ends, 'target', 'tables', context.signal);
+    await chooseForTables(session, flags.pause ?? [], 'pause');
+    await chooseForTables(session, flags.skip ?? [], 'skip');
     await chooseForTables(session, flags.retry ?? [], 'retry');
     await chooseForTables(session, flags.apply ?? [], 'apply');
     await chooseForTables(session, flags.recopy ?? [], 'recopy');
     await chooseForTables(session, flags.asIs ?? [], 'as-is');
     await chooseForTables(session, flags.deadLetter ?? [], 'dead-letter');
     const stopped = await stoppedTables(session);
-    const kept = (await keptTables(session)).map(keptLine);
+    const notes = [
+      ...(await askedTables(session)).map(askedLine),
+      ...(await keptTables(session)).map(keptLine),
+    ];
     context.stdout.write(
       flags.json
-        ? document({ kind: 'StoppedTables', data: stopped.map(described), warnings: kept })
-        : [...lines(stopped), ...kept].map((line) => `${line}\n`).join(''),
+        ? document({ kind: 'StoppedTables', data: stopped.map(described), warnings: notes })
+        : [...lines(stopped), ...notes].map((line) => `${line}\n`).join(''),
     );
     return EXIT.ok;
   },
 };
 
-function described({ taskId, table, code, reason, endLsn, choice }: StoppedTableOfTask) {
-  return { taskId, table: displayName(table), code, reason, appliedUpTo: formatLsn(endLsn), choice };
+function described({ taskId, table, code, reason, endLsn, choice, keptBytes }: StoppedTableOfTask) {
+  const appliedUpTo = formatLsn(endLsn);
+  return { taskId, table: displayName(table), code, reason, appliedUpTo, choice, keptBytes };
+}
+
+function askedLine({ table: name, ask }: Awaited<ReturnType<typeof askedTables>>[number]): string {
+  return `${printable(displayName(name))}: ${ask} is asked for; the migration does it as soon as it can`;
 }
 
 function keptLine({ table: name }: TableOfTask): string {
@@ -76,15 +99,22 @@ function keptLine({ table: name }: TableOfTask): string {
 }
 
 const CHANGED = 'is changed on the target';
-const STATES = { retry: 'is tried again', apply: CHANGED, auto: CHANGED, recopy: 'is copied again' } as const;
+const STATES = {
+  retry: 'is tried again',
+  apply: CHANGED,
+  auto: CHANGED,
+  recopy: 'is copied again',
+  skip: 'left out',
+} as const;
 
 function lines(stopped: readonly StoppedTableOfTask[]): string[] {
   if (stopped.length === 0) return ['no table has stopped'];
-  const rows = stopped.map(({ table: name, endLsn, reason, choice }) => [
-    printable(displayName(name)),
-    choice === null ? 'stopped' : STATES[choice],
-    formatLsn(endLsn),
-    printable(reason),
+  const rows = stopped.map((one) => [
+    printable(displayName(one.table)),
+    one.choice === null ? (isPaused(one) ? 'paused' : 'stopped') : STATES[one.choice],
+    formatLsn(one.endLsn),
+    size(one.keptBytes),
+    printable(one.reason),
   ]);
-  return table(['table', 'state', 'applied up to', 'reason'], rows, []);
+  return table(['table', 'state', 'applied up to', 'log kept for it', 'reason'], rows, ['log kept for it']);
 }

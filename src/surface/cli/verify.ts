@@ -1,7 +1,7 @@
 /** `opendts verify`: compares the content of every table on both ends. */
 import { EXIT } from '../../base/errors/exit.ts';
 import type { TableLetters } from '../../contract/progress.ts';
-import { nameKey } from '../../engine/change/relation.ts';
+import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables } from '../../engine/pg/catalog/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
@@ -11,7 +11,9 @@ import { placesOf, targetNames } from '../../engine/selection/target-names.ts';
 import { usableFilters } from '../../engine/source/row-filter.ts';
 import { verifyLargeObjects, type LargeObjectVerdict } from '../../engine/verify/large-objects.ts';
 import { verifyTables, type TablePair, type TableVerdict } from '../../engine/verify/verify.ts';
+import { isLeftOut } from '../../engine/target/books/stopped-tables.ts';
 import { lettersOn, perTable } from '../../service/task/dead-letters.ts';
+import { stoppedTables } from '../../service/task/stopped.ts';
 import type { CliCommand, CliContext } from './context.ts';
 import { document } from './view/json.ts';
 import { count, many } from './view/quantities.ts';
@@ -47,7 +49,7 @@ export const verifyCommand: CliCommand = {
     const flags = command.opts<TaskFlags>();
     const task = resolveTask(flags, context);
     await assertTypeNames(task.columnTypes);
-    const pairs = await readPairs(task, context);
+    const { pairs, leftOut } = await readPairs(task, context);
     context.stderr.write(`comparing ${many(pairs.length, 'table')} …\n`);
     const options = {
       openSource: () => openSide(task, 'source', 'verify'),
@@ -65,8 +67,17 @@ export const verifyCommand: CliCommand = {
     const deadLetters = await readDeadLetters(task, pairs, context);
     context.stdout.write(
       flags.json
-        ? document({ kind: 'Verification', data: { identical, tables: verdicts, largeObjects, deadLetters } })
-        : [...verdictLines(verdicts, largeObjects, context), ...letterLines(deadLetters, context)]
+        ? document({
+            kind: 'Verification',
+            data: { identical, tables: verdicts, largeObjects, deadLetters, leftOut },
+          })
+        : [
+            ...verdictLines(verdicts, largeObjects, context),
+            ...letterLines(deadLetters, context),
+            ...leftOut.map(
+              (name) => `${printable(name)}: left out (opendts tables --skip), and not compared`,
+            ),
+          ]
             .map((line) => `${line}\n`)
             .join(''),
     );
@@ -74,20 +85,30 @@ export const verifyCommand: CliCommand = {
   },
 };
 
-async function readPairs(task: Task, { signal }: CliContext): Promise<TablePair[]> {
+/** `leftOut`: what a person has left out of a migration into this target is not what the source has. */
+async function readPairs(
+  task: Task,
+  { signal }: CliContext,
+): Promise<{ pairs: readonly TablePair[]; leftOut: readonly string[] }> {
   await using source = await openSide(task, 'source', 'verify', signal);
   await using target = await openSide(task, 'target', 'verify', signal);
-  const selected = selectTables(await readTables(source), task.tables, task.excludeTables);
+  const wanted = selectTables(await readTables(source), task.tables, task.excludeTables);
+  const without = new Set(
+    (await stoppedTables(target)).filter(isLeftOut).map(({ table: name }) => nameKey(name)),
+  );
+  const selected = wanted.filter((info) => !without.has(nameKey(info)));
+  const leftOut = wanted.filter((info) => without.has(nameKey(info))).map(displayName);
   const targets = await tablesByName(target);
   // Partitions that keep their names, and such as go into their table's, are both found: by their own names, or as the table.
-  const names = targetNames(selected, task, placesOf(task.partitions, { isMade: false }));
-  const filters = await usableFilters(source, selected, tableWishes(selected, task));
-  return selected.map((info) => ({
+  const names = targetNames(wanted, task, placesOf(task.partitions, { isMade: false }));
+  const filters = await usableFilters(source, selected, tableWishes(wanted, task));
+  const pairs = selected.map((info) => ({
     source: info,
     target: targets.get(nameKey(names.table(info))) ?? null,
     names,
     condition: filters.get(info.oid)?.condition,
   }));
+  return { pairs, leftOut };
 }
 
 /** Of the tables that are compared. */

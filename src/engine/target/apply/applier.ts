@@ -133,17 +133,19 @@ export class Applier implements AsyncDisposable {
     tables: readonly QualifiedName[],
     error: AppError,
     why: Pick<StoppedTable, 'choice' | 'change'> = { choice: null, change: null },
+    goesWith: readonly Statement[] = [],
   ): Promise<void> {
     await this.rollback();
     const { positions, options, recorded } = this;
     const { code, message: reason } = error;
     const stopped = tables.map((table): StoppedTable => {
-      const endLsn = positions.of(table) ?? recorded;
-      return { table, endLsn, code, reason, ...why };
+      return { table, endLsn: positions.placeOf(table), code, reason, ...why };
     });
     await this.applyPart([], false);
-    const statements = stopped.map((one) => stopStatement(options.taskId, one));
+    const statements = [...stopped.map((one) => stopStatement(options.taskId, one)), ...goesWith];
+    options.failpoints.pass('apply.between-apply-and-progress');
     await this.first.commit(statements, { endLsn: recorded, commits: 0, ahead: NOT_AHEAD, isDurable: true });
+    options.failpoints.pass('apply.between-commit-and-ack');
     for (const one of stopped) positions.stop(one);
     this.durability.committed(true);
   }

@@ -6,10 +6,10 @@ const A = { schema: 's', name: 'a' };
 const B = { schema: 's', name: 'b' };
 const C = { schema: 's', name: 'c' };
 const at = (lsn: bigint) => lsnFrom(lsn);
-const stopped = (table: typeof A, endLsn: bigint, choice: 'retry' | null) => ({
+const stopped = (table: typeof A, endLsn: bigint, choice: 'retry' | 'skip' | 'recopy' | null) => ({
   table,
   endLsn: at(endLsn),
-  code: 'APPLY_FAILED',
+  code: choice === 'skip' || choice === 'recopy' ? 'TABLE_SKIPPED' : 'APPLY_FAILED',
   reason: '',
   choice,
   change: null,
@@ -31,6 +31,18 @@ describe('the positions of tables', () => {
     expect([positions.safe, positions.start, positions.areEven]).toEqual([50n, 60n, false]);
     expect(new Set(positions.all)).toEqual(new Set([100n, 60n, 150n]));
   });
+
+  it.each(['skip', 'recopy'] as const)(
+    'hold the source back but for a table that was left out (%s); where one stands is known while it stands still',
+    (choice) => {
+      const positions = new Positions(at(100n), [stopped(A, 50n, choice), stopped(B, 60n, null)], []);
+      expect([A, B, C].map((table) => positions.of(table))).toEqual([null, null, 100n]);
+      expect([positions.safe, positions.start]).toEqual([60n, 100n]);
+      expect([A, B, C].map((table) => positions.placeOf(table))).toEqual([50n, 60n, 100n]);
+      positions.advance(at(120n));
+      expect([positions.placeOf(B), positions.safe, positions.areEven]).toEqual([60n, 60n, true]);
+    },
+  );
 
   it('meet where the stream passes them', () => {
     const positions = new Positions(at(100n), [stopped(B, 60n, 'retry')], [{ table: C, endLsn: at(150n) }]);

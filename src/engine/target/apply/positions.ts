@@ -2,7 +2,7 @@
 import type { Lsn } from '../../change/lsn.ts';
 import { nameKey, type QualifiedName } from '../../change/relation.ts';
 import type { Ahead } from '../books/lane-rows.ts';
-import type { StoppedTable } from '../books/stopped-tables.ts';
+import { isKept, type StoppedTable } from '../books/stopped-tables.ts';
 
 export class Positions {
   private recordedLsn: Lsn;
@@ -21,9 +21,9 @@ export class Positions {
     return this.recordedLsn;
   }
 
-  /** Everything before it is committed in the target for all tables. */
+  /** Everything before it is committed in the target for all tables, but for those of which nothing is kept. */
   get safe(): Lsn {
-    return this.lowest(this.stopped);
+    return this.lowest(this.stopped.filter(isKept));
   }
 
   /** Where the stream has to begin for the tables that do not stand still. */
@@ -56,6 +56,11 @@ export class Positions {
     const stopped = this.tables.get(nameKey(table));
     if (stopped === undefined) return this.after(this.ahead.get(nameKey(table)) ?? this.recordedLsn);
     return stopped.choice === 'retry' ? stopped.endLsn : null;
+  }
+
+  /** Where it stands, whether it stands still or not. */
+  placeOf(table: QualifiedName): Lsn {
+    return this.tables.get(nameKey(table))?.endLsn ?? this.of(table) ?? this.recordedLsn;
   }
 
   /** The others stay where they are while tables that are behind them catch up. */

@@ -69,6 +69,11 @@ const TABLES = `
     task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, end_lsn pg_lsn NOT NULL, code text NOT NULL,
     reason text NOT NULL, choice text, change text, stopped_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, schema_name, table_name));
+  -- what persons ask of tables that go on, until the run does it
+  CREATE TABLE IF NOT EXISTS _opendts.asked_table (
+    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, ask text NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (task_id, schema_name, table_name));
   -- what became of every change received, per source table
   CREATE TABLE IF NOT EXISTS _opendts.account (
     task_id text NOT NULL, source_table text NOT NULL, received bigint NOT NULL, applied bigint NOT NULL, folded bigint NOT NULL,
@@ -119,7 +124,7 @@ export async function ensureBookkeeping(session: Session): Promise<void> {
 /** Books of an older version lack something that ensureBookkeeping() adds. */
 export async function areBooksCurrent(session: Session): Promise<boolean> {
   const { yes } = await session.one(
-    `SELECT pg_catalog.to_regclass('_opendts.complete_schema') IS NOT NULL AND pg_catalog.to_regclass('_opendts.halted') IS NOT NULL AS yes`,
+    `SELECT bool_and(pg_catalog.to_regclass('_opendts.' || t) IS NOT NULL) AS yes FROM unnest(ARRAY['complete_schema', 'halted', 'asked_table']) t`,
   );
   return yes === 't';
 }

@@ -24,10 +24,25 @@ export interface StoppedTable {
   /** Code of the error table, and the text a person reads. */
   readonly code: string;
   readonly reason: string;
-  /** Null: nobody has chosen yet. `auto`: as apply, chosen by the task's option. */
-  readonly choice: 'retry' | 'apply' | 'auto' | 'recopy' | null;
+  /** Null: nobody has chosen yet. `auto`: as apply, chosen by the task's option. `skip`: nothing is kept for it, and it is not waited for. */
+  readonly choice: 'retry' | 'apply' | 'auto' | 'recopy' | 'skip' | null;
   /** What the source's columns have become (ddl/table-change.ts); null where it has not stopped for that. */
   readonly change: string | null;
+}
+
+/** A person has left it out. */
+export function isLeftOut({ choice }: Pick<StoppedTable, 'choice'>): boolean {
+  return choice === 'skip';
+}
+
+/** The source keeps what changed of it since. Not of one that was left out, also where it is to be copied again: that is its only way back. */
+export function isKept({ code }: Pick<StoppedTable, 'code'>): boolean {
+  return code !== 'TABLE_SKIPPED';
+}
+
+/** A person has paused it: it stands still, over restarts too, until somebody lets it go on. */
+export function isPaused({ code, choice }: Pick<StoppedTable, 'code' | 'choice'>): boolean {
+  return code === 'TABLE_PAUSED' && choice === null;
 }
 
 /** The target is to be changed before the table goes on. */
@@ -51,20 +66,22 @@ export async function readStoppedTables(session: Session, taskId: string): Promi
   }));
 }
 
-/** Whether somebody has chosen for a table since it was `known`. Pure. */
+/** Whether somebody has chosen for a table since it was `known`; of one that was left out: that it is copied again. Pure. */
 export function hasNewChoice(known: readonly StoppedTable[], now: readonly StoppedTable[]): boolean {
-  const open = new Set(known.flatMap(({ table, choice }) => (choice === null ? [nameKey(table)] : [])));
-  return now.some(({ table, choice }) => choice !== null && open.has(nameKey(table)));
+  const waits = (one: StoppedTable) => one.choice === null || isLeftOut(one);
+  const open = new Set(known.flatMap((one) => (waits(one) ? [nameKey(one.table)] : [])));
+  return now.some((one) => !waits(one) && open.has(nameKey(one.table)));
 }
 
-/** False when the table has not stopped. */
+/** False when the table has not stopped, or nothing is kept of it: then it can only be copied again. */
 export async function chooseForTable(
   session: Session,
   taskId: string,
   { table, choice }: { table: QualifiedName; choice: TableChoice },
 ): Promise<boolean> {
   const rows = await session.query(
-    `UPDATE _opendts.stopped_table SET choice = $4 WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 RETURNING 1 AS chosen`,
+    `UPDATE _opendts.stopped_table SET choice = $4 WHERE task_id = $1 AND schema_name = $2 AND table_name = $3
+        AND (code <> 'TABLE_SKIPPED' OR $4 = 'recopy') RETURNING 1 AS chosen`,
     [taskId, table.schema, table.name, choice === 'recopy' || choice === 'apply' ? choice : 'retry'],
   );
   // A change of columns is made; what is refused for its data is another matter.
@@ -102,11 +119,11 @@ export async function keepLetters(
   );
 }
 
-/** Whoever starts a task anew has looked at what stopped: it is tried again; `applies`: changed columns are to be repeated. */
+/** Whoever starts a task anew has looked at what stopped: it is tried again, but for what is paused; `applies`: changed columns are to be repeated. */
 export async function retryStoppedTables(session: Session, taskId: string, applies: boolean): Promise<void> {
   await session.query(
     `UPDATE _opendts.stopped_table SET choice = CASE WHEN change IS NOT NULL AND $2 = 'yes' THEN 'auto' ELSE 'retry' END
-      WHERE task_id = $1 AND choice IS NULL`,
+      WHERE task_id = $1 AND choice IS NULL AND code <> 'TABLE_PAUSED'`,
     [taskId, applies ? 'yes' : 'no'],
   );
 }
@@ -146,6 +163,20 @@ export async function forgetStoppedTable(
       `DELETE FROM _opendts.${books} WHERE task_id = $1 AND schema_name = $2 AND table_name = $3`,
       [taskId, schema, name],
     );
+}
+
+/** The same before changes are followed, in a transaction of its own: what there is of it stands where the stream begins. */
+export async function stopBeforeStream(
+  session: Session,
+  taskId: string,
+  { table, code, reason, choice }: Omit<StoppedTable, 'endLsn' | 'change'>,
+): Promise<void> {
+  await session.query(
+    `INSERT INTO _opendts.stopped_table (task_id, schema_name, table_name, end_lsn, code, reason, choice)
+     VALUES ($1, $2, $3, COALESCE((SELECT end_lsn FROM _opendts.lane WHERE task_id = $1 AND lane = 0), '0/0'), $4, $5, $6)
+         ON CONFLICT (task_id, schema_name, table_name) DO UPDATE SET code = EXCLUDED.code, reason = EXCLUDED.reason, choice = EXCLUDED.choice`,
+    [taskId, table.schema, table.name, code, reason, choice],
+  );
 }
 
 /** A table that stops again, while catching up, keeps its position. */

@@ -77,6 +77,23 @@ export async function insertTaskTables(
   );
 }
 
+/** Of all of them, partitioned ones too; `top`: of a partition, the table at its top. */
+export async function readTableNames(
+  session: Session,
+  taskId: string,
+): Promise<{ readonly table: QualifiedName; readonly top: QualifiedName | null }[]> {
+  return session.map(
+    `SELECT t.schema_name, t.table_name, r.schema_name AS top_schema, r.table_name AS top_name FROM _opendts.task_table t
+       LEFT JOIN _opendts.task_table r ON r.task_id = t.task_id AND r.table_oid = t.root_oid
+      WHERE t.task_id = $1 ORDER BY t.schema_name, t.table_name`,
+    (row) => ({
+      table: { schema: row.schema_name ?? '', name: row.table_name ?? '' },
+      top: row.top_name == null ? null : { schema: row.top_schema ?? '', name: row.top_name },
+    }),
+    { values: [taskId] },
+  );
+}
+
 export async function readTaskTables(
   session: Session,
   taskId: string,

@@ -2,17 +2,25 @@
 import { toTableProgress, type StoredTableProgress } from '../../../contract/api/task-progress.ts';
 import type { TableProgress } from '../../../contract/progress.ts';
 import { displayName } from '../../../engine/change/relation.ts';
-import type { StoppedTable } from '../../../engine/target/books/stopped-tables.ts';
+import type { StandingTable } from '../../task/progress-book.ts';
+
+/** What is kept grows with every change of the others: so much more is worth telling. */
+const TELLING_BITS = 20n;
 
 export class ChangedTables {
   private readonly told = new Map<string, string>();
 
   /** Those that have changed since it was last asked. */
-  of(tables: readonly TableProgress[], stopped: readonly StoppedTable[]): StoredTableProgress[] {
-    const reasons = new Map(stopped.map(({ table, code, reason }) => [displayName(table), { code, reason }]));
+  of(tables: readonly TableProgress[], stopped: readonly StandingTable[]): StoredTableProgress[] {
+    const reasons = new Map(
+      stopped.map(({ table, code, reason, keptBytes }) => {
+        const kept = String((keptBytes >> TELLING_BITS) << TELLING_BITS);
+        return [displayName(table), { code, reason, keptBytes: kept }];
+      }),
+    );
     return tables.flatMap((table) => {
       const why = reasons.get(table.table) ?? null;
-      const now = lineOf(table, why?.reason ?? '');
+      const now = lineOf(table, why === null ? '' : `${why.reason} ${why.keptBytes}`);
       if (this.told.get(table.table) === now) return [];
       this.told.set(table.table, now);
       return [toTableProgress(table, why)];

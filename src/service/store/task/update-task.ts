@@ -29,7 +29,7 @@ export async function updateTask(db: Db, task: TaskUpdate): Promise<StoredTask |
           SET name = $3, task_group = $4, source_connection = $5, target_connection = $6, spec = $7::jsonb, class = $8,
               environment = $9, cluster = $10, retry_connect_minutes = $11, retry_other_minutes = $12,
               retry_set_at = CASE WHEN $13::boolean THEN clock_timestamp() ELSE t.retry_set_at END,
-              state = $14, desired = $15, version = t.version + 1, updated_at = clock_timestamp(),
+              blackout = $20::jsonb, state = $14, desired = $15, version = t.version + 1, updated_at = clock_timestamp(),
               state_since = CASE WHEN t.state = $14 THEN t.state_since ELSE clock_timestamp() END
         WHERE t.id = $1 AND t.version = $2
        RETURNING ${TASK_COLUMNS}
@@ -49,6 +49,7 @@ export async function updateTask(db: Db, task: TaskUpdate): Promise<StoredTask |
       task.by.accountId,
       task.by.accountName,
       JSON.stringify(task.facts),
+      JSON.stringify(task.blackout),
     ],
   );
   return only(rows);

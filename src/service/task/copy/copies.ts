@@ -2,7 +2,7 @@
  * The units of a task's tables (data-plane I3), as the copy moves them on and the stream asks them. Made from the books on the target:
  * a chunk that is recorded there is done, all others wait.
  */
-import type { AppError } from '../../../base/errors/app-error.ts';
+import { AppError } from '../../../base/errors/app-error.ts';
 import { chunkId, type Cut } from '../../../engine/change/cut.ts';
 import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
@@ -236,9 +236,27 @@ export class Copies {
     }
   }
 
-  /** Why, by name. */
+  /** A person wants nothing of it any more: its changes are nobody's. */
+  leaveOut(table: QualifiedName): void {
+    const name = displayName(table);
+    this.tables.delete(nameKey(table));
+    this.giveUp(name, new AppError('TABLE_SKIPPED', { table: name }));
+  }
+
+  /** A person wants it to wait. */
+  isPaused(table: QualifiedName): boolean {
+    return this.givenUp.get(displayName(table))?.code === 'TABLE_PAUSED';
+  }
+
+  /** Something of it is not copied. */
+  isLeft(name: string): boolean {
+    for (const { tables } of this.parts) if (tables.includes(name)) return true;
+    return false;
+  }
+
+  /** Why, by name; what a person has left out lacks nothing. */
   get leftBehind(): ReadonlyMap<string, AppError> {
-    return this.givenUp;
+    return new Map([...this.givenUp].filter(([, { code }]) => code !== 'TABLE_SKIPPED'));
   }
 
   isGivenUp(id: string): boolean {

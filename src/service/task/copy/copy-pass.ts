@@ -2,6 +2,7 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { backoffMs } from '../../../base/runtime/backoff.ts';
 import { sleep } from '../../../base/runtime/sleep.ts';
+import type { QualifiedName } from '../../../engine/change/relation.ts';
 import { openHand, type CopyChunk, type HandOptions } from '../../../engine/pipeline/copy-hand.ts';
 import { runCopy, type CopyEnd } from '../../../engine/pipeline/copy-run.ts';
 import { openChunkReader } from '../../../engine/source/chunk-reader.ts';
@@ -11,7 +12,7 @@ import type { CopyThrottle } from '../../../engine/source/throttle.ts';
 import { raiseCopyFence } from '../../../engine/target/books/task-row.ts';
 import { openChunkWriter } from '../../../engine/target/copy/chunk-writer.ts';
 import type { Copies } from './copies.ts';
-import { readBooks } from './copy-books.ts';
+import { isComplete, readBooks } from './copy-books.ts';
 import { chunkLabel, planCopy, type CopyPlan } from './copy-plan.ts';
 import type { HandTask } from './copy-thread-messages.ts';
 import { CopyThreads, threadsFor } from './copy-threads.ts';
@@ -58,6 +59,8 @@ export interface Pass {
   readonly copies: Copies | null;
   /** Changes are applied meanwhile. */
   readonly isBeside: boolean;
+  /** The table waits for a person: nothing of it is begun. */
+  readonly isHeld?: (table: QualifiedName) => boolean;
   /** Aborts when the rest had better be copied under a later snapshot. */
   readonly enough: AbortSignal;
   readonly onSlot?: (slot: SourceState['slot']) => void;
@@ -80,9 +83,11 @@ export async function copyPass(run: TaskRun, pass: Pass): Promise<PassEnd> {
       run,
       async () => {
         const books = await readBooks(await run.ends.target(), run.taskId, run.tables);
+        // What waits for a person in the middle of its copy is looked at when it goes on.
+        const moving = books.filter((one) => isComplete(one) || !(pass.isHeld?.(one.table) ?? false));
         if (!isFirst)
-          await recheckCopies(run, books, { held, openReader: () => openReader(run.throttle), signal });
-        const plan = await planCopy(run);
+          await recheckCopies(run, moving, { held, openReader: () => openReader(run.throttle), signal });
+        const plan = await planCopy(run, pass.isHeld);
         copies?.keep(plan.done);
         for (const [table, error] of plan.failed) copies?.giveUp(table, error);
         return plan;
@@ -172,7 +177,7 @@ interface Hands extends Under {
 async function copyAll(
   run: TaskRun,
   plan: CopyPlan,
-  { copies, enough, openReader, signal, task, offered }: Hands,
+  { copies, isHeld, enough, openReader, signal, task, offered }: Hands,
 ): Promise<CopyEnd> {
   const { book } = run;
   const { taskId, copyFence, stamp } = task;
@@ -197,6 +202,7 @@ async function copyAll(
     openHand: () => threads?.openHand() ?? openHand(hand),
     signal,
     enough,
+    ...(isHeld ? { isHeld: ({ read }: CopyChunk) => isHeld(read.table) } : {}),
     ...(copies === null
       ? {}
       : {

@@ -1,7 +1,7 @@
 /** What is left to copy, as chunks that can run; the tables that cannot be copied as they are stand beside, with the reason. */
 import { AppError } from '../../../base/errors/app-error.ts';
 import { chunkId } from '../../../engine/change/cut.ts';
-import { displayName, nameKey } from '../../../engine/change/relation.ts';
+import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
 import { readReferencedTables } from '../../../engine/pg/catalog/referenced-tables.ts';
 import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
 import type { CopyChunk } from '../../../engine/pipeline/copy-hand.ts';
@@ -40,7 +40,11 @@ export async function cutAll(run: TaskRun): Promise<CopiedTable[]> {
   return cutTables(run, books, () => readTargetOf(run));
 }
 
-export async function planCopy(run: TaskRun): Promise<CopyPlan> {
+/** `isHeld`: nothing of the table is to be begun. */
+export async function planCopy(
+  run: TaskRun,
+  isHeld: (table: QualifiedName) => boolean = () => false,
+): Promise<CopyPlan> {
   const targetOf = await readTargetOf(run);
   const books = await cutTables(run, await readBooks(await run.ends.target(), run.taskId, run.tables), () =>
     Promise.resolve(targetOf),
@@ -49,6 +53,7 @@ export async function planCopy(run: TaskRun): Promise<CopyPlan> {
   const failed = new Map<string, AppError>();
   const chunks = books.flatMap((one) => {
     run.book.planned(displayName(one.table), one.chunks);
+    if (isHeld(one.table)) return [];
     try {
       return chunksLeft(run, one, { into: targetOf(one.table), referenced });
     } catch (thrown) {

@@ -15,6 +15,7 @@ import { decoderFor } from '../choose-decoder.ts';
 import { followSource } from '../source-history.ts';
 import { prepareForSlot } from '../source-objects.ts';
 import { warn, type TaskRun } from '../task-run.ts';
+import { AskedInCopy } from './asked-in-copy.ts';
 import { Copies } from './copies.ts';
 import { isComplete, readBooks, type CopiedTable } from './copy-books.ts';
 import { copyPass, patiently } from './copy-pass.ts';
@@ -56,8 +57,8 @@ export async function createSlotAndHold(run: TaskRun): Promise<HeldSnapshot> {
   }
 }
 
-/** `over-budget`: what is left is copied beside the stream. */
-export type CopyOutcome = 'complete' | 'over-budget';
+/** `rest-beside`: what is left is copied beside the stream. */
+export type CopyOutcome = 'complete' | 'rest-beside';
 
 /**
  * Copies what is not done yet and passes the task on to its next phase. `first` is the slot's snapshot when it was taken in this run; it
@@ -72,8 +73,17 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
   let losses = 0;
   const before = copiedBytes(await patiently(run, () => booksOf(run)));
   using budget = watchBudget(run);
+  await using asked = new AskedInCopy(run);
   try {
-    while (!(await patiently(run, () => passCopy(run)))) {
+    while (!(await patiently(run, () => asked.attend().then(() => passCopy(run))))) {
+      if (await patiently(run, () => asked.isHeldUp())) {
+        if (run.task.slot !== null) return await copyRestBeside(run);
+        // Nothing but a person is waited for, and nobody needs the snapshot meanwhile.
+        await held?.[Symbol.asyncDispose]();
+        held = null;
+        await asked.waitHeldUp();
+        continue;
+      }
       held ??= await patiently(run, () => holdLater(run));
       const later = held === first ? null : held;
       const end = await copyPass(run, {
@@ -81,6 +91,7 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
         isFirst: held === first,
         copies: run.task.slot === null ? null : await patiently(run, () => loadCopies(run, later)),
         isBeside: false,
+        isHeld: (table) => asked.isHeld(table),
         enough: budget.signal,
         onSlot: budget.onSlot,
       });
@@ -94,11 +105,12 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
         const copied = copiedBytes(await booksOf(run)) - before;
         const copyBytes = Number(copied) / budget.elapsedSeconds;
         await warnOfOnePieces(run, { copyBytes, walBytes: budget.walBytesPerSecond });
-        await setPhase(await run.ends.target(), run, 'index');
-        run.task = { ...run.task, phase: 'index' };
-        return 'over-budget';
+        return await copyRestBeside(run);
       }
-      if (end.kind === 'done') throw tablesFailed(end.failed);
+      if (end.kind === 'done') {
+        const failed = await patiently(run, () => asked.stillWanted(end.failed));
+        if (failed.size > 0) throw tablesFailed(failed);
+      }
       if (end.kind === 'failed' || (end.kind === 'snapshot-lost' && ++losses >= SNAPSHOT_ATTEMPTS))
         throw end.cause;
       if (end.kind === 'snapshot-lost')
@@ -108,6 +120,13 @@ export async function copyTables(run: TaskRun, first: HeldSnapshot | null): Prom
   } finally {
     await held?.[Symbol.asyncDispose]();
   }
+}
+
+/** Changes are followed from now on; what is left, if somebody wants it, is copied meanwhile. */
+async function copyRestBeside(run: TaskRun): Promise<CopyOutcome> {
+  await setPhase(await run.ends.target(), run, 'index');
+  run.task = { ...run.task, phase: 'index' };
+  return 'rest-beside';
 }
 
 async function booksOf(run: TaskRun): Promise<CopiedTable[]> {

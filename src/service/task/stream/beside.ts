@@ -100,7 +100,8 @@ async function copyOnce(run: TaskRun, together: Together, enough: AbortSignal): 
   await using held = await patiently(run, () => holdWithStream(run, together));
   try {
     const soon = AbortSignal.any([enough, AbortSignal.timeout(PASS_MS)]);
-    const end = await copyPass(run, { held, isFirst: false, copies, isBeside: true, enough: soon });
+    const isHeld = copies.isPaused.bind(copies);
+    const end = await copyPass(run, { held, isFirst: false, copies, isBeside: true, isHeld, enough: soon });
     if ('failed' in end) for (const [name, error] of end.failed) copies.giveUp(name, error);
     return end;
   } finally {

@@ -12,6 +12,7 @@ import { objectId, objectName } from '../../../engine/schema/object-id.ts';
 import type { Applier } from '../../../engine/target/apply/applier.ts';
 import { holdFence } from '../../../engine/target/books/task-row.ts';
 import { forgetSteps, readDoneSteps } from '../../../engine/target/books/schema-steps.ts';
+import { isLeftOut } from '../../../engine/target/books/stopped-tables.ts';
 import { placeTaskTable, readTaskTables } from '../../../engine/target/books/task-tables.ts';
 import { openChunkWriter } from '../../../engine/target/copy/chunk-writer.ts';
 import { moveOver, NotAlike } from '../../../engine/target/copy/move-over.ts';
@@ -35,7 +36,7 @@ export class Joining {
 
   /** Not in step before all have joined, but for what is to be seen to first. */
   get isBusy(): boolean {
-    return this.hasWork && this.run.book.stopped.length === 0;
+    return this.hasWork && this.run.book.stopped.every(isLeftOut);
   }
 
   private get hasWork(): boolean {

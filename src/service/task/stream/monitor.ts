@@ -1,11 +1,12 @@
 /**
  * Asks both ends every second how far the stream is: the source what time it is there and where its WAL ends, the target what a person has chosen for tables that
- * have stopped. An end that does not answer leaves that unknown, and nobody waits for it.
+ * have stopped, and asks of others. An end that does not answer leaves that unknown, and nobody waits for it.
  */
 import { atMost } from '../../../base/runtime/sleep.ts';
 import type { Lsn } from '../../../engine/change/lsn.ts';
 import type { Intake } from '../../../engine/pipeline/intake.ts';
 import { readSourceNow } from '../../../engine/source/source-clock.ts';
+import { readAskedTables } from '../../../engine/target/books/asked-tables.ts';
 import { hasNewChoice, readStoppedTables } from '../../../engine/target/books/stopped-tables.ts';
 import { countLetters } from '../../../engine/target/letters/stored-letters.ts';
 import { totalLetters } from '../dead-letters.ts';
@@ -13,7 +14,7 @@ import type { TaskRun } from '../task-run.ts';
 import { fingerprintTables } from './new-tables.ts';
 
 export interface Monitor {
-  /** Somebody has chosen what to do with a stopped table; set back by who attends to it. */
+  /** Somebody has chosen what to do with a stopped table, or asks something of another; set back by who attends to it. */
   hasChoice: boolean;
   /** Asks now. */
   lookForChoice(): Promise<boolean>;
@@ -52,9 +53,11 @@ export function startMonitor(run: TaskRun, { recorded, intake, lookForTables }: 
     if (book.deadLetters > 0n) book.deadLetters = await leftLetters().catch(() => book.deadLetters);
     monitor.hasChoice ||= await lookForChoice().catch(() => false);
   };
-  const lookForChoice = async () =>
-    book.stopped.length > 0 &&
-    hasNewChoice(book.stopped, await readStoppedTables(await ends.target(), run.taskId));
+  const lookForChoice = async () => {
+    const target = await ends.target();
+    if ((await readAskedTables(target, run.taskId)).length > 0) return true;
+    return book.stopped.length > 0 && hasNewChoice(book.stopped, await readStoppedTables(target, run.taskId));
+  };
   const leftLetters = async () => totalLetters(await countLetters(await ends.target(), run.taskId));
   const tick = () => (polling ??= poll().finally(() => (polling = null)));
   const timer = setInterval(() => void tick(), MONITOR_MS);
