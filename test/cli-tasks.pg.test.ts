@@ -182,7 +182,7 @@ describe('a file', () => {
     ] as const)
       expect((await run(['apply', '-f', '-'], { input: wrong })).stderr).toContain(told);
     const without = { OPENDTS_SERVER: service.url.replace('http://', '') };
-    expect((await run(['task', 'list', '--group', 'files'], { env: without })).code).toBe(0);
+    expect((await run(['worker', 'list'], { env: without })).code).toBe(0);
     const { stderr: tls } = await run(['task', 'list'], {
       env: { OPENDTS_SERVER: service.url.replace('http', 'https') },
     });
