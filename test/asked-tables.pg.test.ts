@@ -69,6 +69,7 @@ it('tables with and without a key stand still at the end of a transaction, over 
   {
     await using _ = await writer(source);
     const load = setInterval(() => void three(), 10);
+    using _load = { [Symbol.dispose]: () => clearInterval(load) };
     await until(async () => (await rows(target, 'three')) > 0);
     await done(pair, 'pause', 'public.three', 'public.ordered', 'public.loose', 'public.part');
     const there = await rows(target, 'three');

@@ -1,5 +1,5 @@
 /** Tasks of a server by the command line: a file applied and exported, and the whole life of a task on a worker. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -85,6 +85,26 @@ spec:
   region: here
 `;
 
+describe('a login', () => {
+  it('is kept for the other commands until it is ended, and its token is good for nothing then', async () => {
+    const made = await service.send('POST /accounts', {
+      token,
+      body: { name: 'ada', isAdministrator: true },
+    });
+    const env = { OPENDTS_TOKEN: '' };
+    const input = `${made.body.oneTimePassword}\na password of my own\n`;
+    expect((await run(['login', '--user', 'ada'], { env, input })).code).toBe(0);
+    const kept = JSON.parse(readFileSync(join(folder, '.config', 'opendts', 'login.json'), 'utf8'));
+    const list = async () => (await run(['worker', 'list'], { env })).code;
+    expect(await list()).toBe(0);
+    expect((await run(['logout'], { env })).stdout).toBe(`logged out of ${service.url}\n`);
+    expect([await list(), (await service.send('GET /groups', { token: kept.token })).status]).toEqual([
+      3, 401,
+    ]);
+    expect((await run(['logout'], { env })).stderr).toContain('There is no token');
+  });
+});
+
 describe('a file', () => {
   it('is applied, says what changed, changes nothing the second time, and comes back by export without passwords', async () => {
     await group('files');
@@ -162,7 +182,7 @@ describe('a file', () => {
     ] as const)
       expect((await run(['apply', '-f', '-'], { input: wrong })).stderr).toContain(told);
     const without = { OPENDTS_SERVER: service.url.replace('http://', '') };
-    expect((await run(['task', 'list', '--group', 'files'], { env: without })).code).toBe(0);
+    expect((await run(['worker', 'list'], { env: without })).code).toBe(0);
     const { stderr: tls } = await run(['task', 'list'], {
       env: { OPENDTS_SERVER: service.url.replace('http', 'https') },
     });

@@ -165,7 +165,8 @@ it('a migration that was begun by an older version goes on', async () => {
   using home = cliHome();
   const { source, target } = pair;
   expect((await migrate(source, target)).outcome).toBe('caught-up');
-  await target.session.query(`DROP TABLE _opendts.not_migrated, _opendts.complete_schema, _opendts.halted;
+  await target.session
+    .query(`DROP TABLE _opendts.not_migrated, _opendts.complete_schema, _opendts.halted, _opendts.asked_table;
     ALTER TABLE _opendts.object DROP COLUMN state, DROP COLUMN phase, DROP COLUMN statements, DROP COLUMN problem, DROP COLUMN edited`);
   await source.session.query('INSERT INTO t VALUES (1); CREATE INDEX t_id ON t (id)');
   const report = await reportOf(pair, home);

@@ -152,6 +152,9 @@ describe('the audit log', () => {
         SELECT now() - days * interval '1 day', 'v', 'a', 'r', days || ' days old', 'done' FROM unnest(ARRAY[401, 399]) AS days;
       INSERT INTO opendts.account (id, name, must_change_password, is_administrator) VALUES ('${id}', 'ada', false, true);
       INSERT INTO opendts.login_session VALUES ('over', '${id}', now(), now()), ('good', '${id}', now(), now() + interval '1 hour');
+      INSERT INTO opendts.api_token (id, account_id, name, prefix, token_hash, expires_at, revoked_at)
+        SELECT gen.id::uuid, '${id}', gen.name, 'p', gen.name, now() + gen.ends * interval '1 day', now() + gen.revoked * interval '1 day'
+          FROM (VALUES ('${randomUUID()}', 'over', -31, NULL), ('${randomUUID()}', 'revoked', 9, -31), ('${randomUUID()}', 'shown', 9, -29), ('${randomUUID()}', 'good', 9, NULL)) AS gen(id, name, ends, revoked);
       INSERT INTO opendts.resource_group (id, name) VALUES ('${id}', 'g');
       INSERT INTO opendts.task (id, group_id, name, spec, class, desired, state, retry_connect_minutes, retry_other_minutes)
         VALUES ('${id}', '${id}', 't', '{}', 'small', 'idle', 'not-started', 60, 10);
@@ -170,8 +173,9 @@ describe('the audit log', () => {
     });
     await expect.poll(at.operations, { timeout: 10_000 }).toEqual(['399 days old', 'audit.prune']);
     const [left] = await session.query(
-      `SELECT (SELECT count(*) FROM opendts.task_series) AS minutes, (SELECT string_agg(token_hash, ',') FROM opendts.login_session) AS sessions`,
+      `SELECT (SELECT count(*) FROM opendts.task_series) AS minutes, (SELECT string_agg(token_hash, ',') FROM opendts.login_session) AS sessions,
+              (SELECT string_agg(name, ',' ORDER BY name) FROM opendts.api_token) AS tokens`,
     );
-    expect(left).toEqual({ minutes: '1', sessions: 'good' });
+    expect(left).toEqual({ minutes: '1', sessions: 'good', tokens: 'good,shown' });
   });
 });

@@ -3,7 +3,6 @@
  * or a test here says what it lacks.
  */
 import { randomUUID } from 'node:crypto';
-import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { pathFields, type Operation } from '../src/contract/api/operation.ts';
@@ -169,6 +168,7 @@ const ODD: Readonly<Record<string, readonly string[]>> = {
     '9999-12-31T23:59:59-23:59',
   ],
   to: ['0000-01-01T00:00:00Z', '0001-01-01T00:00:00Z', '9999-12-31T23:59:59Z', '1970-01-01T00:00:00Z'],
+  at: ['9999-12-31T23:59:59-23:59', '2030-01-01T00:00:00+23:59', '0000-01-01T00:00:00Z'],
   cursor: [
     '[null]',
     '["99999999999999999999"]',
@@ -316,6 +316,17 @@ describe('whoever administers a group', () => {
     const revoked = await call('token.revoke', { token: token.id }, { token: own.member.token });
     expect([revoked.status, revoked.body.facts.kind]).toEqual([404, 'token']);
     expect((await service.send('GET /tokens', { token: own.member.token })).text).not.toContain(token.id);
+    // Named by what it is: it is not kept.
+    expect(
+      (await call('token.revoke', { token: own.member.token }, { token: own.member.token })).status,
+    ).toBe(404);
+    const audit = await service.send('GET /audit?limit=5', { token: admin.token });
+    expect(audit.body.items[0]).toMatchObject({
+      operation: 'token.revoke',
+      account: own.member.name,
+      object: null,
+    });
+    expect(audit.text).not.toContain(own.member.token);
     const headers = { 'idempotency-key': randomUUID() };
     const make = (at: typeof own) =>
       call('task.create', { group: at.name, name: at.mark }, { token: at.member.token, headers });
@@ -419,13 +430,9 @@ describe('a session', () => {
 describe('a stream', () => {
   it('that is only asked for its head is over at once', async () => {
     const { name, member } = await group();
-    const { port } = new URL(service.url);
-    const path = `/api/v1/groups/${encodeURIComponent(name)}/events`;
-    const status = await new Promise((resolve, reject) => {
-      const headers = { authorization: `Bearer ${member.token}` };
-      httpRequest({ port, path, method: 'HEAD', headers }, (answer) => resolve(answer.statusCode))
-        .on('error', reject)
-        .end();
+    const { status } = await fetch(`${service.url}/api/v1/groups/${encodeURIComponent(name)}/events`, {
+      method: 'HEAD',
+      headers: { authorization: `Bearer ${member.token}` },
     });
     expect(status).toBe(200);
     await new Promise((resolve) => setTimeout(resolve, 300));

@@ -11,7 +11,7 @@ import { TASK_STATES } from './task-states.ts';
 import { TABLE_WISHES } from './task-tables.ts';
 
 const place = { group: idOrName, task: idOrName };
-const at = z.iso.datetime({ offset: true }).optional().describe('None: now');
+const at = moment.optional().describe('None: now');
 
 const table = tableProgress.extend({
   wish: z.enum(TABLE_WISHES).nullable().describe('What is wanted for it and not done yet'),

@@ -8,21 +8,21 @@
  */
 import { toAppError } from '../../base/errors/app-error.ts';
 import { currentSpan } from '../../base/tracing/span.ts';
-import { pathFields, type Operation } from '../../contract/api/operation.ts';
+import type { Operation } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
 import { whoIs } from '../account/sessions.ts';
 import type { Db } from '../store/store.ts';
 import { ACCOUNT_HANDLERS } from './account-handlers.ts';
 import { admit } from './admit.ts';
 import { CONNECTION_HANDLERS } from './connection-handlers.ts';
-import type { Context, Handlers, Request, Services, Trace } from './context.ts';
+import type { Context, Handlers, Request, Services } from './context.ts';
 import { EVENT_HANDLERS } from './event-handlers.ts';
 import { GROUP_HANDLERS } from './group-handlers.ts';
 import { onceOnly } from './once-only.ts';
 import { TASK_HANDLERS } from './task-handlers.ts';
 import { TASK_LIFE_HANDLERS } from './task-life-handlers.ts';
 import { WORKER_HANDLERS } from './worker-handlers.ts';
-import { isNoted, record, type Subject } from './subject.ts';
+import { asNamed, isNoted, record, type Subject } from './subject.ts';
 
 const HANDLERS: Handlers = {
   ...ACCOUNT_HANDLERS,
@@ -67,15 +67,6 @@ export async function runOperation(
     if (name.startsWith('task.') && objectId !== undefined)
       currentSpan().set({ 'opendts.task.id': objectId });
   }
-}
-
-/** What it is about in the words of whoever asks, until it is found: for what fails before. */
-function asNamed(name: OperationName, input: Readonly<Record<string, unknown>>): Trace {
-  const [field = 'name'] = pathFields(OPERATIONS[name].path)
-    .filter((one) => one !== 'group')
-    .toReversed();
-  const word = input[field];
-  return typeof word === 'string' ? { objectName: word } : {};
 }
 
 async function perform(subject: Subject, input: unknown, services: Services): Promise<Reply> {

@@ -38,7 +38,8 @@ export function accessTo(config: Config): Access {
   return { server, headers: { authorization: `Bearer ${token}` } };
 }
 
-function readLogin(config: Config): SavedLogin | null {
+/** What the last login has kept; null: nothing. */
+export function readLogin(config: Config): SavedLogin | null {
   try {
     return savedLogin.parse(JSON.parse(readFileSync(loginFile(config), 'utf8')));
   } catch {
