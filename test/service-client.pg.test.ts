@@ -193,14 +193,14 @@ function isToldOf({ spans }: Collector, taskId: string): void {
   );
   expect(owned.map(({ name }) => name).filter((name) => name !== 'task take')).toEqual([
     'task precheck',
-    'task run',
+    'task start',
     'task pause',
     'task run',
     'task stop',
     'task release',
   ]);
   expect(owned.filter(({ isFailed }) => isFailed)).toEqual([]);
-  const [first] = owned.filter(({ name }) => name === 'task run');
+  const [first] = owned.filter(({ name }) => name === 'task start');
   const stages = first ? partsOf(first).map(({ name }) => name) : [];
   expect(stages).toEqual(expect.arrayContaining(['stage schema', 'stage copy', 'stage catch-up']));
   expect(stages.filter((name) => !name.startsWith('stage '))).toEqual([]);
