@@ -160,7 +160,7 @@ describe.concurrent('opendts serve and the command line', () => {
       ) as { token: string };
       const headers = { authorization: `Bearer ${token}` };
       const metrics = await (await fetch(`${env.OPENDTS_SERVER}/metrics`, { headers })).text();
-      expect(metrics).toContain('opendts_replication_lag_seconds{');
+      expect(metrics).toContain('opendts_task_info{');
       const processes = argumentsOf(node.child.pid ?? 0);
       expect([...processes.values()].filter((line) => line.startsWith('postgres: ')).length).toBeGreaterThan(
         5,
