@@ -48,23 +48,29 @@ const reach = (name: string) => [
   `**/src/${name}/**`,
 ];
 const driver = { group: ['pg', 'pg/**'], message: 'only src/engine/pg/ speaks to the driver' };
+/** The SDK of OpenTelemetry is loaded where traces are wanted, by one file (decision 32). */
+const TRACES = 'src/base/tracing/open-telemetry.ts';
+const sdk = { group: ['@opentelemetry/**'], message: `only ${TRACES} loads the SDK` };
+type Pattern = typeof driver;
 
-function layer(files: string, forbidden: string[], message: string, withDriver: boolean): OxlintOverride {
+function layer(files: string, forbidden: string[], message: string, packages: Pattern[]): OxlintOverride {
   const patterns = forbidden.length > 0 ? [{ group: forbidden, message }] : [];
   return {
     files: [files],
     rules: {
-      'no-restricted-imports': ['error', { patterns: withDriver ? patterns : [...patterns, driver] }],
+      'no-restricted-imports': ['error', { patterns: [...patterns, ...packages] }],
     },
   };
 }
 
 const allWings = Object.keys(wings).map((name) => name.split('/')[0] ?? name);
-const wingLayers = Object.entries(wings).map(([from, to]) => {
+const wingLayers = Object.entries(wings).flatMap(([from, to]) => {
   const forbidden = allWings
     .filter((name) => name !== from.split('/')[0] && !to.includes(name))
     .flatMap(reach);
-  return layer(`src/${from}/**`, forbidden, `${from}/ may import only ${to.join(', ') || 'nothing'}`, false);
+  const message = `${from}/ may import only ${to.join(', ') || 'nothing'}`;
+  const wing = layer(`src/${from}/**`, forbidden, message, [driver, sdk]);
+  return from === 'base' ? [wing, layer(TRACES, forbidden, message, [driver])] : [wing];
 });
 /** The rooms of one wing; `outside` are the wings that it may not import. */
 function roomLayers(wing: string, table: Record<string, string[]>, outside: string[]): OxlintOverride[] {
@@ -74,7 +80,7 @@ function roomLayers(wing: string, table: Record<string, string[]>, outside: stri
       `src/${wing}/${from}/**`,
       [...otherRooms, ...outside].flatMap(reach),
       `${wing}/${from} may import only ${to.join(', ') || 'nothing'} of ${wing}`,
-      wing === 'engine' && from === 'pg',
+      wing === 'engine' && from === 'pg' ? [sdk] : [driver, sdk],
     );
   });
 }

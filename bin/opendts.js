@@ -52,10 +52,14 @@ function runAgain(node) {
   });
 }
 
-if (Number(process.versions.node.split('.')[0]) >= OLDEST) {
+const installed = root.split(sep).includes('node_modules') || !existsSync(join(root, 'src', 'main.ts'));
+if (!installed && !existsSync(join(root, 'node_modules'))) {
+  process.stderr.write(
+    `opendts: the packages of this checkout are not installed yet.\nRun "npm install --no-save" in ${root}; "npm run demo" and "npm test" do so by themselves.\n`,
+  );
+  process.exitCode = 1;
+} else if (Number(process.versions.node.split('.')[0]) >= OLDEST) {
   keepCompiled();
-  const source = join(root, 'src', 'main.ts');
-  const installed = root.split(sep).includes('node_modules') || !existsSync(source);
   await import(new URL(installed ? '../dist/main.js' : '../src/main.ts', import.meta.url));
 } else {
   const node = packagedNode();

@@ -202,9 +202,11 @@ CREATE TABLE "opendts"."task" (
   "created_by" text,
   "created_at" timestamp with time zone NOT NULL,
   "updated_at" timestamp with time zone NOT NULL,
-  "halt_mark" text
+  "halt_mark" text,
+  "start_at" timestamp with time zone,
+  "blackout" jsonb NOT NULL
 );
-ALTER TABLE ONLY "opendts"."task" ALTER COLUMN "state_since" SET DEFAULT now(), ALTER COLUMN "fence" SET DEFAULT 0, ALTER COLUMN "attempts" SET DEFAULT 0, ALTER COLUMN "retry_set_at" SET DEFAULT clock_timestamp(), ALTER COLUMN "adjustments" SET DEFAULT '{}'::jsonb, ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ADD CONSTRAINT "task_desired_check" CHECK ((desired = ANY (ARRAY['idle'::text, 'precheck'::text, 'running'::text, 'paused'::text, 'stopped'::text, 'released'::text]))), ADD CONSTRAINT "task_retry" CHECK ((retry_other_minutes < retry_connect_minutes)), ADD CONSTRAINT "task_retry_connect_minutes_check" CHECK (((retry_connect_minutes >= 10) AND (retry_connect_minutes <= 1440))), ADD CONSTRAINT "task_retry_other_minutes_check" CHECK (((retry_other_minutes >= 1) AND (retry_other_minutes <= 1440))), ADD CONSTRAINT "task_stopped_by_check" CHECK ((stopped_by = ANY (ARRAY['person'::text, 'failure'::text])));
+ALTER TABLE ONLY "opendts"."task" ALTER COLUMN "state_since" SET DEFAULT now(), ALTER COLUMN "fence" SET DEFAULT 0, ALTER COLUMN "attempts" SET DEFAULT 0, ALTER COLUMN "retry_set_at" SET DEFAULT clock_timestamp(), ALTER COLUMN "adjustments" SET DEFAULT '{}'::jsonb, ALTER COLUMN "version" SET DEFAULT 1, ALTER COLUMN "created_at" SET DEFAULT now(), ALTER COLUMN "updated_at" SET DEFAULT now(), ALTER COLUMN "blackout" SET DEFAULT '[]'::jsonb, ADD CONSTRAINT "task_desired_check" CHECK ((desired = ANY (ARRAY['idle'::text, 'precheck'::text, 'running'::text, 'paused'::text, 'stopped'::text, 'released'::text]))), ADD CONSTRAINT "task_retry" CHECK ((retry_other_minutes < retry_connect_minutes)), ADD CONSTRAINT "task_retry_connect_minutes_check" CHECK (((retry_connect_minutes >= 10) AND (retry_connect_minutes <= 1440))), ADD CONSTRAINT "task_retry_other_minutes_check" CHECK (((retry_other_minutes >= 1) AND (retry_other_minutes <= 1440))), ADD CONSTRAINT "task_stopped_by_check" CHECK ((stopped_by = ANY (ARRAY['person'::text, 'failure'::text])));
 
 -- table opendts.task_event
 CREATE TABLE "opendts"."task_event" (

@@ -1,31 +1,50 @@
 /**
- * Three `opendts worker` processes on one store run twelve tasks, one of them with a large table. Every 20 seconds a random worker is
- * killed (SIGKILL, another one is started) or frozen (SIGSTOP, and SIGCONT once others have its tasks): first while the tables are copied,
- * then under a load. Work must move within 30 s. In the end all is compared: content, and the accounts (I6) against what the sources
- * themselves say they sent; after the release nothing may be left.
- *   npm run faults:fleet             ten minutes        npm run faults:fleet -- --quick     about one
+ * Three `opendts worker` processes on one store run twelve tasks, one of them with a large table that all three copy. Every 20 seconds random
+ * workers are killed (SIGKILL, another one is started) or frozen (SIGSTOP, and SIGCONT once others have their tasks): first while the
+ * tables are copied, then under a load. Work must move within 30 s. In both halves the metadata database crashes once, and is away for a
+ * minute. In the end all is compared: content, and the accounts (I6) against what the sources themselves say they sent; after the release
+ * nothing may be left.
+ *   npm run faults:fleet             twelve minutes        npm run faults:fleet -- --quick     about one
  */
 import { startEmbedded, type EmbeddedServer } from '../src/base/embedded/server.ts';
 import { sleep } from '../src/base/runtime/sleep.ts';
 import { connect } from '../src/engine/pg/connect.ts';
 import { parseConninfo } from '../src/engine/pg/conninfo/parse.ts';
 import type { Session } from '../src/engine/pg/session.ts';
-import { openCli, say, type Run } from './faults/cli.ts';
+import { openCli, say as tell } from './faults/cli.ts';
+import { Crowd } from './faults/crowd.ts';
 import { FleetUnderTest } from './faults/fleet.ts';
 import { STREAM_TABLES } from './faults/stream-tables.ts';
 import { ledgerDifferences, openWitness, readLedger, type Counts, type Witness } from './faults/witness.ts';
 import { startWriters } from './faults/writers.ts';
 
-const quick = process.argv.includes('--quick');
-const TASKS = 12;
-const WORKERS = 3;
-const EVERY_MS = quick ? 5_000 : 20_000;
-const COPY_EVENTS = quick ? 2 : 10;
-const STREAM_EVENTS = quick ? 2 : 20;
-const LARGE_ROWS = quick ? 100_000 : 8_000_000;
-const MOVED_MS = 30_000;
+const LONG = {
+  tasks: 12,
+  everyMs: 20_000,
+  /** Workers that are killed and frozen at once, in turn. */
+  copy: Array.from({ length: 10 }, (_, at) => (at % 2 === 0 ? ['kill'] : ['freeze'])),
+  stream: Array.from({ length: 20 }, (_, at) =>
+    at % 5 === 4 ? ['kill', 'freeze'] : at % 2 === 0 ? ['kill'] : ['freeze'],
+  ),
+  awayMs: 60_000,
+  /** About 2 GB, of which the limit lets pass so much a second. */
+  rows: 8_000_000,
+  spec: { jobs: 8, chunkMegabytes: 16, throttle: { megabytes: 8 } },
+};
+/** Also part of npm test. */
+const QUICK: typeof LONG = {
+  tasks: 4,
+  everyMs: 1_000,
+  copy: [['kill', 'freeze']],
+  stream: [['kill', 'freeze']],
+  awayMs: 5_000,
+  rows: 80_000,
+  spec: { jobs: 2, chunkMegabytes: 0.3, throttle: { megabytes: 1 } },
+};
+const form = process.argv.includes('--quick') ? QUICK : LONG;
+/** What a task must not come to because the store was away. */
+const WORSE = ['failed', 'retrying', 'precheck-failed'] as const;
 const LOAD = { writers: 1, pauseMs: 100, shares: { bulk: 0.002, moves: 0.005 }, holds: false };
-const SPEC = { chunkMegabytes: quick ? 2 : 16, throttle: { megabytes: quick ? 3 : 12 } };
 const rows = (count: number) =>
   `CREATE TABLE large (id int PRIMARY KEY, v text);
    INSERT INTO large SELECT g, repeat(md5(g::text), 6) FROM generate_series(1, ${count}) g; ANALYZE large`;
@@ -37,19 +56,15 @@ interface Task {
   readonly target: string;
 }
 
-const totals = { kills: 0, freezes: 0, slowestMs: 0, transactions: 0 };
+const totals = { transactions: 0, moved: 0 };
 const started = performance.now();
 using cli = openCli();
 const servers: EmbeddedServer[] = [];
-const workers: Run[] = [];
-let nextWorker = 1;
+const crowd = new Crowd(cli, form.tasks);
+const say = (line: string) => tell(`${Math.round((performance.now() - started) / 1000)} s: ${line}`);
 
 const open = (uri: string): Promise<Session> =>
   connect(parseConninfo(uri, 'source'), { side: 'source', applicationName: 'faults' });
-
-function startWorker(): void {
-  workers.push(cli.run('worker', ['--name', `worker-${nextWorker++}`, '--capacity', String(TASKS)]));
-}
 
 async function makeTask(fleet: FleetUnderTest, at: number): Promise<Task> {
   const [source, target] = servers;
@@ -62,18 +77,27 @@ async function makeTask(fleet: FleetUnderTest, at: number): Promise<Task> {
   await using here = await open(ends.source);
   await here.query('SET search_path = public');
   await here.query(STREAM_TABLES);
-  await here.query(rows(at === 1 ? LARGE_ROWS : 20_000));
-  return { name, ...ends, id: await fleet.task(name, ends, SPEC) };
+  await here.query(rows(at === 1 ? form.rows : 20_000));
+  return { name, ...ends, id: await fleet.task(name, ends, form.spec) };
 }
 
 async function run(fleet: FleetUnderTest): Promise<void> {
   const tasks: Task[] = [];
-  for (let at = 1; at <= TASKS; at++) tasks.push(await makeTask(fleet, at));
-  for (let at = 0; at < WORKERS; at++) startWorker();
+  for (let at = 1; at <= form.tasks; at++) tasks.push(await makeTask(fleet, at));
+  const [large] = tasks;
+  if (!large) throw new Error('no tasks');
+  crowd.fill();
+  await crowd.ready();
+  say('workers run');
   for (const { id } of tasks) await fleet.ask(id, 'start');
-  for (let at = 0; at < COPY_EVENTS; at++) await disturb(fleet, tasks);
+  while ((await copied(large)) === 0) await sleep(500);
+  await loseStore(fleet, tasks, 'the copy', async () => [await copied(large)]);
+  for (const what of form.copy) await disturb(fleet, tasks, what);
   for (const { id } of tasks) await fleet.until(id, 'running', 900_000);
-  say('all tasks are in step');
+  const lenders = await fleet.lenders(large.id);
+  if (lenders < Math.min(2, form.copy.length))
+    throw new Error(`${lenders} others have lent hands to the copy`);
+  say(`all tasks are in step; ${lenders} workers lent hands to the large table`);
   const books: { task: Task; witness: Witness; before: Counts }[] = [];
   for (const task of tasks) {
     await using there = await open(task.target);
@@ -81,14 +105,17 @@ async function run(fleet: FleetUnderTest): Promise<void> {
     books.push({ task, witness, before: await readLedger(there) });
   }
   const writers = tasks.map(({ source }) => startWriters(() => open(source), 1, LOAD));
-  for (let at = 0; at < STREAM_EVENTS; at++) await disturb(fleet, tasks);
+  await loseStore(fleet, tasks, 'the stream', () => Promise.all(tasks.map(applied)));
+  for (const what of form.stream) await disturb(fleet, tasks, what);
   for (const one of writers) totals.transactions += await one.stop();
   for (const { id } of tasks) await fleet.until(id, 'running', 120_000);
+  say('the load has stopped');
   for (const { task, witness, before } of books) {
     await assertExact(task, witness, before);
     await witness[Symbol.asyncDispose]();
     await cli.mustRun('verify', ['--source', task.source, '--target', task.target]);
   }
+  say('all is right');
   for (const { id } of tasks) await fleet.ask(id, 'stop');
   for (const { id } of tasks) await fleet.until(id, 'stopped', 120_000);
   for (const { id } of tasks) await fleet.ask(id, 'release');
@@ -96,36 +123,63 @@ async function run(fleet: FleetUnderTest): Promise<void> {
   await assertNothingLeft(tasks);
 }
 
-/** A worker is killed or frozen, in turn; what it had must be another's soon. */
-async function disturb(fleet: FleetUnderTest, tasks: readonly Task[]): Promise<void> {
-  await sleep(EVERY_MS * (0.5 + Math.random()));
-  const at = Math.floor(Math.random() * workers.length);
-  const worker = workers[at];
-  const id = /worker (\S+) runs/.exec(worker?.output() ?? '')?.[1];
-  if (!worker || id === undefined) return;
-  const had: string[] = [];
-  for (const task of tasks) if ((await fleet.show(task.id)).workerId === id) had.push(task.id);
-  const isKill = totals.kills <= totals.freezes;
-  worker.child.kill(isKill ? 'SIGKILL' : 'SIGSTOP');
-  const began = performance.now();
-  if (isKill) {
-    workers.splice(at, 1);
-    startWorker();
+let next = 0;
+
+async function disturb(
+  fleet: FleetUnderTest,
+  tasks: readonly Task[],
+  what: readonly string[],
+): Promise<void> {
+  await sleep(Math.max(0, next - performance.now()));
+  next = performance.now() + form.everyMs * (0.75 + Math.random() / 2);
+  say(await crowd.disturb(fleet, { tasks, what }));
+}
+
+/** The metadata database crashes and is away for a while: what `far` counts grows all the same, and no task is any worse for it. */
+async function loseStore(
+  fleet: FleetUnderTest,
+  tasks: readonly Task[],
+  where: string,
+  far: () => Promise<number[]>,
+): Promise<void> {
+  await crowd.ready();
+  const owners = await fleet.owners(tasks);
+  const store = servers.pop();
+  if (!store) throw new Error('no store');
+  await store.stop('immediate');
+  let before: readonly number[] = [];
+  try {
+    // What was on its way has come.
+    await sleep(form.awayMs / 4);
+    before = await far();
+    await sleep((form.awayMs * 3) / 4);
+    const after = await far();
+    if (after.some((count, at) => count <= (before[at] ?? 0)))
+      throw new Error(
+        `in ${where} a task stood still while the store was away: ${before.join()}, then ${after.join()}`,
+      );
+  } finally {
+    servers.push(await store.restart());
   }
-  for (const one of had) {
-    while ((await fleet.show(one)).workerId === id) {
-      if (performance.now() - began > MOVED_MS)
-        throw new Error(`a task did not move within ${MOVED_MS / 1000} s`);
-      await sleep(200);
-    }
-  }
-  const movedMs = Math.round(performance.now() - began);
-  if (had.length > 0) totals.slowestMs = Math.max(totals.slowestMs, movedMs);
-  if (isKill) totals.kills++;
-  else totals.freezes++;
-  if (!isKill) worker.child.kill('SIGCONT');
-  const seconds = Math.round((performance.now() - started) / 1000);
-  say(`${isKill ? 'killed' : 'froze'} one with ${had.length} tasks: moved in ${movedMs} ms (${seconds} s)`);
+  for (const { id } of tasks) await fleet.until(id, ['migrating', 'running'], 120_000, WORSE);
+  await crowd.answers(fleet);
+  const moved = (await fleet.owners(tasks)).filter((owner, at) => owner !== owners[at]).length;
+  totals.moved += moved;
+  say(`the store was away for ${form.awayMs / 1000} s in ${where}: ${moved} tasks have another owner since`);
+}
+
+/** Chunks that are on the target. */
+async function copied({ target }: Task): Promise<number> {
+  await using there = await open(target);
+  const { yes } = await there.one("SELECT pg_catalog.to_regclass('_opendts.copy_chunk') IS NOT NULL AS yes");
+  if (yes !== 't') return 0;
+  return Number((await there.one('SELECT count(*)::text AS n FROM _opendts.copy_chunk')).n);
+}
+
+/** Commits that are on the target. */
+async function applied({ target }: Task): Promise<number> {
+  await using there = await open(target);
+  return Number((await there.one('SELECT sum(commits)::text AS n FROM _opendts.lane')).n);
 }
 
 /** What is on its way has arrived when the figures are the same. */
@@ -162,20 +216,22 @@ try {
   const slots = { max_replication_slots: 60, max_wal_senders: 60 };
   for (const major of [17, 18])
     servers.push(await startEmbedded({ major, settings: { ...settings, ...slots } }));
+  // The last: it is lost and comes back.
   const store = await startEmbedded({ major: 17, settings: { fsync: 'off' } });
   servers.push(store);
   await using fleet = await FleetUnderTest.open(store.uri('postgres'));
   Object.assign(process.env, fleet.env);
   await run(fleet);
   const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+  const { kills, freezes, slowestMs } = crowd.totals;
   say(
-    `${TASKS} tasks right after ${totals.kills} kills and ${totals.freezes} freezes of workers; accounts exact; nothing left over; work moved within ${totals.slowestMs} ms; ${totals.transactions} transactions written meanwhile; ${minutes} min`,
+    `${form.tasks} tasks right after ${kills} kills and ${freezes} freezes of workers; accounts exact; nothing left over; work moved within ${slowestMs} ms; the store was away twice for ${form.awayMs / 1000} s, after which ${totals.moved} tasks had another owner; ${totals.transactions} transactions written meanwhile; ${minutes} min`,
   );
 } catch (thrown) {
-  say(thrown instanceof Error ? thrown.message : String(thrown));
-  say(workers.map((worker) => worker.output().slice(-2000)).join('\n'));
+  say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
+  say(crowd.outputs());
   process.exitCode = 1;
 } finally {
-  for (const { child } of workers) child.kill('SIGKILL');
+  crowd.kill();
   for (const server of servers) await server.remove();
 }

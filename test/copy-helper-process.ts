@@ -3,6 +3,7 @@
  * in its one argument; its end of input ends it.
  */
 import { armFailpoint, noFailpoints } from '../src/base/runtime/failpoint.ts';
+import { noSpan } from '../src/base/tracing/span.ts';
 import { parseConninfo } from '../src/engine/pg/conninfo/parse.ts';
 import { Bell } from '../src/service/fleet/hands/bell.ts';
 import { CopyHelper } from '../src/service/fleet/hands/copy-helper.ts';
@@ -21,6 +22,7 @@ const work = JSON.parse(process.argv[2] ?? '') as HelperWork;
 await using store = Store.at(work.store);
 await using bell = new Bell(store);
 await using helper = new CopyHelper({
+  spanOf: () => noSpan,
   store,
   bell,
   workerId: work.workerId,

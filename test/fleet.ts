@@ -9,14 +9,13 @@ import { openNode, type ServiceNode } from '../src/service/node.ts';
 import { insertGroup } from '../src/service/store/account/insert-group.ts';
 import type { StoredConnection } from '../src/service/store/connection/connection-row.ts';
 import { findTask } from '../src/service/store/task/find-task.ts';
-import { insertTask } from '../src/service/store/task/insert-task.ts';
 import { listEvents, type StoredEvent } from '../src/service/store/task/list-events.ts';
 import type { StoredTask } from '../src/service/store/task/task-row.ts';
 import { transition } from '../src/service/task-life/transition.ts';
 import type { TestDatabase } from './database.ts';
+import { storedTask } from './stored-task.ts';
 
 export const KEY = Buffer.alloc(32, 7).toString('base64');
-const nobody = { accountId: null, accountName: null, workerId: null };
 const person = { account: { id: randomUUID(), name: 'ada' } };
 
 export interface TestFleet extends AsyncDisposable {
@@ -113,23 +112,16 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
       );
     },
     task: async ({ source, target }, { spec = {}, cluster = null, retry = [720, 10] } = {}) => {
-      const id = randomUUID();
-      await insertTask(services.store, {
-        id,
+      const { id } = await storedTask(services.store, {
         groupId,
-        name: `task-${id.slice(0, 8)}`,
-        taskGroup: null,
+        name: `task-${randomUUID().slice(0, 8)}`,
         sourceConnection: source.id,
         targetConnection: target.id,
         spec: taskSettings.parse(spec),
-        class: 'small',
-        environment: null,
         cluster,
+        blackout: [],
         retryConnectMinutes: retry[0],
         retryOtherMinutes: retry[1],
-        state: 'not-started',
-        by: nobody,
-        facts: {},
       });
       return id;
     },

@@ -3,12 +3,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { taskSettings } from '../src/contract/task-spec.ts';
 import { insertGroup } from '../src/service/store/account/insert-group.ts';
 import type { Store } from '../src/service/store/store.ts';
-import { insertTask } from '../src/service/store/task/insert-task.ts';
 import { takeTask } from '../src/service/store/task/take-task.ts';
 import type { HelperWork } from './copy-helper-process.ts';
+import { storedTask } from './stored-task.ts';
 
 const PROCESS = fileURLToPath(new URL('copy-helper-process.ts', import.meta.url));
 
@@ -55,23 +54,5 @@ export async function ownTask(store: Store, taskId: string): Promise<string> {
 /** In a store that is up to date. Returns its id. */
 export async function insertHelpedTask(store: Store): Promise<string> {
   const group = await insertGroup(store, randomUUID(), `g ${randomUUID()}`);
-  const taskId = randomUUID();
-  await insertTask(store, {
-    id: taskId,
-    groupId: group?.id ?? '',
-    name: 't',
-    taskGroup: null,
-    sourceConnection: null,
-    targetConnection: null,
-    spec: taskSettings.parse({}),
-    class: 'small',
-    environment: null,
-    cluster: null,
-    retryConnectMinutes: 20,
-    retryOtherMinutes: 10,
-    state: 'not-started',
-    by: { accountId: null, accountName: null, workerId: null },
-    facts: {},
-  });
-  return taskId;
+  return (await storedTask(store, { groupId: group?.id ?? '', name: 't' })).id;
 }

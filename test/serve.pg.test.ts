@@ -1,5 +1,7 @@
 /** `opendts serve` as a process: its first start, its end, and its start after it was killed. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -148,6 +150,19 @@ describe('opendts serve', () => {
     for (const hidden of [password, secret, token, 'a password of my own'])
       expect(said.join('')).not.toContain(hidden);
   }, 300_000);
+
+  it('tells the first password also where it cannot listen, and why that is', async () => {
+    await using database = await freshDatabase(17);
+    const busy = createServer().listen(0, '127.0.0.1');
+    await once(busy, 'listening');
+    const { port } = busy.address() as AddressInfo;
+    const env = { DATABASE_URL: database.uri, OPENDTS_KEY: Buffer.alloc(32, 1).toString('base64') };
+    const ended = await home.run(['serve', '--no-worker', '--port', String(port)], { env });
+    busy.close();
+    expect(ended.stdout).toMatch(/^first login: name admin, one-time password \S{24} /);
+    expect(ended.stderr).toContain(`port ${port}: another program does; give another with --port.`);
+    expect(ended.code).toBe(2);
+  });
 
   it('without a key for a database that may be shared does not start', async () => {
     const env = { DATABASE_URL: 'postgresql://u:MARKER@127.0.0.1:1/d' };

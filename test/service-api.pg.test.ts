@@ -428,6 +428,7 @@ describe('what is saved', () => {
     const own = await group();
     const user = await service.account({ group: own, role: 'viewer' });
     await connection(own);
+    await connection(own);
     const where = path('groups', own, 'connections', 'shop');
     await service.send(`PATCH ${where}`, { token: admin, body: { version: 1, region: 'r' } });
     await service.send(`PATCH ${where}`, { token: user.token, body: { version: 2, region: 'x' } });
@@ -447,6 +448,7 @@ describe('what is saved', () => {
         before: { region: null },
         after: { region: 'r' },
       },
+      { operation: 'connection.create', object: 'shop', outcome: 'failed', errorCode: 'NAME_TAKEN' },
       { operation: 'connection.create', object: 'shop', outcome: 'done', address: '127.0.0.1' },
     ]);
   });

@@ -1,4 +1,5 @@
 /** The audit log written out while nodes come and go, and what is deleted of it. */
+import { randomUUID } from 'node:crypto';
 import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { openLog } from '../src/base/runtime/log.ts';
 import { fileSink, type AuditSink } from '../src/service/audit/sink.ts';
 import { writeOut } from '../src/service/audit/write-out.ts';
+import { openNode } from '../src/service/node.ts';
 import { insertAudit } from '../src/service/store/audit/insert-audit.ts';
 import { listAudit } from '../src/service/store/audit/list-audit.ts';
 import { pruneAudit } from '../src/service/store/audit/prune-audit.ts';
@@ -129,14 +131,51 @@ describe('the audit log', () => {
     // An entry of another transaction allows nothing.
     await session.query(forged("now() - interval '500 days'"));
     await expect(session.query(refused[0]!)).rejects.toThrow('append-only');
-    await expect(pruneAudit(at.store, 398)).rejects.toThrow('append-only');
+    await expect(pruneAudit(at.store, 398, 10)).rejects.toThrow('append-only');
     const all = ['new', '800 days old', '401 days old', '399 days old', 'audit.prune'];
     expect(await at.operations()).toEqual(all);
-    expect(await pruneAudit(at.store, 400)).toBe('2');
-    expect(await pruneAudit(at.store, 400)).toBe('0');
+    const pieces = [];
+    for (let piece = 0; piece < 3; piece++) pieces.push(await pruneAudit(at.store, 400, 1));
+    expect(pieces).toEqual([1, 1, 0]);
     expect(await at.operations()).toEqual([
       ...all.filter((one) => !/^(800|401) days/.test(one)),
       'audit.prune',
+      'audit.prune',
     ]);
+  });
+
+  it('is pruned by a node by itself, as is what it keeps of tasks and sessions', async () => {
+    await using at = await openStore();
+    const [id, session] = [randomUUID(), at.db.session];
+    await session.query(`
+      INSERT INTO opendts.audit (at, via, address, request_id, operation, outcome)
+        SELECT now() - days * interval '1 day', 'v', 'a', 'r', days || ' days old', 'done' FROM unnest(ARRAY[401, 399]) AS days;
+      INSERT INTO opendts.account (id, name, must_change_password, is_administrator) VALUES ('${id}', 'ada', false, true);
+      INSERT INTO opendts.login_session VALUES ('over', '${id}', now(), now()), ('good', '${id}', now(), now() + interval '1 hour');
+      INSERT INTO opendts.api_token (id, account_id, name, prefix, token_hash, expires_at, revoked_at)
+        SELECT gen.id::uuid, '${id}', gen.name, 'p', gen.name, now() + gen.ends * interval '1 day', now() + gen.revoked * interval '1 day'
+          FROM (VALUES ('${randomUUID()}', 'over', -31, NULL), ('${randomUUID()}', 'revoked', 9, -31), ('${randomUUID()}', 'shown', 9, -29), ('${randomUUID()}', 'good', 9, NULL)) AS gen(id, name, ends, revoked);
+      INSERT INTO opendts.resource_group (id, name) VALUES ('${id}', 'g');
+      INSERT INTO opendts.task (id, group_id, name, spec, class, desired, state, retry_connect_minutes, retry_other_minutes)
+        VALUES ('${id}', '${id}', 't', '{}', 'small', 'idle', 'not-started', 60, 10);
+      INSERT INTO opendts.task_series SELECT '${id}', now() - days * interval '1 day', 0, 0, 0, 0, 0 FROM unnest(ARRAY[31, 29]) AS days`);
+    await using _node = await openNode({
+      databaseUrl: at.db.uri,
+      dataDir: '/nowhere',
+      key: { text: Buffer.alloc(32, 1).toString('base64') },
+      secretDir: null,
+      certificateDir: null,
+      networks: [],
+      env: {},
+      log: openLog({ level: 'error', stream: { write: () => true } }),
+      auditSink: null,
+      auditRetentionDays: 400,
+    });
+    await expect.poll(at.operations, { timeout: 10_000 }).toEqual(['399 days old', 'audit.prune']);
+    const [left] = await session.query(
+      `SELECT (SELECT count(*) FROM opendts.task_series) AS minutes, (SELECT string_agg(token_hash, ',') FROM opendts.login_session) AS sessions,
+              (SELECT string_agg(name, ',' ORDER BY name) FROM opendts.api_token) AS tokens`,
+    );
+    expect(left).toEqual({ minutes: '1', sessions: 'good', tokens: 'good,shown' });
   });
 });

@@ -1,9 +1,15 @@
 /** A whole migration over HTTP by a client that knows the OpenAPI document and nothing else of us. */
+import { readFileSync } from 'node:fs';
+import { Ajv2020, type AnySchema } from 'ajv/dist/2020.js';
+import ajvFormats from 'ajv-formats';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { startWorker } from '../src/service/fleet/worker.ts';
+import { startCollector, type Collector, type SeenSpan } from './collector.ts';
 import { freshPair } from './database.ts';
 import { OpenApiClient, type Called, type Document } from './openapi-client.ts';
 import { startService, type TestService } from './service.ts';
+import { catalog } from './source-catalog.ts';
 
 async function clientOf(service: TestService): Promise<OpenApiClient> {
   return new OpenApiClient(service.url, (await service.send('GET /openapi.json')).body as Document);
@@ -16,21 +22,42 @@ const done = async (called: Promise<Called>) => {
 };
 
 describe('the OpenAPI document', () => {
-  it('has schemas that a validator of JSON Schema can read', async () => {
+  it('is one as OpenAPI 3.1 describes them, with schemas that a validator of JSON Schema can read', async () => {
     await using service = await startService(15);
+    const document = (await service.send('GET /openapi.json')).body as Document;
+    const ajv = new Ajv2020({ strict: false, logger: false, allErrors: true });
+    ajvFormats.default(ajv);
+    const schema = readFileSync(new URL('openapi-3.1.schema.yaml', import.meta.url), 'utf8')
+      // Ajv finds such an anchor only where it is the whole document's.
+      .replaceAll("$dynamicRef: '#meta'", "$ref: '#/$defs/schema'")
+      .replaceAll('$dynamicAnchor: meta', '');
+    const isOpenApi = ajv.compile(parse(schema) as AnySchema);
+    void isOpenApi(document);
+    expect(isOpenApi.errors).toBeNull();
+    expect(isOpenApi({ ...document, info: {} })).toBe(false);
+    // What that leaves to be read: every field of a path is a parameter.
+    for (const [path, methods] of Object.entries(document.paths))
+      for (const { operationId, parameters } of Object.values(methods)) {
+        const inPath = parameters.filter((one) => one.in === 'path' && one.required).map(({ name }) => name);
+        const fields = [...path.matchAll(/\{(\w+)\}/g)].map(([, field]) => String(field));
+        expect([operationId, inPath.toSorted()]).toEqual([operationId, fields.toSorted()]);
+      }
     expect((await clientOf(service)).compileAll()).toBeGreaterThan(100);
   });
 
-  it('is enough to migrate a database: log in, make a group, connections and a task, and take it through its life', async () => {
-    await using service = await startService(15);
+  it('is enough to migrate a database: log in, make a group, connections and a task, and take it through its life, all of which its traces tell', async () => {
+    await using collector = await startCollector();
+    await using service = await startService(15, { collector: collector.url });
     await using pair = await freshPair(
       15,
       17,
       'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)',
     );
-    const { services, anotherStore, log } = service.node;
+    const before = await catalog(pair.source);
+    const { tracing, node } = service;
+    const { services, anotherStore, log } = node;
     await using _worker = await startWorker(
-      { store: services.store, anotherStore, connections: services.connections, log },
+      { store: services.store, anotherStore, connections: services.connections, log, tracing },
       {
         name: 'here',
         region: null,
@@ -70,7 +97,7 @@ describe('the OpenAPI document', () => {
       client.call('task.create', { group, name: 'move', source: 'old', target: 'new' }),
     );
     expect((await client.call('task.pause', { group, task: 'move' })).body.code).toBe('TASK_STATE_REFUSES');
-    await done(client.call('task.start', { group, task: task.id }));
+    await done(client.call('task.precheck', { group, task: task.id }));
     const comesTo = (state: string) =>
       expect
         .poll(async () => (await done(client.call('task.show', { group, task: 'move' }))).state, {
@@ -78,6 +105,9 @@ describe('the OpenAPI document', () => {
           interval: 300,
         })
         .toBe(state);
+    await comesTo('prechecked');
+    expect((await done(client.call('task.checks', { group, task: 'move' }))).precheck.result).toBe('passed');
+    await done(client.call('task.start', { group, task: task.id }));
     await comesTo('running');
     await pair.source.session.query('INSERT INTO t VALUES (2)');
     await expect
@@ -97,11 +127,7 @@ describe('the OpenAPI document', () => {
     await comesTo('stopped');
     await done(client.call('task.release', { group, task: 'move' }));
     await comesTo('released');
-    expect(
-      await pair.source.session.query(
-        'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()',
-      ),
-    ).toEqual([]);
+    expect(await catalog(pair.source)).toEqual(before);
     expect((await done(client.call('task.list', { group }))).items).toMatchObject([
       { name: 'move', state: 'released' },
     ]);
@@ -110,5 +136,73 @@ describe('the OpenAPI document', () => {
     ).toMatchObject({ toState: 'released' });
     const { items } = await done(client.call('audit.listGroup', { group, from: '2020-01-01', limit: 200 }));
     expect(items.length).toBeGreaterThan(8);
+
+    const typed = 'typed-by-somebody';
+    expect((await service.send(`GET /groups/${typed}/tasks?name=${typed}`, { token })).status).toBe(404);
+    await tracing[Symbol.asyncDispose]();
+    isToldOf(collector, task.id);
+    const lines = service.log().split('\n');
+    const login1 = collector.spans.find(({ fields }) => fields['opendts.operation'] === 'session.create');
+    expect(lines.filter((line) => line.includes(`"trace_id":"${login1?.traceId}"`))).toEqual([
+      expect.stringContaining('"route":"/api/v1/session"'),
+    ]);
+    for (const secret of [
+      typed,
+      'long enough for it',
+      once,
+      token,
+      pair.source,
+      pair.target,
+      'CREATE TABLE',
+      '$1',
+    ])
+      expect(collector.text()).not.toContain(secret);
   }, 240_000);
 });
+
+/** What the traces say of the whole flow. */
+function isToldOf({ spans }: Collector, taskId: string): void {
+  const partsOf = ({ spanId }: SeenSpan) => spans.filter(({ parentSpanId }) => parentSpanId === spanId);
+  const [refused, ...logins] = spans.filter(({ fields }) => fields['opendts.operation'] === 'session.create');
+  expect(refused?.fields).toEqual({
+    'http.request.method': 'POST',
+    'http.route': '/api/v1/session',
+    'url.path': '/api/v1/session',
+    'url.scheme': 'http',
+    'http.response.status_code': '401',
+    'opendts.operation': 'session.create',
+  });
+  expect(logins.map(({ name, isFailed }) => [name, isFailed])).toEqual([
+    ['POST /api/v1/session', false],
+    ['POST /api/v1/session', false],
+  ]);
+  for (const login of logins) {
+    const statements = partsOf(login);
+    expect(statements.length).toBeGreaterThan(2);
+    for (const { name, traceId, fields } of statements) {
+      expect(traceId).toBe(login.traceId);
+      expect(fields).toEqual({ 'db.system.name': 'postgresql', 'db.operation.name': name });
+      expect(name).toMatch(/^(SELECT|INSERT|UPDATE|DELETE|WITH)$/);
+    }
+  }
+  const started = spans.find(({ fields }) => fields['opendts.operation'] === 'task.start');
+  expect(started?.fields).toMatchObject({ 'opendts.task.id': taskId, 'http.response.status_code': '200' });
+  // What its owner did, in order; the statements of weeks are no parts of it.
+  const owned = spans.filter(
+    ({ name, fields }) => name.startsWith('task ') && fields['opendts.task.id'] === taskId,
+  );
+  expect(owned.map(({ name }) => name).filter((name) => name !== 'task take')).toEqual([
+    'task precheck',
+    'task run',
+    'task pause',
+    'task run',
+    'task stop',
+    'task release',
+  ]);
+  expect(owned.filter(({ isFailed }) => isFailed)).toEqual([]);
+  const [first] = owned.filter(({ name }) => name === 'task run');
+  const stages = first ? partsOf(first).map(({ name }) => name) : [];
+  expect(stages).toEqual(expect.arrayContaining(['stage schema', 'stage copy', 'stage catch-up']));
+  expect(stages.filter((name) => !name.startsWith('stage '))).toEqual([]);
+  expect(first?.events).toContain('stream begins');
+}

@@ -1,16 +1,15 @@
 /** Live events over HTTP: what is told, from where one goes on, who is put out, and how many can follow. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { taskSettings } from '../src/contract/task-spec.ts';
 import { findGroup } from '../src/service/store/account/find-group.ts';
 import { startSession } from '../src/service/account/sessions.ts';
 import { hashOf } from '../src/service/account/tokens.ts';
 import { deleteSession } from '../src/service/store/account/delete-session.ts';
 import { deleteMember } from '../src/service/store/account/delete-member.ts';
-import { insertTask } from '../src/service/store/task/insert-task.ts';
 import { transition } from '../src/service/task-life/transition.ts';
 import { followEvents, type EventClient, type SeenEvent } from './event-client.ts';
 import { startService, type TestService } from './service.ts';
+import { storedTask } from './stored-task.ts';
 
 let service: TestService;
 beforeAll(async () => {
@@ -36,27 +35,7 @@ async function group() {
         : { authorization: `Bearer ${more.token ?? viewer.token}` },
       lastId: more.lastId ?? null,
     });
-  const task = async (taskName: string) => {
-    const id = randomUUID();
-    await insertTask(store, {
-      id,
-      groupId,
-      name: taskName,
-      taskGroup: null,
-      sourceConnection: null,
-      targetConnection: null,
-      spec: taskSettings.parse({}),
-      class: 'small',
-      environment: null,
-      cluster: null,
-      retryConnectMinutes: 720,
-      retryOtherMinutes: 10,
-      state: 'not-started',
-      by: { accountId: null, accountName: null, workerId: null },
-      facts: {},
-    });
-    return id;
-  };
+  const task = async (taskName: string) => (await storedTask(store, { groupId, name: taskName })).id;
   return { name, groupId, viewer, store, follow, task };
 }
 

@@ -1,13 +1,17 @@
-/** Tasks of the service on workers: their whole life, workers that die or freeze, a store that is away, trouble and recovery. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+/** Tasks of the service on workers: their whole life, workers that are drained, trouble and recovery. Kills and freezes: kill-fleet.pg.test.ts. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { changeConnection } from '../src/service/connection/saved-connections.ts';
+import { z } from 'zod';
+import { changeConnection, requireConnection } from '../src/service/connection/saved-connections.ts';
+import { setStart } from '../src/service/store/task/set-start.ts';
 import { tryAgainNow } from '../src/service/store/task/try-again-now.ts';
+import { setDraining } from '../src/service/store/worker/set-draining.ts';
 import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { eventually, startFleet, type TestFleet } from './fleet.ts';
 import { ownServer } from './own-server.ts';
+import { argumentsOf } from './process-arguments.ts';
 import { cliHome } from './spawn-cli.ts';
 import { catalog } from './source-catalog.ts';
 
@@ -20,12 +24,6 @@ const TABLES = `
 
 const count = async (session: { one(sql: string): Promise<Record<string, string | null>> }, table: string) =>
   Number((await session.one(`SELECT count(*)::text AS n FROM ${table}`)).n);
-
-/** About 6 MB, in pieces of about one. */
-const LARGE = `
-  CREATE TABLE big (id int PRIMARY KEY, v text);
-  INSERT INTO big SELECT g, repeat(md5(g::text), 3) FROM generate_series(1, 60000) g; ANALYZE big`;
-const SLOWLY = { throttle: { megabytes: 1.2 }, chunkMegabytes: 1 } as const;
 
 async function expectSame({ source, target }: DatabasePair, table: string): Promise<void> {
   const digest = `SELECT md5(string_agg(t::text, '' ORDER BY id)) AS digest FROM ${table} t`;
@@ -45,13 +43,17 @@ async function expectAccounted({ target }: DatabasePair, table: string, inserts:
   expect(account).toEqual({ inserts: String(inserts), balanced: 'true' });
 }
 
-async function copying(fleet: TestFleet, id: string, target: DatabasePair['target']): Promise<void> {
-  await fleet.until(id, 'migrating');
-  const chunks = async () => {
-    const { yes } = await target.session.one("SELECT to_regclass('_opendts.copy_chunk') IS NOT NULL AS yes");
-    return yes === 't' ? count(target.session, '_opendts.copy_chunk') : 0;
-  };
-  await eventually(chunks, (n) => n > 0);
+/** About 6 MB, in pieces of about one. */
+const LARGE = `
+  CREATE TABLE big (id int PRIMARY KEY, v text);
+  INSERT INTO big SELECT g, repeat(md5(g::text), 3) FROM generate_series(1, 60000) g; ANALYZE big`;
+
+/** Somebody changes the connection. */
+async function lead(fleet: TestFleet, { id }: { id: string }, { uri }: TestDatabase): Promise<void> {
+  const { store, connections } = fleet.node.services;
+  const before = await requireConnection(store, fleet.groupId, id);
+  const { version } = before;
+  await changeConnection(store, before, { version, conninfo: uri }, { ...connections, mayName: true });
 }
 
 /** A role goes when nobody is connected as it any more. */
@@ -106,7 +108,7 @@ describe.concurrent('opendts serve and the command line', () => {
     const before = await catalog(pair.source);
     const dataDir = mkdtempSync(join(tmpdir(), 'opendts-data-'));
     chmodSync(dataDir, 0o755);
-    const node = home.start(['serve', '--port', '0', '--data-dir', dataDir]);
+    const node = home.start(['serve', '--port', '0', '--data-dir', dataDir, '--name', 'here']);
     try {
       await eventually(
         () => node.output().stdout,
@@ -141,6 +143,45 @@ describe.concurrent('opendts serve and the command line', () => {
         (found) => found === 1001,
       );
       expect(await cli(['worker', 'list'])).toContain('shop (running)');
+      await cli(['worker', 'drain', 'here']);
+      await eventually(
+        () => cli(['worker', 'list']),
+        (said) => said.includes('draining') && !said.includes('shop'),
+      );
+      await cli(['worker', 'undrain', 'here']);
+      await cli(['task', 'watch', 'shop', '--until', 'running', '--timeout', '60']);
+      await eventually(
+        () => cli(['worker', 'list']),
+        (said) => said.includes('shop (running)'),
+      );
+      // While all of it is in use: the node, its PostgreSQL with the sessions, and what is told to others.
+      const { token } = JSON.parse(
+        readFileSync(join(home.folder, '.config', 'opendts', 'login.json'), 'utf8'),
+      ) as { token: string };
+      const headers = { authorization: `Bearer ${token}` };
+      const metrics = await (await fetch(`${env.OPENDTS_SERVER}/metrics`, { headers })).text();
+      expect(metrics).toContain('opendts_replication_lag_seconds{');
+      const processes = argumentsOf(node.child.pid ?? 0);
+      expect([...processes.values()].filter((line) => line.startsWith('postgres: ')).length).toBeGreaterThan(
+        5,
+      );
+      for (const [what, one] of [
+        ['task', 'show'],
+        ['task', 'events'],
+        ['task', 'tables'],
+        ['connection', 'show'],
+      ] as const)
+        await cli([what, one, what === 'task' ? 'shop' : 'source', '--json']);
+      await cli(['audit', '--json']);
+      await cli(['export']);
+      const key = readFileSync(join(dataDir, 'key'), 'utf8').trim();
+      const store = readFileSync(join(dataDir, 'postgres', 'password'), 'utf8').trim();
+      const ends = [pair.source, pair.target].map(({ uri }) => decodeURIComponent(new URL(uri).password));
+      for (const secret of [password, 'a password of my own', token, key, store, ...ends]) {
+        expect(secret.length).toBeGreaterThan(10);
+        for (const text of [...processes.values(), ...said, metrics, node.output().stderr])
+          expect(text).not.toContain(secret);
+      }
       await pauseSkipAndRecopy(pair, cli);
       for (const [verb, state] of [
         ['pause', 'paused'],
@@ -168,81 +209,79 @@ describe.concurrent('opendts serve and the command line', () => {
 });
 
 describe.concurrent('workers', () => {
-  it('take over from one that was killed and from one that stands still, which commits nothing when it wakes', async () => {
-    await using store = await freshDatabase(17);
-    await using pair = await freshPair(17, 18, LARGE);
-    await using fleet = await startFleet(store);
+  it('leave tasks at a safe point when they are drained, by a person or a signal, and where they stand when there is no time', async () => {
+    await using db = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    await using fleet = await startFleet(db);
+    const { store } = fleet.node.services;
     const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
-    const id = await fleet.task(ends, { spec: SLOWLY });
-    const start = (name: string, ...more: string[]) =>
-      home.start(['worker', '--name', name, ...more], { env: fleet.env });
-    const first = start('first');
-    await fleet.ask(id, 'start');
-    await copying(fleet, id, pair.target);
-    const { workerId: firstId, fence } = await fleet.show(id);
-    const second = start('second', '--drain-seconds', '0');
-    first.child.kill('SIGKILL');
-    const taken = async () => (await fleet.show(id)).workerId;
-    await eventually(taken, (found) => found !== firstId);
-    expect(BigInt((await fleet.show(id)).fence)).toBeGreaterThan(BigInt(fence));
-    const { workerId: secondId } = await fleet.until(id, 'running');
-    await expectSame(pair, 'big');
-
-    const third = start('third');
-    try {
+    const id = await fleet.task(ends);
+    const owner = async () => (await fleet.show(id)).workerId;
+    const start = async (name: string, ...more: string[]) => {
+      const { child, output, finished } = home.start(['worker', '--name', name, ...more], { env: fleet.env });
       await eventually(
-        () => third.output().stdout,
-        (found) => found.includes('runs'),
+        () => output().stdout,
+        (said) => said.includes('runs'),
       );
-      await pair.source.session.query('INSERT INTO big SELECT g, g FROM generate_series(100001, 100100) g');
-      second.child.kill('SIGSTOP');
-      await eventually(taken, (found) => found !== secondId);
-      await pair.source.session.query('INSERT INTO big SELECT g, g FROM generate_series(100101, 100200) g');
-      await fleet.until(id, 'running');
-      const { fence: theirs } = await fleet.show(id);
-      second.child.kill('SIGCONT');
-      await pair.source.session.query('INSERT INTO big SELECT g, g FROM generate_series(100201, 100300) g');
-      await expectSame(pair, 'big');
-      await eventually(
-        () => second.output().stderr,
-        (found) => found.includes('another worker'),
-      );
-      await expectAccounted(pair, 'public.big', 300);
-      expect(await fleet.show(id)).toMatchObject({ fence: theirs, state: 'running', failure: null });
-      // It drains: what it has is left at a safe point.
-      third.child.kill('SIGTERM');
-      expect((await third.finished).code).toBe(0);
-      await eventually(taken, (found) => found === secondId);
-      // It has no time to.
-      second.child.kill('SIGTERM');
-      expect((await second.finished).code).toBe(0);
-    } finally {
-      for (const worker of [second, third]) worker.child.kill('SIGKILL');
-    }
-  }, 240_000);
-
-  it('go on while the store is away, in the copy and in the stream', async () => {
-    await using server = await ownServer(17);
-    await using pair = await freshPair(17, 18, LARGE);
-    await using fleet = await startFleet(server.database);
-    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
-    const id = await fleet.task(ends, { spec: SLOWLY });
-    await fleet.worker();
+      return { id: /worker (\S+) runs/.exec(output().stdout)?.[1], child, output, finished };
+    };
+    await using left = new AsyncDisposableStack();
+    const killed = (worker: Awaited<ReturnType<typeof start>>) => {
+      left.defer(() => void worker.child.kill('SIGKILL'));
+      return worker;
+    };
+    const first = killed(await start('first'));
     await fleet.ask(id, 'start');
-    await copying(fleet, id, pair.target);
-    const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 3_000));
-    await server.crash(pause);
     await fleet.until(id, 'running');
-    await server.crash(async () => {
-      await pair.source.session.query("INSERT INTO big VALUES (200000, 'while it is away')");
-      await expectSame(pair, 'big');
-      await pause();
-    });
-    await fleet.ask(id, 'stop');
-    await fleet.until(id, 'stopped');
-    await expectSame(pair, 'big');
-    await expectAccounted(pair, 'public.big', 1);
+    const second = killed(await start('second', '--drain-seconds', '0'));
+    await setDraining(store, 'first', true);
+    await eventually(owner, (found) => found === second.id);
+    await fleet.until(id, 'running');
+    await pair.source.session.query('INSERT INTO shop.sale SELECT g, 1 FROM generate_series(5001, 5100) g');
+    await setDraining(store, 'first', false);
+    second.child.kill('SIGTERM');
+    expect((await second.finished).code).toBe(0);
+    expect(second.output().stderr).toContain('no time to drain');
+    expect(second.output().stderr).not.toContain('another worker');
+    await eventually(owner, (found) => found === first.id);
+    await fleet.until(id, 'running');
+    await pair.source.session.query('INSERT INTO shop.sale SELECT g, 1 FROM generate_series(5101, 5200) g');
+    await expectSame(pair, 'shop.sale');
+    await expectAccounted(pair, 'shop.sale', 200);
+    first.child.kill('SIGTERM');
+    expect((await first.finished).code).toBe(0);
+    expect(await fleet.show(id)).toMatchObject({ workerId: null, state: 'running', failure: null });
   }, 240_000);
+
+  it('take their tasks anew when the store has forgotten them, and no more once the store is not for their version', async () => {
+    await using db = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    await using fleet = await startFleet(db);
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends);
+    const worker = await fleet.worker();
+    await fleet.ask(id, 'start');
+    const { fence } = await fleet.until(id, 'running');
+    await db.session.query('DELETE FROM opendts.worker');
+    await eventually(
+      () => fleet.show(id),
+      (task) => BigInt(task.fence) > BigInt(fence),
+    );
+    expect(fleet.log()).toContain('the store has forgotten this worker');
+    const inStep = async () => (await fleet.events(id)).filter(({ kind }) => kind === 'in-step');
+    await eventually(inStep, (found) => found.length === 2);
+    expect(await fleet.show(id)).toMatchObject({ workerId: worker.id, state: 'running' });
+    await db.session.query("INSERT INTO opendts.migration VALUES (999, 'later.sql', 'x', now(), 'a reason')");
+    await eventually(
+      () => fleet.show(id),
+      ({ workerId }) => workerId === null,
+    );
+    expect(fleet.log()).toContain('the store is of a newer version by now');
+    await pair.source.session.query("INSERT INTO shop.item VALUES (2000, 'late', 1)");
+    // Rounds in which it would be taken again.
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    expect(await fleet.show(id)).toMatchObject({ workerId: null, state: 'running' });
+  }, 120_000);
 });
 
 describe.concurrent('a task in trouble', () => {
@@ -300,6 +339,141 @@ describe.concurrent('a task in trouble', () => {
     await fleet.until(id, 'released');
   }, 180_000);
 
+  it('has failed when its retry time is over, and is recovered by itself with less at once, also where the target has last heard of a pause', async () => {
+    await using db = await freshDatabase(17);
+    await using server = await ownServer(17);
+    await server.database.session.query(TABLES);
+    await using target = await freshDatabase(18);
+    await using fleet = await startFleet(db);
+    const ends = { source: await fleet.connection(server.database), target: await fleet.connection(target) };
+    const id = await fleet.task(ends, { spec: { jobs: 4, lanes: 2 } });
+    /** All that the store says of its trouble was so much longer ago. */
+    const pass = (minutes: number) =>
+      db.session.query(`UPDATE opendts.task SET failed_since = failed_since - interval '${minutes} min',
+        next_attempt_at = next_attempt_at - interval '${minutes} min' WHERE id = '${id}'`);
+    await fleet.worker();
+    await fleet.ask(id, 'start');
+    await fleet.until(id, 'running');
+    await fleet.ask(id, 'pause');
+    await fleet.until(id, 'paused');
+    await server.crash(async () => {
+      await fleet.ask(id, 'resume');
+      await fleet.until(id, 'retrying');
+      await pass(721);
+      const failed = await fleet.until(id, 'failed');
+      expect(failed).toMatchObject({
+        attempts: 0,
+        stoppedBy: 'failure',
+        failure: { code: 'CONNECT_FAILED' },
+        adjustments: { jobs: 2, lanes: 1, chunkMegabytes: 32 },
+      });
+      expect(Date.parse(failed.nextAttemptAt ?? '') - Date.now()).toBeGreaterThan(80_000);
+      await pass(3);
+      const again = await eventually(
+        () => fleet.show(id),
+        ({ attempts, state }) => attempts === 1 && state === 'failed',
+      );
+      expect(again.adjustments).toEqual({ jobs: 1, lanes: 1, chunkMegabytes: 16 });
+      expect(Date.parse(again.nextAttemptAt ?? '') - Date.now()).toBeGreaterThan(160_000);
+      // Another connection is another trouble.
+      await tryAgainNow(fleet.node.services.store, ends.source.id);
+      expect(await fleet.until(id, 'retrying')).toMatchObject({ adjustments: {} });
+      await pass(721);
+      await fleet.until(id, 'failed');
+    });
+    await pass(3);
+    await fleet.until(id, 'running');
+    const began = (await fleet.events(id)).filter(({ kind }) => kind === 'began').at(-1);
+    expect(began?.facts).toMatchObject({ recovery: 0, adjustments: { jobs: 2, lanes: 1 } });
+    await server.database.session.query("INSERT INTO shop.item VALUES (2000, 'late', 1)");
+    await eventually(
+      () => count(target.session, 'shop.item'),
+      (found) => found === 1001,
+    );
+    for (const [wish, state] of [
+      ['stop', 'stopped'],
+      ['release', 'released'],
+    ] as const) {
+      await fleet.ask(id, wish);
+      await fleet.until(id, state);
+    }
+  }, 180_000);
+
+  it('starts by itself, and goes slowly in its blackout hours until they end', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, LARGE);
+    await using fleet = await startFleet(store);
+    const { store: db } = fleet.node.services;
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends, { spec: { types: ['schema', 'full'], chunkMegabytes: 1 } });
+    // Ten minutes for the whole of it.
+    const slowly = { from: '00:00', to: '00:00', timeZone: 'UTC', throttle: { megabytes: 0.01 } };
+    const black = async (windows: readonly object[]) => {
+      await db.query(
+        z.unknown(),
+        `WITH t AS (UPDATE opendts.task SET blackout = $2::jsonb, version = version + 1 WHERE id = $1 RETURNING id)
+         SELECT pg_notify('opendts_task', id::text) FROM t`,
+        [id, JSON.stringify(windows)],
+      );
+    };
+    await black([slowly]);
+    const by = { accountId: null, accountName: null, workerId: null };
+    await setStart(db, { id, startAt: new Date(Date.now() + 1_000).toISOString(), by });
+    await fleet.worker();
+    await fleet.until(id, 'migrating');
+    const phases = async () => (await fleet.events(id)).map(({ facts }) => facts.phase);
+    await eventually(phases, (found) => found.includes('copy'));
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect((await fleet.show(id)).state).toBe('migrating');
+    await black([]);
+    await fleet.until(id, 'completed');
+    expect(await count(pair.target.session, 'big')).toBe(60_000);
+    const kinds = (await fleet.events(id)).map(({ kind }) => kind);
+    expect(kinds.slice(0, 3)).toEqual(['created', 'start-planned', 'start']);
+    await fleet.ask(id, 'release');
+    await fleet.until(id, 'released');
+  }, 180_000);
+
+  it('whose connection is led to another database fails and begins nothing there, and is not released from there', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    await using elsewhere = await freshPair(17, 18, TABLES);
+    await using fleet = await startFleet(store);
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends);
+    await fleet.worker();
+    await fleet.ask(id, 'start');
+    await fleet.until(id, 'running');
+    for (const side of ['source', 'target'] as const) {
+      await fleet.ask(id, 'pause');
+      await fleet.until(id, 'paused');
+      await lead(fleet, ends[side], elsewhere[side]);
+      await fleet.ask(id, 'resume');
+      const { failure, nextAttemptAt } = await fleet.until(id, 'failed', 'running');
+      expect([failure?.code, nextAttemptAt]).toEqual(['TASK_ENDS_OTHER', null]);
+      // Of the source the books on the target know which it was.
+      const words = side === 'source' ? pair.source.name : `${elsewhere.target.name}" of the target`;
+      expect(failure?.message).toContain(`database "${words}`);
+      if (side === 'target') break;
+      await lead(fleet, ends[side], pair[side]);
+      await fleet.ask(id, 'resume');
+      await fleet.until(id, 'running');
+    }
+    const { books } = await elsewhere.target.session.one("SELECT to_regnamespace('_opendts') AS books");
+    expect(books).toBeNull();
+    const slots = ({ source }: DatabasePair) =>
+      source.session.query('SELECT slot_name FROM pg_replication_slots WHERE database = current_database()');
+    expect([await slots(elsewhere), (await slots(pair)).length]).toEqual([[], 1]);
+
+    await fleet.ask(id, 'release');
+    const { failure } = await fleet.until(id, 'release-failed', 'released');
+    expect(failure).toMatchObject({ code: 'TASK_NOT_RELEASED', facts: { database: elsewhere.target.name } });
+    await lead(fleet, ends.target, pair.target);
+    await fleet.ask(id, 'release');
+    await fleet.until(id, 'released');
+    expect(await slots(pair)).toEqual([]);
+  }, 180_000);
+
   it('waits for its cluster, and for room on a connection that others use', async () => {
     await using store = await freshDatabase(17);
     await using pair = await freshPair(17, 18, TABLES);
@@ -308,7 +482,7 @@ describe.concurrent('a task in trouble', () => {
     const source = await fleet.connection(pair.source, { maxConnections: 10 });
     const first = await fleet.task({ source, target: await fleet.connection(pair.target) });
     const second = await fleet.task({ source, target: await fleet.connection(other) }, { cluster: 'night' });
-    await fleet.worker();
+    const here = await fleet.worker();
     for (const id of [first, second]) await fleet.ask(id, 'start');
     await fleet.until(first, 'running');
     expect(await fleet.show(second)).toMatchObject({ state: 'prechecking', workerId: null });
@@ -324,6 +498,14 @@ describe.concurrent('a task in trouble', () => {
     await fleet.until(first, 'paused');
     await fleet.until(second, 'running');
     expect(await count(other.session, 'shop.sale')).toBe(5000);
+    // It is given to others while it runs.
+    await store.session.query(
+      `UPDATE opendts.task SET cluster = NULL, version = version + 1 WHERE id = '${second}'`,
+    );
+    await eventually(
+      () => fleet.show(second),
+      ({ workerId }) => workerId === here.id,
+    );
     for (const id of [first, second]) {
       await fleet.ask(id, 'stop');
       await fleet.until(id, 'stopped');

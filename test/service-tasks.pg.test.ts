@@ -2,13 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toTableProgress, toTaskProgress } from '../src/contract/api/task-progress.ts';
-import type { MigrationProgress } from '../src/contract/progress.ts';
 import type { Role } from '../src/contract/api/roles.ts';
+import { startDue } from '../src/service/fleet/start-due.ts';
 import { takeTask } from '../src/service/store/task/take-task.ts';
 import { writeProgress } from '../src/service/store/task/write-progress.ts';
 import { transition } from '../src/service/task-life/transition.ts';
 import { MAJORS } from './global-setup.ts';
 import { startService, type Answer, type TestService } from './service.ts';
+import { progressOf } from './stored-task.ts';
 
 const SECRET = 'MARKER-of-the-secret';
 
@@ -63,24 +64,15 @@ async function owner(taskId: string) {
   };
 }
 
-const PROGRESS: MigrationProgress = {
-  taskId: 'x',
+const PROGRESS = progressOf({
   phase: 'stream',
-  tables: [],
   rowsCopied: 10n,
   bytesCopied: 20n,
-  copy: null,
-  indexesDone: 0,
-  indexesTotal: 0,
-  indexBuilds: [],
   changesApplied: 3n,
   transactionsApplied: 1n,
-  deadLetters: 0n,
   lagBytes: 5n,
   delayMs: 700,
-  slot: null,
-  elapsedMs: 1000,
-};
+});
 const TABLE = {
   table: 'public.t',
   stage: 'streaming',
@@ -220,6 +212,49 @@ describe('a task', () => {
     const { version } = (await at.send(`GET /tasks/${id}`)).body;
     expect((await at.send(`DELETE /tasks/${id}?version=${version}`)).status).toBe(200);
     expect((await at.send(`GET /tasks/${id}`)).status).toBe(404);
+  });
+
+  it('starts by itself at its time, once, unless it was called off, or says that it could not', async () => {
+    const at = await place();
+    const { store } = service.node.services;
+    const { id } = await at.make();
+    const ask = async (request: string, body?: object) => (await at.send(request, body)).body;
+    const show = () => ask(`GET /tasks/${id}`);
+    const kinds = async () =>
+      (await ask(`GET /tasks/${id}/events`)).items.map(({ kind }: { kind: string }) => kind);
+    /** Two nodes look at the same moment. */
+    const timeComes = async () => {
+      await service.database.session.query(`UPDATE opendts.task SET start_at = now() WHERE id = '${id}'`);
+      await Promise.all([startDue(store), startDue(store)]);
+    };
+    const later = { at: '2099-01-01T02:00:00+02:00' };
+    const planned = { state: 'not-started', startAt: '2099-01-01T00:00:00Z' };
+    expect(await ask(`POST /tasks/${id}/start`, later)).toMatchObject(planned);
+    expect(await show()).toMatchObject({ ...planned, possible: expect.arrayContaining(['start', 'stop']) });
+    expect((await ask('GET /tasks')).items).toMatchObject([planned]);
+    await Promise.all([startDue(store), startDue(store)]);
+    expect(await show()).toMatchObject(planned);
+    expect(await ask(`POST /tasks/${id}/stop`)).toMatchObject({ state: 'not-started', startAt: null });
+    expect((await at.send(`POST /tasks/${id}/stop`)).status).toBe(409);
+    expect(await kinds()).toEqual(['start-called-off', 'start-planned', 'created']);
+
+    expect((await ask(`POST /tasks/${id}/start`, later)).startAt).not.toBeNull();
+    await timeComes();
+    expect(await show()).toMatchObject({ state: 'prechecking', desired: 'running', startAt: null });
+    expect((await kinds()).slice(0, 2)).toEqual(['start', 'start-planned']);
+    // It runs by now: what else is planned for it is refused.
+    expect((await at.send(`POST /tasks/${id}/start`, later)).body.code).toBe('TASK_STATE_REFUSES');
+    await timeComes();
+    expect(await show()).toMatchObject({ state: 'prechecking', startAt: null });
+    expect((await kinds())[0]).toBe('start-refused');
+    expect(await ask(`POST /tasks/${id}/start`, { at: 'tomorrow' })).toMatchObject({ code: 'INPUT_INVALID' });
+    await ask(`POST /tasks/${id}/stop`);
+    // A time that is over is now.
+    await ask(`POST /tasks/${id}/start`, later);
+    expect(await ask(`POST /tasks/${id}/start`, { at: '2020-01-01T00:00:00Z' })).toMatchObject({
+      state: 'migrating',
+      startAt: null,
+    });
   });
 
   it('that has begun changes in what does not belong to what it has made', async () => {

@@ -9,6 +9,7 @@ import { useConnection } from '../src/service/store/connection/use-connection.ts
 import { hasRoom } from '../src/service/store/connection/has-room.ts';
 import { insertHand } from '../src/service/store/copy/insert-hand.ts';
 import { insertPass } from '../src/service/store/copy/insert-pass.ts';
+import type { MoreHands } from '../src/service/task/copy/more-hands.ts';
 import { helpedTask } from './copy-helpers.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { startFleet } from './fleet.ts';
@@ -104,7 +105,9 @@ it('hands that are lent count in the limits of the connections', async () => {
   await store.session
     .query(`UPDATE opendts.connection SET max_connections = 10 WHERE id = '${ends.source.id}';
     INSERT INTO opendts.worker (id, name, version, host, pid, capacity) VALUES ('${mine}', 'w', '0', 'h', 1, 1)`);
-  await useConnection(db, { connectionId: ends.source.id, taskId: mine, workerId: mine, count: 7 });
+  const use = { connectionId: ends.source.id, taskId: mine, workerId: mine, fence: '0', count: 7 };
+  await useConnection(db, use);
+  await expect(useConnection(db, { ...use, fence: '1' })).rejects.toMatchObject({ code: 'FENCED' });
   expect(await hasRoom(db, mine)).toBe(true);
   const pass = { id: randomUUID(), taskId: mine, fence: '0', format: 1, handTask: '{}', jobs: 1 };
   expect(await insertPass(db, pass)).toBe(true);
@@ -113,6 +116,9 @@ it('hands that are lent count in the limits of the connections', async () => {
   expect(await hasRoom(db, mine)).toBe(false);
   expect(await connectionRoom(db, ends.source.id, another)).toBe(1);
   expect(await connectionRoom(db, ends.target.id, another)).toBeNull();
+  // Its owner was killed, and the worker that lent it: nobody takes the row away.
+  await store.session.query("UPDATE opendts.copy_pass SET beat_at = now() - interval '61 s'");
+  expect(await hasRoom(db, mine)).toBe(true);
 });
 
 describe('hands of other workers', () => {
@@ -185,6 +191,35 @@ describe('hands of other workers', () => {
     expect(frozen.child.exitCode).toBeNull();
     expect(events.filter(({ message }) => message.includes('is gone'))).toHaveLength(2);
     expect(task.units().get(third.workerId)).toBeGreaterThan(1);
+  });
+
+  it('are fenced off where it is not certain that their sessions have ended', async () => {
+    await using source = await freshDatabase(17);
+    await using target = await freshDatabase(17);
+    await source.session.query(TABLES);
+    await using task = await helpedTask(17);
+    await using frozen = await task.helper(
+      { source, target },
+      { places: 1, failpoint: 'copy.after-unit-commit:2:freeze' },
+    );
+    const moreHands: MoreHands = {
+      ...task.moreHands,
+      // A server that cannot be asked may still have some.
+      offer: (pass) => task.moreHands.offer({ ...pass, endHands: async () => false }),
+    };
+    const options = { types: ['schema', 'full'], jobs: 1, chunkBytes: 1n << 20n, limits: SLOW } as const;
+    const migration = start(source, target, { ...options, moreHands });
+    await until(() => frozen.isFrozen());
+    const fence = async () =>
+      Number((await target.session.one('SELECT copy_fence FROM _opendts.task')).copy_fence);
+    const before = await fence();
+    expect((await soon(migration.finished)).outcome).toBe('completed');
+    expect(await fence()).toBe(before + 1);
+    const copied = await chunks(target);
+    frozen.child.kill('SIGCONT');
+    await areGone(source, target);
+    expect(await chunks(target)).toEqual(copied);
+    expect((await compare(source, target)).differing).toEqual([]);
   });
 
   it('set a table aside as those of the owner do, and end with the run', async () => {

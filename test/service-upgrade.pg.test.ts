@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
 import { toTaskProgress } from '../src/contract/api/task-progress.ts';
-import type { MigrationProgress } from '../src/contract/progress.ts';
 import { connect } from '../src/engine/pg/connect.ts';
 import { migrate, readMigrations } from '../src/service/store/migrate.ts';
 import { Store } from '../src/service/store/store.ts';
@@ -12,6 +11,7 @@ import { setDraining } from '../src/service/store/worker/set-draining.ts';
 import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { eventually, startFleet, type TestFleet } from './fleet.ts';
 import { cliHome } from './spawn-cli.ts';
+import { progressOf } from './stored-task.ts';
 
 const TABLES = `
   CREATE TABLE item (id int PRIMARY KEY, v text);
@@ -59,25 +59,6 @@ function writing({ session }: TestDatabase): () => Promise<number> {
     return done;
   };
 }
-
-const PROGRESS: MigrationProgress = {
-  taskId: 'x',
-  phase: 'copy',
-  tables: [],
-  rowsCopied: 1n,
-  bytesCopied: 2n,
-  copy: null,
-  indexesDone: 0,
-  indexesTotal: 0,
-  indexBuilds: [],
-  changesApplied: 0n,
-  transactionsApplied: 0n,
-  deadLetters: 0n,
-  lagBytes: null,
-  delayMs: null,
-  slot: null,
-  elapsedMs: 1,
-};
 
 const home = cliHome();
 afterAll(() => home[Symbol.dispose]());
@@ -283,7 +264,7 @@ describe.concurrent('a store that was restored from an hour ago', () => {
       await take();
       for (const fence of former)
         expect(
-          await writeProgress(store, { taskId, fence, progress: toTaskProgress(PROGRESS), tables: [] }),
+          await writeProgress(store, { taskId, fence, progress: toTaskProgress(progressOf()), tables: [] }),
         ).toBe(false);
     }
   });

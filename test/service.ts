@@ -1,6 +1,7 @@
 /** A node of the service for tests: its store in a fresh database, its API on a port of its own, and accounts with tokens. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { openLog } from '../src/base/runtime/log.ts';
+import { openTracing, type Tracing } from '../src/base/tracing/tracing.ts';
 import type { Role } from '../src/contract/api/roles.ts';
 import { hashOf, newApiToken } from '../src/service/account/tokens.ts';
 import { openNode, type NodeOptions, type ServiceNode } from '../src/service/node.ts';
@@ -36,6 +37,7 @@ export interface Sent {
 export interface TestService extends AsyncDisposable {
   readonly node: ServiceNode;
   readonly database: TestDatabase;
+  readonly tracing: Tracing;
   readonly url: string;
   /** All lines of its log. */
   readonly log: () => string;
@@ -49,10 +51,20 @@ export interface TestService extends AsyncDisposable {
   }): Promise<{ id: string; name: string; token: string }>;
 }
 
-export async function startService(major: Major, options: Partial<NodeOptions> = {}): Promise<TestService> {
+/** `collector`: where its traces go. */
+export async function startService(
+  major: Major,
+  { collector, ...options }: Partial<NodeOptions> & { collector?: string } = {},
+): Promise<TestService> {
   const database = await freshDatabase(major);
   let lines = '';
   const log = openLog({ level: 'debug', stream: { write: (line) => void (lines += line) } });
+  const tracing = await openTracing({
+    env: collector === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: collector },
+    log,
+    version: '0.0.0',
+    flushMs: 5_000,
+  });
   const node = await openNode({
     databaseUrl: database.uri,
     dataDir: '/nowhere',
@@ -72,12 +84,14 @@ export async function startService(major: Major, options: Partial<NodeOptions> =
     version: '0.0.0',
     log,
     metricsToken: () => METRICS_TOKEN,
+    tracing,
   });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const { store } = node.services;
   return {
     node,
     database,
+    tracing,
     url,
     log: () => lines,
     send: (request, sent) => send(url, request, sent),
@@ -104,6 +118,7 @@ export async function startService(major: Major, options: Partial<NodeOptions> =
     },
     [Symbol.asyncDispose]: async () => {
       await app.close();
+      await tracing[Symbol.asyncDispose]();
       await node[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },

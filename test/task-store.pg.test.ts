@@ -4,8 +4,7 @@ import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { toTableProgress, toTaskProgress } from '../src/contract/api/task-progress.ts';
-import type { MigrationProgress, TableProgress } from '../src/contract/progress.ts';
-import { taskSettings } from '../src/contract/task-spec.ts';
+import type { TableProgress } from '../src/contract/progress.ts';
 import { insertGroup } from '../src/service/store/account/insert-group.ts';
 import { migrate } from '../src/service/store/migrate.ts';
 import { Store } from '../src/service/store/store.ts';
@@ -15,7 +14,6 @@ import { deleteWish } from '../src/service/store/task/delete-wish.ts';
 import { effectiveRetry } from '../src/service/store/task/effective-retry.ts';
 import { findTask } from '../src/service/store/task/find-task.ts';
 import { findTasksNamed } from '../src/service/store/task/find-tasks-named.ts';
-import { insertTask } from '../src/service/store/task/insert-task.ts';
 import { leaveTask } from '../src/service/store/task/leave-task.ts';
 import { listEvents } from '../src/service/store/task/list-events.ts';
 import { listSeries } from '../src/service/store/task/list-series.ts';
@@ -34,6 +32,7 @@ import { seeWorker } from '../src/service/store/worker/see-worker.ts';
 import { transition } from '../src/service/task-life/transition.ts';
 import { freshDatabase } from './database.ts';
 import { MAJORS } from './global-setup.ts';
+import { progressOf, storedTask } from './stored-task.ts';
 
 const nobody = { accountId: null, accountName: null, workerId: null };
 const person = { account: { id: randomUUID(), name: 'ada' } };
@@ -44,25 +43,7 @@ async function openStore() {
   const store = Store.at(db.uri);
   await migrate(store);
   const group = await insertGroup(store, randomUUID(), 'shop');
-  const newTask = (name: string, more = {}) =>
-    insertTask(store, {
-      id: randomUUID(),
-      groupId: group!.id,
-      name,
-      taskGroup: null,
-      sourceConnection: null,
-      targetConnection: null,
-      spec: taskSettings.parse({}),
-      class: 'small',
-      environment: null,
-      cluster: null,
-      retryConnectMinutes: 720,
-      retryOtherMinutes: 10,
-      state: 'not-started',
-      by: nobody,
-      facts: {},
-      ...more,
-    });
+  const newTask = (name: string, more = {}) => storedTask(store, { groupId: group!.id, name, ...more });
   return {
     db,
     store,
@@ -92,24 +73,12 @@ const TABLE: TableProgress = {
   updates: 0n,
   deletes: 0n,
 };
-const PROGRESS: MigrationProgress = {
-  taskId: 'x',
-  phase: 'copy',
+const PROGRESS = progressOf({
   tables: [TABLE, { ...TABLE, table: 'public.u', stage: 'waiting' }],
-  rowsCopied: 1n,
-  bytesCopied: 2n,
-  copy: null,
-  indexesDone: 0,
-  indexesTotal: 0,
-  indexBuilds: [],
-  changesApplied: 0n,
-  transactionsApplied: 0n,
-  deadLetters: 0n,
-  lagBytes: null,
   delayMs: 12.4,
   slot: { retainedBytes: 5n, walStatus: null, safeBytes: null },
   elapsedMs: 1,
-};
+});
 
 describe('a task in the store', () => {
   it('goes from state to state with its timeline, and refuses with what is possible', async () => {
@@ -269,7 +238,9 @@ describe('a task in the store', () => {
       `INSERT INTO opendts.task_series SELECT task_id, at - days * interval '1 day', delay_ms, lag_bytes, 0, 0, 0
          FROM opendts.task_series, unnest(ARRAY[29, 31]) AS days`,
     );
-    await pruneSeries(store);
+    expect([await pruneSeries(store, 1), await pruneSeries(store, 5), await pruneSeries(store, 5)]).toEqual([
+      1, 0, 0,
+    ]);
     const span = { from: '2000-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z', everyMinutes: 1 };
     const points = await listSeries(store, id, span);
     expect(points.map(({ rowsCopied, lagBytes }) => [rowsCopied, lagBytes])).toEqual([

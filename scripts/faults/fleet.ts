@@ -7,14 +7,21 @@ import { noLog } from '../../src/base/runtime/log.ts';
 import { sleep } from '../../src/base/runtime/sleep.ts';
 import type { PersonEvent, TaskState } from '../../src/contract/api/task-states.ts';
 import { taskSettings, type TaskSettings } from '../../src/contract/task-spec.ts';
+import { patiently } from '../../src/service/fleet/patiently.ts';
 import { createConnection } from '../../src/service/connection/saved-connections.ts';
 import { openNode, type ServiceNode } from '../../src/service/node.ts';
 import { insertGroup } from '../../src/service/store/account/insert-group.ts';
 import { findTask } from '../../src/service/store/task/find-task.ts';
 import { insertTask } from '../../src/service/store/task/insert-task.ts';
+import { listEvents } from '../../src/service/store/task/list-events.ts';
 import type { StoredTask } from '../../src/service/store/task/task-row.ts';
+import { listWorkers } from '../../src/service/store/worker/list-workers.ts';
 import { transition } from '../../src/service/task-life/transition.ts';
 
+/** The store comes back. */
+const PATIENCE_MS = 30_000;
+/** Workers say every three seconds that they live. */
+const SEEN_MS = 8_000;
 const nobody = { accountId: null, accountName: null, workerId: null };
 const by = { account: { id: randomUUID(), name: 'faults' } };
 
@@ -66,6 +73,7 @@ export class FleetUnderTest implements AsyncDisposable {
       class: 'small',
       environment: null,
       cluster: null,
+      blackout: [],
       retryConnectMinutes: 720,
       retryOtherMinutes: 60,
       state: 'not-started',
@@ -95,26 +103,53 @@ export class FleetUnderTest implements AsyncDisposable {
     await transition(this.node.services.store, id, { event, by });
   }
 
+  /** Also just after the store was away. */
   async show(id: string): Promise<StoredTask> {
-    const task = await findTask(this.node.services.store, id);
+    const { store } = this.node.services;
+    const task = await patiently(AbortSignal.timeout(PATIENCE_MS), () => findTask(store, id));
     if (task === null) throw new Error('no such task');
     return task;
+  }
+
+  /** Of each task who has it. */
+  async owners(tasks: readonly { readonly id: string }[]): Promise<(string | null)[]> {
+    return Promise.all(tasks.map(async ({ id }) => (await this.show(id)).workerId));
+  }
+
+  /** Ids of workers that were seen just now. */
+  async alive(): Promise<string[]> {
+    const workers = await listWorkers(this.node.services.store);
+    return workers.filter(({ seenAt }) => Date.now() - Date.parse(seenAt) < SEEN_MS).map(({ id }) => id);
+  }
+
+  /** How many workers have lent hands to the copy of a task. */
+  async lenders(taskId: string): Promise<number> {
+    const found = new Set<string>();
+    for (let after: string | null = null; ;) {
+      const page = await listEvents(this.node.services.store, taskId, { after, limit: 500 });
+      for (const { facts } of page) {
+        const lender = /^worker (\S+) lends a hand/.exec(String(facts.message))?.[1];
+        if (lender !== undefined) found.add(lender);
+      }
+      after = page.at(-1)?.id ?? null;
+      if (page.length < 500) return found.size;
+    }
   }
 
   /** Throws when it comes to another one of `wrong`, or not at all in time. */
   async until(
     id: string,
-    state: TaskState,
+    states: TaskState | readonly TaskState[],
     ms: number,
     wrong: readonly TaskState[] = ['failed'],
   ): Promise<void> {
     const late = performance.now() + ms;
     for (;;) {
       const task = await this.show(id);
-      if (task.state === state) return;
+      if ([states].flat().includes(task.state)) return;
       if (wrong.includes(task.state) || performance.now() > late)
         throw new Error(
-          `${task.name} is ${task.state}, not ${state}: ${task.failure?.message ?? 'too slow'}`,
+          `${task.name} is ${task.state}, not ${String(states)}: ${task.failure?.message ?? 'too slow'}`,
         );
       await sleep(200);
     }

@@ -26,7 +26,9 @@ export const serveOptions = z.strictObject({
   allowNetwork: z
     .array(z.string().min(1))
     .default([])
-    .describe('networks that connections may reach, 10.0.0.0/8,… (default: all)'),
+    .describe(
+      'networks that connections may reach, 10.0.0.0/8,… (default: all but where clouds tell machines their keys)',
+    ),
   trustedProxy: z
     .array(z.string().min(1))
     .default([])

@@ -14,6 +14,7 @@ import { pruneAudit } from './store/audit/prune-audit.ts';
 import { makeDataDir, openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
 import { pruneSeries } from './store/task/prune-series.ts';
+import { pruneWorkers } from './store/worker/prune-workers.ts';
 
 export interface NodeOptions {
   /** Null: the embedded PostgreSQL below the data folder. */
@@ -45,6 +46,8 @@ export interface ServiceNode extends AsyncDisposable {
 }
 
 const PRUNE_MS = 3_600_000;
+/** Rows that a statement deletes: after a long time there may be more than one can do in its time. */
+const PIECE = 20_000;
 
 /** Throws what openStore throws, SEALING_KEY_INVALID or SEALING_KEY_UNKNOWN. */
 export async function openNode(options: NodeOptions): Promise<ServiceNode> {
@@ -80,18 +83,29 @@ export async function openNode(options: NodeOptions): Promise<ServiceNode> {
 
 /** What is old is taken away, now and every hour; the next hour comes, if the store is away in this one. */
 function keepHouse(store: Store, { log, auditRetentionDays }: NodeOptions): Disposable {
+  const works = [
+    () => pruneExpired(store),
+    () => inPieces(() => pruneSeries(store, PIECE)),
+    () => pruneWorkers(store),
+    async () => {
+      if (auditRetentionDays !== null) await inPieces(() => pruneAudit(store, auditRetentionDays, PIECE));
+    },
+  ];
   const clean = async () => {
-    try {
-      await pruneExpired(store);
-      await pruneSeries(store);
-      if (auditRetentionDays !== null) await pruneAudit(store, auditRetentionDays);
-    } catch (thrown) {
-      log.failure(thrown, 'what is old is not taken away', { level: 'warn' });
-    }
+    // What one of them fails at is no reason to leave the others.
+    for (const work of works)
+      await work().catch((thrown: unknown) =>
+        log.failure(thrown, 'what is old is not taken away', { level: 'warn' }),
+      );
   };
   void clean();
   const timer = setInterval(() => void clean(), PRUNE_MS).unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+/** Until one piece was not a whole one. */
+async function inPieces(prune: () => Promise<number>): Promise<void> {
+  while ((await prune()) === PIECE);
 }
 
 /** Throws SEALING_KEY_INVALID. */

@@ -140,7 +140,7 @@ export const ERRORS = {
   DEAD_LETTERS_LEFT: usage(
     409,
     '{count} dead letters are left ({tables}): they would be lost.',
-    'Look at them (opendts dead-letters list), replay or drop them; or give cleanup --drop-dead-letters.',
+    'Look at them (opendts dead-letters list), replay or drop them; or let them go with --drop-dead-letters (opendts cleanup, opendts task release).',
   ),
   FILTER_INVALID: check(400, 'The filter of {table} cannot be used: {problem}.', '{remedy}'),
   START_UNUSABLE: check(409, 'Replication slot {slot} cannot be begun at: {problem}.', '{remedy}'),

@@ -72,13 +72,13 @@ export const SERVICE_ERRORS = {
   LOGIN_FAILED: connection(
     401,
     'Name or password is wrong.',
-    'Somebody who administers opendts can give a new password.',
+    'Somebody who administers opendts can give a new password; so can whoever runs the server (opendts reset-password).',
   ),
   LOGIN_BLOCKED: connection.later(429, 'Too many attempts to log in.', 'Wait {seconds} s.'),
   NOT_LOGGED_IN: connection(
     401,
     'There is no valid session or token.',
-    'Log in, or send an API token: Authorization: Bearer opendts_…',
+    'Log in (opendts login), or send an API token: Authorization: Bearer opendts_…',
   ),
   CSRF_TOKEN_WRONG: connection(
     403,
@@ -109,8 +109,16 @@ export const SERVICE_ERRORS = {
   ),
   SERVER_FAILED: connection(502, '{detail} ({code})', '{remedy}'),
   // Requests
-  INPUT_INVALID: usage(400, '{problem}.', 'Correct the request; /api/v1/openapi.json describes it.'),
-  NOT_FOUND: usage(404, 'There is no {kind} "{name}".', 'Names and ids are listed by GET on the collection.'),
+  INPUT_INVALID: usage(
+    400,
+    '{problem}.',
+    'Correct the request; /api/v1/openapi.json describes it, "--help" the options of a command.',
+  ),
+  NOT_FOUND: usage(
+    404,
+    'There is no {kind} "{name}".',
+    'Names and ids are listed by GET on the collection, or "list" on the command line.',
+  ),
   NAME_TAKEN: usage(409, 'There is a {kind} "{name}" already.', 'Choose another name.'),
   CHANGED_MEANWHILE: usage(
     409,

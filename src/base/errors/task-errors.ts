@@ -21,6 +21,16 @@ export const TASK_ERRORS = {
     'The target has no books of migration {task} any more: it was released, or the target is another one, since the metadata database was written.',
     'Nothing was begun anew. Release the task here as well; to begin anew then: "opendts task reset", on a target that may be overwritten.',
   ),
+  TASK_ENDS_OTHER: check(
+    409,
+    'Migration {task} began between other databases than the connections of the task lead to now: {problem}.',
+    'Nothing was begun there. Let the connection lead where it did ("opendts connection update"), then "opendts task resume". For other databases make another task.',
+  ),
+  TASK_NOT_RELEASED: check(
+    409,
+    'The target connection leads to database "{database}", which has no books of migration {task}, while the source still holds what was made there for it.',
+    'Let the connection lead where it did, and release again. If that database is gone, run this on the source first:\n{commands}',
+  ),
   TASK_BEGUN: usage(
     409,
     'Task "{task}" has begun: {fields} cannot change any more, what it has made on the target belongs to these.',

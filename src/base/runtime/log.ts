@@ -5,6 +5,7 @@
  */
 import { pino, stdTimeFunctions, type Logger } from 'pino';
 import type { ServeOptions } from '../../contract/serve-options.ts';
+import { currentSpan } from '../tracing/span.ts';
 import { errorFacts } from './error-facts.ts';
 
 export type LogLevel = ServeOptions['logLevel'];
@@ -81,6 +82,7 @@ export function openLog({ level, stream }: LogOptions): Log {
       base: null,
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      mixin: () => currentSpan().ids ?? {},
     },
     stream,
   );

@@ -108,7 +108,8 @@ export const ACCOUNT_OPERATIONS = {
     output: listOf(account),
   },
   'account.update': {
-    summary: 'Disable or enable an account, or change whether it administers',
+    summary:
+      'Disable or enable an account, or change whether it administers; of a disabled one sessions end and tokens are revoked',
     method: 'PATCH',
     path: '/accounts/{account}',
     access: 'administrator',

@@ -18,8 +18,17 @@ export const idOrName = z.string().min(1).max(100);
 export const id = z.uuid();
 export const time = z.iso.datetime().describe('UTC');
 
+/** From when to when times are asked for: what the store can compare, whatever the zone. */
+const [FIRST, LAST] = [Date.UTC(1970, 0), Date.UTC(9999, 0)];
+
+/** A time, or a day in UTC, that somebody asks for. */
+export const moment = z
+  .union([z.iso.datetime({ offset: true }), z.iso.date()])
+  .refine((text) => Date.parse(text) >= FIRST && Date.parse(text) < LAST, 'between 1970 and 9998')
+  .transform((text) => new Date(text).toISOString());
+
 /** Grows with every change; a change names the version that it saw, and is refused when there is a newer one. */
-export const version = z.coerce.number().int().positive();
+export const version = z.coerce.number().int().positive().max(2_147_483_647);
 
 /** Of a list: how many, and behind what. */
 export const page = {
@@ -32,4 +41,4 @@ export function listOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() });
 }
 
-export const password = z.string().min(12).max(200);
+export const password = z.string().min(12, 'at least 12 characters').max(200);

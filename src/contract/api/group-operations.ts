@@ -1,6 +1,6 @@
 /** Operations on resource groups, their members, and the audit log. */
 import { z } from 'zod';
-import { id, idOrName, listOf, name, page, time } from './fields.ts';
+import { id, idOrName, listOf, moment, name, page, time } from './fields.ts';
 import type { Operation } from './operation.ts';
 import { CONNECTION_RIGHTS, ROLES } from './roles.ts';
 
@@ -30,7 +30,6 @@ const auditEntry = z.object({
   after: z.unknown(),
 });
 
-const moment = z.union([z.iso.datetime({ offset: true }), z.iso.date()]);
 const period = {
   from: moment.optional().describe('Not before this time, or day in UTC'),
   to: moment.optional().describe('Before this time, or day in UTC'),

@@ -1,5 +1,6 @@
 /** What is said of a task: in a list, and whole. */
 import { z } from 'zod';
+import { blackoutWindow } from '../blackout.ts';
 import { PHASES } from '../progress.ts';
 import { migrationType, taskSettings } from '../task-spec.ts';
 import { id, name, time, version } from './fields.ts';
@@ -7,7 +8,7 @@ import { taskProgress } from './task-progress.ts';
 import { DESIRES, PERSON_EVENTS, TASK_STATES } from './task-states.ts';
 
 /** As in the console of the cloud; a service of one's own has no prices for them. */
-const CLASSES = ['small', 'medium', 'large', 'xlarge', 'xxlarge'] as const;
+export const CLASSES = ['small', 'medium', 'large', 'xlarge', 'xxlarge'] as const;
 
 const label = z.string().min(1).max(100).nullable();
 
@@ -24,7 +25,15 @@ export const taskFields = {
   class: z.enum(CLASSES),
   environment: label.describe('Tag: production, test, …'),
   cluster: label.describe('Only workers of this cluster run it; null: the shared ones'),
+  blackout: z
+    .array(blackoutWindow)
+    .max(50)
+    .describe(
+      'Hours of every day in which lower limits hold: of all that hold at a moment the lowest counts',
+    ),
 };
+
+const startAt = time.nullable().describe('When it is to be started by itself');
 
 export const taskLine = z.object({
   id,
@@ -32,6 +41,7 @@ export const taskLine = z.object({
   taskGroup: z.string().nullable(),
   state: z.enum(TASK_STATES),
   stateSince: time,
+  startAt,
   source: z.string().nullable(),
   target: z.string().nullable(),
   types: z.array(migrationType),
@@ -52,6 +62,7 @@ export const task = z.object({
   name: z.string(),
   state: z.enum(TASK_STATES),
   stateSince: time,
+  startAt,
   desired: z.enum(DESIRES).describe('What persons want; the state follows'),
   possible: z.array(z.enum(PERSON_EVENTS)).describe('What can be asked for in this state'),
   source: end,

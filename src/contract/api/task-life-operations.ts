@@ -1,7 +1,7 @@
 /** Operations on the life of tasks, and on what is seen of it. */
 import { z } from 'zod';
 import { TABLE_STAGES } from '../progress.ts';
-import { id, idOrName, listOf, page, time } from './fields.ts';
+import { id, idOrName, listOf, moment, page, time } from './fields.ts';
 import type { Operation } from './operation.ts';
 import type { Right } from './roles.ts';
 import { seriesPoint, task, taskEvent } from './task-fields.ts';
@@ -11,6 +11,7 @@ import { TASK_STATES } from './task-states.ts';
 import { TABLE_WISHES } from './task-tables.ts';
 
 const place = { group: idOrName, task: idOrName };
+const at = moment.optional().describe('None: now');
 
 const table = tableProgress.extend({
   wish: z.enum(TABLE_WISHES).nullable().describe('What is wanted for it and not done yet'),
@@ -56,21 +57,40 @@ function together<V extends string, R extends Right>(name: V, access: R, summary
 
 export const TASK_LIFE_OPERATIONS = {
   'task.precheck': verb('precheck', 'migrate', 'Check whether a task could run; nothing is changed'),
-  'task.start': verb('start', 'migrate', 'Start a task, after its precheck; a stopped one goes on'),
+  'task.start': {
+    ...verb('start', 'migrate', 'Start a task, after its precheck; a stopped one goes on'),
+    input: z.strictObject({ ...place, at }),
+  },
   'task.pause': verb('pause', 'operate', 'Pause a task; what it has on both ends stays'),
   'task.resume': verb('resume', 'operate', 'Let a paused task go on, or a failed one at once'),
-  'task.stop': verb('stop', 'migrate', 'Stop a task: nothing but a start brings it back'),
-  'task.release': verb(
-    'release',
+  'task.stop': verb(
+    'stop',
     'migrate',
-    'Take back what a task has in the source and its books on the target; the data stay',
+    'Stop a task: nothing but a start brings it back; one that is to start later does not',
   ),
+  'task.release': {
+    summary: 'Take back what a task has in the source and its books on the target; the data stay',
+    method: 'POST',
+    path: '/groups/{group}/tasks/{task}/release',
+    access: 'migrate',
+    input: z.strictObject({
+      ...place,
+      dropDeadLetters: z
+        .boolean()
+        .default(false)
+        .describe('Also where changes that the target has refused are kept there: they are lost'),
+    }),
+    output: task,
+  },
   'task.reset': verb(
     'reset',
     'migrate',
     'Make a task that has not begun, or is released, one without settings',
   ),
-  'taskGroup.start': together('start', 'migrate', 'Start the tasks of a task group'),
+  'taskGroup.start': {
+    ...together('start', 'migrate', 'Start the tasks of a task group'),
+    input: z.strictObject({ group: idOrName, taskGroup: z.string().min(1).max(100), at }),
+  },
   'taskGroup.pause': together('pause', 'operate', 'Pause the tasks of a task group'),
   'taskGroup.stop': together('stop', 'migrate', 'Stop the tasks of a task group'),
   'task.checks': {
@@ -122,8 +142,8 @@ export const TASK_LIFE_OPERATIONS = {
     access: 'view',
     input: z.strictObject({
       ...place,
-      from: time.optional().describe('None: a day before the end'),
-      to: time.optional().describe('None: now'),
+      from: moment.optional().describe('None: a day before the end'),
+      to: moment.optional().describe('None: now'),
     }),
     output: z.object({ everyMinutes: z.int(), points: z.array(seriesPoint) }),
   },

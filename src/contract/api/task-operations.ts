@@ -25,6 +25,7 @@ export const TASK_OPERATIONS = {
       class: taskFields.class.default('small'),
       environment: taskFields.environment.default(null),
       cluster: taskFields.cluster.default(null),
+      blackout: taskFields.blackout.default([]),
       connectMinutes: retry.connectMinutes.default(DEFAULT_RETRY.connectMinutes),
       otherMinutes: retry.otherMinutes.default(DEFAULT_RETRY.otherMinutes),
     }),

@@ -60,7 +60,7 @@ function describeProblem(thrown: unknown, timeoutSeconds: number): string {
 function loginRemedy(thrown: unknown, { user, database, ssl }: ConnInfo): string | null {
   const state = sqlstateOf(thrown);
   if (state === '28P01' || (thrown instanceof Error && thrown.message === NO_PASSWORD))
-    return 'Check the password (PGPASSWORD, the password file, or the connection string).';
+    return 'Check the password (PGPASSWORD, the password file, or the connection string; of a saved connection: opendts connection update NAME --password-stdin).';
   if (state === SQLSTATE.insufficientPrivilege)
     return `As an administrator run: GRANT CONNECT ON DATABASE ${ident(database)} TO ${ident(user)};`;
   if (state === undefined || !state.startsWith('28')) return null;

@@ -9,7 +9,11 @@ import type { Db } from '../store/store.ts';
 import { isPassword } from './password.ts';
 
 const WINDOW_SECONDS = 15 * 60;
-const LIMITS = { account: 10, address: 100 };
+/**
+ * Of one account from one network, of one account from wherever, and of one network on whatever accounts. The first is the small one: who
+ * guesses from elsewhere must not lock its owner out.
+ */
+const LIMITS = { here: 10, account: 100, address: 100 };
 
 export interface Attempt {
   readonly name: string;
@@ -20,18 +24,22 @@ export interface Attempt {
 /** Not inside of a transaction: a count must stay when the attempt fails. Throws LOGIN_BLOCKED or LOGIN_FAILED. */
 export async function checkPassword(db: Db, { name, password, address }: Attempt): Promise<Account> {
   const account = accountSubject(name);
+  const network = networkOf(address);
+  const here = `${account}\n${network}`;
+  // First of all: whoever is beyond this limit fills the store with no more names, and counts against no account.
+  await admit(db, `address ${network}`, LIMITS.address);
+  await admit(db, here, LIMITS.here);
   await admit(db, account, LIMITS.account);
-  await admit(db, `address ${networkOf(address)}`, LIMITS.address);
   const found = await findPassword(db, name);
   const isRight = await isPassword(password, found?.passwordHash ?? null);
   if (!found || !isRight || found.isDisabled) throw new AppError('LOGIN_FAILED');
-  // Not the address: who has one account could go on guessing at others.
-  await forgiveAttempts(db, account);
+  // Nothing else: who has one account could go on guessing at others, and others at this one.
+  await forgiveAttempts(db, here);
   const { passwordHash: _, ...shown } = found;
   return shown;
 }
 
-/** What attempts on an account are counted under. */
+/** What attempts on an account are counted under; those from one network behind it. */
 export function accountSubject(name: string): string {
   return `account ${name.toLowerCase()}`;
 }

@@ -48,6 +48,15 @@ describe('where a connection may lead', () => {
     );
   });
 
+  it.each(['169.254.169.254', '::ffff:169.254.169.254', '::ffff:a9fe:a9fe', 'fe80::1', '100.100.100.200'])(
+    'is not %s, where clouds keep keys, unless that is allowed by name',
+    async (address) => {
+      await expect(addressesOf(host(address), policy())).rejects.toMatchObject({ code: 'NETWORK_REFUSED' });
+      const networks = ['169.254.0.0/16', 'fe80::/10', '100.64.0.0/10'];
+      await expect(addressesOf(host(address), policy({ networks }))).resolves.toHaveLength(1);
+    },
+  );
+
   it.each([
     ['10.0.0.0/8', true],
     ['fd00::/8', true],

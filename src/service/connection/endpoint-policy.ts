@@ -11,13 +11,16 @@ import type { DatabaseIdentity } from '../../engine/pg/identity.ts';
 import { requireBelow } from './secret.ts';
 
 export interface EndpointPolicy {
-  /** `10.0.0.0/8`, `fd00::/8`, `192.0.2.7`; none: every network. */
+  /** `10.0.0.0/8`, `fd00::/8`, `192.0.2.7`; none: every network but those of METADATA. */
   readonly networks: readonly string[];
   /** Certificates and keys that connections name lie below it; null: only `sslrootcert=system`. */
   readonly certificateDir: string | null;
   /** Of the metadata database. */
   readonly store: DatabaseIdentity;
 }
+
+/** Where clouds tell their machines what they are, keys included; nobody has a database there. Only where it is allowed by name. */
+const METADATA = ['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254', '100.100.100.200'];
 
 /** What can be judged without the network. Throws HOST_REFUSED or FILE_REFUSED. */
 export function judgeConninfo(info: ConnInfo, { certificateDir }: EndpointPolicy): void {
@@ -32,9 +35,10 @@ export function judgeConninfo(info: ConnInfo, { certificateDir }: EndpointPolicy
 export async function addressesOf(host: HostPort, policy: EndpointPolicy): Promise<HostPort[]> {
   const name = host.address ?? host.host;
   const addresses = isIP(name) ? [name] : (await lookup(name, { all: true })).map(({ address }) => address);
-  const allowed = policy.networks.length > 0 ? blockList(policy.networks) : null;
+  const isOpen = policy.networks.length === 0;
+  const named = blockList(isOpen ? METADATA : policy.networks);
   for (const address of addresses)
-    if (allowed !== null && !contains(allowed, address))
+    if (contains(named, address) === isOpen)
       throw new AppError('NETWORK_REFUSED', { host: host.host, address });
   return addresses.map((address) => ({ ...host, address }));
 }

@@ -1,5 +1,6 @@
 /** A precheck of a task: both ends are looked at, and what was found is kept with the task. */
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
+import { currentSpan } from '../../base/tracing/span.ts';
 import { taskPrecheck, type TaskPrecheck } from '../../contract/api/task-precheck.ts';
 import { putPrecheck } from '../store/task/put-precheck.ts';
 import type { CheckOutcome } from '../task/check-migration.ts';
@@ -17,6 +18,7 @@ export async function checkTask(owned: Owned): Promise<void> {
     if (isFenced(thrown)) throw thrown;
     const error = toAppError(thrown);
     if (await isEnded(owned)) return;
+    currentSpan().fail(error.code);
     // Somebody waits for it: what cannot be reached now is told, not tried again.
     return owned.go('failed', { facts: { code: error.code }, set: { failure: failureOf(error) } });
   }
@@ -25,8 +27,9 @@ export async function checkTask(owned: Owned): Promise<void> {
 }
 
 async function check(owned: Owned): Promise<CheckOutcome | null> {
-  const { parts, task } = owned;
-  const request = requestOf(task.spec, await reachEnds(parts, await savedEnds(parts, task)));
+  const { parts, task, leaving } = owned;
+  const ends = await patiently(leaving, async () => reachEnds(parts, await savedEnds(parts, task)));
+  const request = requestOf(task.spec, ends);
   const outcome = await inThread(
     owned,
     { kind: 'precheck', request },

@@ -21,7 +21,8 @@ export async function claimRoom(owned: Owned, saved: SavedEnds): Promise<Fit | n
     if (attempt === 0) {
       const { id: taskId, fence } = owned.task;
       const facts = { source: saved.source.name, target: saved.target.name };
-      await noteEvent(store, { taskId, fence, kind: 'waits-for-connections', facts });
+      const note = { taskId, fence, kind: 'waits-for-connections', facts };
+      await patiently(owned.leaving, () => noteEvent(store, note));
     }
     await sleep(LOOK_MS, owned.leaving);
     const { state } = await owned.refresh();
@@ -39,16 +40,17 @@ async function claim({ parts, task }: Owned, { source, target }: SavedEnds): Pro
     };
     const got = fit({ ...task.spec, ...task.adjustments }, room);
     if (got === null) return null;
-    const of = { taskId: task.id, workerId };
+    const of = { taskId: task.id, workerId, fence: task.fence };
     await useConnection(db, { ...of, connectionId: source.id, count: got.source });
     await useConnection(db, { ...of, connectionId: target.id, count: got.target });
     return got;
   });
 }
 
-export async function giveRoom({ parts, task }: Owned): Promise<void> {
+/** A worker that lives keeps what it has not given back. */
+export async function giveRoom({ parts, task, leaving }: Owned): Promise<void> {
   try {
-    await leaveConnections(parts.store, task.id, parts.workerId);
+    await patiently(leaving, () => leaveConnections(parts.store, task.id, parts.workerId));
   } catch (thrown) {
     parts.log.failure(thrown, 'places of connections were not given back', { task: task.id, level: 'warn' });
   }

@@ -1,13 +1,16 @@
 /** Runs a task's work in a thread of its own, for as long as the task is ours and wants it. */
 import type { StoredTask } from '../store/task/task-row.ts';
 import { AppError } from '../../base/errors/app-error.ts';
-import { copyLimits, streamLimits } from '../task/request-of.ts';
+import { limitsAt } from '../task/blackout.ts';
 import type { Owned } from './owner.ts';
 import type { Outcome, ThreadWork } from './thread/messages.ts';
 import { TaskWork, type TaskEvents } from './thread/task-work.ts';
 
 /** A thread that does not come to a safe point is ended as a dead process would be, which it survives as well. */
 const STOP_MS = 60_000;
+
+/** So late at most after the minute begins in which other limits hold. */
+const LIMITS_MS = 10_000;
 
 /** In these somebody waits for the work to end. */
 const ENDING: ReadonlySet<StoredTask['state']> = new Set(['pausing', 'stopping']);
@@ -32,13 +35,18 @@ export async function inThread(owned: Owned, work: ThreadWork, events: TaskEvent
     thread.tell({ kind: 'stop' });
     timer ??= setTimeout(kill, STOP_MS).unref();
   };
-  let limits = limitsOf(task);
-  owned.onChange((now) => {
-    if (ENDING.has(now.state)) return stop();
-    const wanted = limitsOf(now);
-    if (JSON.stringify(wanted) === JSON.stringify(limits)) return;
-    limits = wanted;
+  let told = '';
+  const limit = () => {
+    const wanted = limitsAt(owned.task, new Date());
+    const text = JSON.stringify(wanted);
+    if (text === told) return;
+    told = text;
     thread.tell({ kind: 'limits', ...wanted });
+  };
+  const limiting = setInterval(limit, LIMITS_MS).unref();
+  owned.onChange((now) => {
+    if (ENDING.has(now.state)) stop();
+    else limit();
   });
   leaving.addEventListener('abort', stop);
   lost.addEventListener('abort', kill);
@@ -49,6 +57,7 @@ export async function inThread(owned: Owned, work: ThreadWork, events: TaskEvent
     if (lost.aborted) throw new AppError('FENCED', { theirs: 'newer', ours: task.fence });
     return outcome;
   } finally {
+    clearInterval(limiting);
     if (timer !== null) clearTimeout(timer);
     leaving.removeEventListener('abort', stop);
     lost.removeEventListener('abort', kill);
@@ -56,8 +65,4 @@ export async function inThread(owned: Owned, work: ThreadWork, events: TaskEvent
     thread.ended.catch(() => {});
     await thread.kill();
   }
-}
-
-function limitsOf({ spec }: StoredTask) {
-  return { limits: copyLimits(spec.throttle), streamLimits: streamLimits(spec.streamThrottle) };
 }

@@ -1,13 +1,15 @@
 /** One run of a task: from its beginning under this owner to its end, and what follows from how it ended. */
 import { toAppError, type AppError } from '../../base/errors/app-error.ts';
+import { currentSpan } from '../../base/tracing/span.ts';
 import type { MigrationEvent } from '../../contract/progress.ts';
 import { effectiveRetry } from '../store/task/effective-retry.ts';
 import { forgetTrouble } from '../store/task/forget-trouble.ts';
 import type { StoredTask } from '../store/task/task-row.ts';
+import { limitsAt } from '../task/blackout.ts';
 import { requestOf } from '../task/request-of.ts';
 import { claimRoom, giveRoom } from './claim-room.ts';
 import { grantWishes } from './grant-wishes.ts';
-import { halt, knowHalt } from './halt.ts';
+import { halt, knowHalts, marksOf } from './halt.ts';
 import { inThread } from './in-thread.ts';
 import { isFenced, isRefused, type Owned } from './owner.ts';
 import { patiently } from './patiently.ts';
@@ -15,6 +17,7 @@ import { Reporter } from './reporter.ts';
 import type { Fit } from './room.ts';
 import { judge, troubleOf, type Adjustments, type Standing } from './retry.ts';
 import { areOthers, failureOf, reachEnds, savedEnds, type SavedEnds } from './task-ends.ts';
+import { StageSpans } from './task-span.ts';
 import type { Outcome } from './thread/messages.ts';
 
 /** After so long without trouble a task counts as well again. */
@@ -28,7 +31,7 @@ export async function migrateTask(owned: Owned): Promise<void> {
     await owned.go('began', { facts: beginning(owned.task, isRecovering) });
   let saved: SavedEnds | null = null;
   try {
-    saved = await savedEnds(owned.parts, owned.task);
+    saved = await patiently(owned.leaving, () => savedEnds(owned.parts, owned.task));
     const room = await claimRoom(owned, saved);
     await ended(owned, room === null ? null : await run(owned, saved, room));
   } catch (thrown) {
@@ -39,9 +42,12 @@ export async function migrateTask(owned: Owned): Promise<void> {
   }
 }
 
-/** A task that has failed, or whose recovery has not yet shown that it is well: what was adjusted for it still is. */
-function isBeingRecovered({ state, adjustments }: StoredTask): boolean {
-  return state === 'failed' || Object.keys(adjustments).length > 0;
+/**
+ * A task that has failed, or whose recovery has not yet shown that it is well: what was adjusted for it still is. Not one whose trouble was
+ * forgotten since, because its connection is another one now.
+ */
+export function isBeingRecovered({ state, failedSince, adjustments }: StoredTask): boolean {
+  return (state === 'failed' && failedSince !== null) || Object.keys(adjustments).length > 0;
 }
 
 function beginning({ fence, attempts, adjustments }: StoredTask, isRecovering: boolean) {
@@ -49,40 +55,43 @@ function beginning({ fence, attempts, adjustments }: StoredTask, isRecovering: b
 }
 
 async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promise<Outcome | null> {
-  const { parts, task } = owned;
-  const ends = await reachEnds(parts, saved);
+  const { parts } = owned;
+  const ends = await patiently(owned.leaving, () => reachEnds(parts, saved));
+  // As it is now: of what changes from here on the thread is told.
+  const { task } = owned;
   const spec = { ...task.spec, ...task.adjustments, jobs, lanes };
-  const known = { taskId: task.engineTaskId, halt: task.haltMark };
-  const request = { ...requestOf(spec, ends), streamPatienceMs: STREAM_PATIENCE_MS, known };
+  const known = { taskId: task.engineTaskId, halts: marksOf(task) };
+  const limits = limitsAt(task, new Date());
+  const request = { ...requestOf(spec, ends), ...limits, streamPatienceMs: STREAM_PATIENCE_MS, known };
   await using reporter = new Reporter({
     store: parts.store,
     log: parts.log,
     taskId: task.id,
     fence: task.fence,
+    leaving: owned.leaving,
     onFenced: () => void owned.refresh().catch(() => {}),
   });
-  using well = new Wellness(owned);
-  using _wishes = await granting(owned, () => grantWishes(owned, ends.target, reporter));
-  const outcome = await inThread(
+  await using well = new Wellness(owned);
+  using stages = new StageSpans(currentSpan());
+  await using _wishes = await granting(owned, () => grantWishes(owned, ends.target, reporter));
+  return await inThread(
     owned,
     { kind: 'migrate', request },
     {
       onProgress: (told) => reporter.progress(told),
       onEvent: (event) => {
+        stages.at(event.phase);
         reporter.note(event.level === 'warn' ? 'warning' : 'phase', phaseFacts(event));
         if (event.phase === 'stream' && event.level === 'info') well.inStep();
         else well.moving(event.phase);
       },
     },
   );
-  await reporter.flush();
-  await well.settled;
-  return outcome;
 }
 
-/** One after the other; those that were there before, before the run begins. */
-async function granting(owned: Owned, grant: () => Promise<void>): Promise<Disposable> {
-  let isBusy = false;
+/** One after the other: those that were there before, before the run begins; none goes on once the run is over. */
+async function granting(owned: Owned, grant: () => Promise<void>): Promise<AsyncDisposable> {
+  let busy: Promise<void> | null = null;
   const { log } = owned.parts;
   const tryTo = () =>
     grant().catch((thrown: unknown) =>
@@ -90,11 +99,14 @@ async function granting(owned: Owned, grant: () => Promise<void>): Promise<Dispo
     );
   await tryTo();
   owned.onWish(() => {
-    if (isBusy) return;
-    isBusy = true;
-    void tryTo().finally(() => (isBusy = false));
+    busy ??= tryTo().finally(() => void (busy = null));
   });
-  return { [Symbol.dispose]: () => owned.onWish(null) };
+  return {
+    [Symbol.asyncDispose]: async () => {
+      owned.onWish(null);
+      await busy;
+    },
+  };
 }
 
 function phaseFacts({ phase, message }: MigrationEvent) {
@@ -102,8 +114,8 @@ function phaseFacts({ phase, message }: MigrationEvent) {
 }
 
 /** Tells the store when a run has come so far that the trouble before it is over. */
-class Wellness implements Disposable {
-  settled: Promise<void> = Promise.resolve();
+class Wellness implements AsyncDisposable {
+  private settled: Promise<void> = Promise.resolve();
   private readonly owned: Owned;
   private timer: NodeJS.Timeout | null = null;
   private isInStep = false;
@@ -146,8 +158,10 @@ class Wellness implements Disposable {
     });
   }
 
-  [Symbol.dispose](): void {
+  /** Before it is told how the run ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
     if (this.timer !== null) clearTimeout(this.timer);
+    await this.settled;
   }
 }
 
@@ -177,10 +191,12 @@ async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Fa
   });
   // Whatever fails after somebody asked for the end of it, or the worker is to leave it, fails because of that.
   if (task.state === 'pausing' || task.state === 'stopping' || owned.leaving.aborted) return;
-  const isOther = saved !== null && areOthers(saved, await savedEnds(parts, task));
+  currentSpan().fail(error.code);
+  const now = await patiently(owned.leaving, () => savedEnds(parts, task));
+  const isOther = saved !== null && areOthers(saved, now);
   const trouble = isOther ? 'other' : troubleOf(error);
   const standing = await standingOf(owned, isRecovering && !isOther);
-  const verdict = judge(trouble, standing, { nowMs: Date.now(), random: Math.random() });
+  const verdict = judge(trouble, standing, { nowMs: owned.now(), random: Math.random() });
   const since = new Date(verdict.sinceMs).toISOString();
   const facts = { code: error.code, attempt: task.attempts + 1 };
   const set = { failure: failureOf(error), failedSince: since, attempts: task.attempts + 1 };
@@ -197,9 +213,10 @@ async function failed(owned: Owned, error: AppError, { isRecovering, saved }: Fa
   });
 }
 
-/** Of a halt that the store has forgotten a person is told now: who lets the task go on knows of it. */
+/** Of a halt that the store has forgotten a person is told now: who lets the task go on knows of it. Elsewhere nothing of it is to be halted. */
 async function haltFor(owned: Owned, { code, facts }: AppError): Promise<void> {
-  await (code === 'TASK_HALTED' ? knowHalt(owned, String(facts.mark)) : halt(owned));
+  if (code === 'TASK_ENDS_OTHER') return;
+  await (code === 'TASK_HALTED' ? knowHalts(owned, [String(facts.mark)]) : halt(owned));
 }
 
 async function standingOf({ parts, task, leaving }: Owned, isRecovering: boolean): Promise<Standing> {

@@ -5,6 +5,8 @@
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import type { Log } from '../../base/runtime/log.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
+import { throughout } from '../../base/tracing/span.ts';
+import type { Tracing } from '../../base/tracing/tracing.ts';
 import type { OwnerEvent } from '../../contract/api/task-states.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
 import { findTask } from '../store/task/find-task.ts';
@@ -15,9 +17,10 @@ import type { TaskChange } from '../store/task/change-state.ts';
 import type { Store } from '../store/store.ts';
 import { transition } from '../task-life/transition.ts';
 import { patiently } from './patiently.ts';
+import { spanOfTask } from './task-span.ts';
 
-/** Why an owner ends before the task is where it is wanted. */
-export type Leaving = 'drain' | 'slice' | 'lost';
+/** Why an owner ends before the task is where it is wanted: `lost` to another one, `late` where the worker has no more time. */
+export type Leaving = 'drain' | 'slice' | 'lost' | 'late';
 
 export interface OwnerParts {
   readonly store: Store;
@@ -26,6 +29,7 @@ export interface OwnerParts {
   /** Of the worker; null: it is in none. */
   readonly cluster: string | null;
   readonly log: Log;
+  readonly tracing: Tracing;
   readonly failpoint: string | null;
 }
 
@@ -46,6 +50,8 @@ export interface Owned {
   onChange(listener: ((task: StoredTask) => void) | null): void;
   /** Told while persons want something for tables of the task. */
   onWish(listener: (() => void) | null): void;
+  /** In milliseconds, by the clock of the store: the times that stand there are of it. */
+  now(): number;
 }
 
 export interface GoesWith {
@@ -70,6 +76,9 @@ export class Owner implements Owned {
   private current: StoredTask | null = null;
   private changed: ((task: StoredTask) => void) | null = null;
   private wished: (() => void) | null = null;
+  /** So much the clock of the store is ahead of ours. */
+  private aheadMs = 0;
+  private isLate = false;
 
   constructor(parts: OwnerParts, taskId: string, step: Step) {
     this.parts = parts;
@@ -104,10 +113,15 @@ export class Owner implements Owned {
     this.wished?.();
   }
 
-  /** To be left at the next safe point, or at once where it is lost. */
+  now(): number {
+    return Date.now() + this.aheadMs;
+  }
+
+  /** To be left at the next safe point, or at once where it is lost or there is no time. */
   end(why: Leaving): void {
     const reason = new Error(`the task is left: ${why}`);
-    if (why === 'lost') this.gone.abort(reason);
+    this.isLate ||= why === 'late' && !this.lost.aborted;
+    if (why === 'lost' || why === 'late') this.gone.abort(reason);
     this.leave.abort(reason);
   }
 
@@ -119,9 +133,18 @@ export class Owner implements Owned {
       if (BigInt(task.fence) > BigInt(this.current.fence)) this.end('lost');
       return;
     }
-    if (task.version <= this.current.version) return;
+    if (task.version > this.current.version) this.learn(task);
+  }
+
+  /** Whoever follows the task is told of all that is new, whichever way it came; what was read before something newer is no news. */
+  private learn(task: StoredTask): StoredTask {
+    const before = this.task.version;
+    if (task.version < before) return this.task;
     this.current = task;
-    this.changed?.(task);
+    if (task.version > before) this.changed?.(task);
+    // It was given to others.
+    if (task.cluster !== this.parts.cluster) this.end('drain');
+    return task;
   }
 
   async refresh(): Promise<StoredTask> {
@@ -130,27 +153,33 @@ export class Owner implements Owned {
       this.end('lost');
       throw new AppError('FENCED', { theirs: task?.fence ?? 'none', ours: this.task.fence });
     }
-    this.current = task;
-    return task;
+    return this.learn(task);
   }
 
   async go(event: OwnerEvent, { facts = {}, set = {} }: GoesWith = {}): Promise<void> {
     const by = { workerId: this.parts.workerId, fence: this.task.fence };
-    this.current = await patiently(this.leaving, () =>
+    const gone = await patiently(this.leaving, () =>
       transition(this.parts.store, this.taskId, { event, by, facts, set }),
     );
+    this.learn(gone);
   }
 
   private async run(): Promise<void> {
     const { store, workerId, log } = this.parts;
     try {
-      if (!(await patiently(this.leaving, () => this.isForUs()))) return;
-      this.current = await patiently(this.leaving, () => takeTask(store, this.taskId, workerId));
+      if (!(await patiently(this.leaving, () => this.isForUs())) || this.leaving.aborted) return;
+      const span = spanOfTask(this.parts, 'task take', this.taskId);
+      this.current = await throughout(span, () =>
+        patiently(this.leaving, () => takeTask(store, this.taskId, workerId)),
+      );
       if (this.current === null) return;
-      log.info('task taken', { task: this.taskId, state: this.current.state, fence: this.current.fence });
+      const { state, fence, updatedAt } = this.current;
+      this.aheadMs = Date.parse(updatedAt) - Date.now();
+      log.info('task taken', { task: this.taskId, state, fence });
       await this.work();
     } catch (thrown) {
-      if (isFenced(thrown)) log.warn('task is another worker’s', { task: this.taskId });
+      if (this.isLate) log.warn('task left where it was: no time to drain', { task: this.taskId });
+      else if (isFenced(thrown)) log.warn('task is another worker’s', { task: this.taskId });
       else log.failure(thrown, 'task left', { task: this.taskId });
     }
   }
@@ -163,8 +192,21 @@ export class Owner implements Owned {
 
   private async work(): Promise<void> {
     while (!this.leaving.aborted) {
-      if (await this.step(this)) continue;
-      if (!(await this.isSoon())) return;
+      if (await this.oneStep()) continue;
+      if (!(await this.isSoon())) break;
+    }
+    // Also where it was lost while nothing was to be done for it.
+    if (this.lost.aborted) throw new AppError('FENCED', { theirs: 'newer', ours: this.task.fence });
+  }
+
+  /** A person may ask for something else while a step begins: then that is next. */
+  private async oneStep(): Promise<boolean> {
+    const { state } = this.task;
+    try {
+      return await this.step(this);
+    } catch (thrown) {
+      if (!isRefused(thrown) || (await this.refresh()).state === state) throw thrown;
+      return true;
     }
   }
 
@@ -172,7 +214,7 @@ export class Owner implements Owned {
   private async isSoon(): Promise<boolean> {
     const { state, nextAttemptAt } = this.task;
     if (state !== 'retrying' || nextAttemptAt === null) return false;
-    const wait = Date.parse(nextAttemptAt) - Date.now();
+    const wait = Date.parse(nextAttemptAt) - this.now();
     if (wait > KEEP_MS) return false;
     const news = new AbortController();
     this.onChange(() => news.abort());
@@ -183,7 +225,7 @@ export class Owner implements Owned {
 
   /** Another may have it from now on; nothing happens where another has it already. */
   async giveBack(): Promise<void> {
-    if (this.current === null || this.lost.aborted) return;
+    if (this.current === null) return;
     await leaveTask(this.parts.store, this.taskId, this.current.fence);
   }
 }

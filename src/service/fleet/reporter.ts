@@ -10,7 +10,7 @@ import { setEngineTask } from '../store/task/set-engine-task.ts';
 import { writeProgress } from '../store/task/write-progress.ts';
 import { writeSeries } from '../store/task/write-series.ts';
 import type { Store } from '../store/store.ts';
-import { patiently } from './patiently.ts';
+import { isStoreAway, patiently } from './patiently.ts';
 import type { ToldProgress } from './thread/messages.ts';
 
 const WRITE_MS = 1_000;
@@ -25,6 +25,8 @@ export interface ReporterParts {
   readonly log: Log;
   readonly taskId: string;
   readonly fence: string;
+  /** Aborts when the owner is to leave the task: nothing waits for a store that is away then. */
+  readonly leaving: AbortSignal;
   /** Somebody else has the task. */
   readonly onFenced: () => void;
 }
@@ -33,7 +35,6 @@ export class Reporter implements AsyncDisposable {
   private readonly parts: ReporterParts;
   private readonly seldom: Log;
   private readonly timer: NodeJS.Timeout;
-  private readonly over = new AbortController();
   private latest: TaskProgress | null = null;
   private written = '';
   private writtenAt = -Infinity;
@@ -43,6 +44,8 @@ export class Reporter implements AsyncDisposable {
   private writing: Promise<void> | null = null;
   private notes: Promise<void> = Promise.resolve();
   private waiting = 0;
+  /** The owner leaves, and the store is away: what waits is not tried one by one. */
+  private isHopeless = false;
 
   constructor(parts: ReporterParts) {
     this.parts = parts;
@@ -65,19 +68,14 @@ export class Reporter implements AsyncDisposable {
     this.later(() => noteEvent(store, { taskId, fence, kind, facts }));
   }
 
-  /** What was told so far is written. */
-  async flush(): Promise<void> {
-    await this.notes;
-    await this.writing;
-    this.write();
-    await this.writing;
-  }
-
   private later(work: () => Promise<void>): void {
     this.waiting++;
     this.notes = this.notes
-      .then(() => patiently(this.over.signal, work))
-      .catch((thrown: unknown) => this.seldom.failure(thrown, 'an event of a task was not written'))
+      .then(() => (this.isHopeless ? undefined : patiently(this.parts.leaving, work)))
+      .catch((thrown: unknown) => {
+        this.isHopeless = isStoreAway(thrown);
+        this.seldom.failure(thrown, 'an event of a task was not written');
+      })
       .finally(() => this.waiting--);
   }
 
@@ -121,11 +119,13 @@ export class Reporter implements AsyncDisposable {
     this.minute = minute;
   }
 
-  /** What is not written by then stays unwritten where the store is away. */
+  /** What was told so far is written. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.timer);
-    this.over.abort();
-    await this.flush();
+    await this.notes;
+    await this.writing;
+    this.write();
+    await this.writing;
   }
 }
 

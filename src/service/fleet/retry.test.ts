@@ -90,7 +90,7 @@ describe('a task in trouble', () => {
       now = verdict.recoverAtMs;
       one = { ...one, attempts: one.attempts + 1, adjustments: verdict.adjustments };
     }
-    expect(waits.slice(0, 6)).toEqual([2, 4, 8, 16, 32, 60]);
+    expect(waits.slice(0, 6)).toEqual([4, 8, 16, 32, 60, 60]);
     expect(now - NOW).toBeLessThanOrEqual(RECOVERY_MS);
     expect(now - NOW).toBeGreaterThan(RECOVERY_MS - 61 * MINUTE);
     expect(one.adjustments).toEqual({ jobs: 1, lanes: 1, chunkMegabytes: 8 });

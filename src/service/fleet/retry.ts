@@ -76,7 +76,8 @@ export function judge(trouble: Trouble, standing: Standing, { nowMs, random }: C
   const keep = { adjustments: standing.adjustments };
   if (trouble === 'person') return { kind: 'fail', sinceMs, recoverAtMs: null, ...keep };
   if (isRecovering) {
-    const recoverAtMs = nowMs + backoffMs(attempts + 1, RECOVERY, random);
+    // The first one was waited for when it failed.
+    const recoverAtMs = nowMs + backoffMs(attempts + 2, RECOVERY, random);
     if (recoverAtMs - sinceMs > RECOVERY_MS) return { kind: 'fail', sinceMs, recoverAtMs: null, ...keep };
     return { kind: 'fail', sinceMs, recoverAtMs, adjustments: adjusted(standing) };
   }

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { armFailpoint, noFailpoints } from '../../base/runtime/failpoint.ts';
 import { atMost, sleep } from '../../base/runtime/sleep.ts';
+import { noTracing, type Tracing } from '../../base/tracing/tracing.ts';
 import { DESIRES, TASK_STATES } from '../../contract/api/task-states.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
 import { newestMigration } from '../store/migrate.ts';
@@ -17,7 +18,6 @@ import { tasksToOwn } from '../store/task/tasks-to-own.ts';
 import { tasksWithWishes } from '../store/task/tasks-with-wishes.ts';
 import type { Store } from '../store/store.ts';
 import { fairShare } from '../store/worker/fair-share.ts';
-import { pruneWorkers } from '../store/worker/prune-workers.ts';
 import { putWorker, type NewWorker } from '../store/worker/put-worker.ts';
 import { removeWorker } from '../store/worker/remove-worker.ts';
 import { seeWorker } from '../store/worker/see-worker.ts';
@@ -28,7 +28,9 @@ import { Bell } from './hands/bell.ts';
 import { CopyHelper } from './hands/copy-helper.ts';
 import { Owner } from './owner.ts';
 import { runTask } from './run-task.ts';
+import { startDue } from './start-due.ts';
 import { endsOf } from './task-ends.ts';
+import { spanOfTask } from './task-span.ts';
 
 export interface WorkerOptions {
   readonly name: string;
@@ -48,6 +50,8 @@ export interface WorkerParts {
   readonly anotherStore: () => Store;
   readonly connections: ConnectionSettings;
   readonly log: Log;
+  /** None: nothing is traced. */
+  readonly tracing?: Tracing;
 }
 
 /** Runs until it is disposed of, which drains it: it takes nothing more, its tasks end at a safe point, and others take them over. */
@@ -59,6 +63,8 @@ export interface RunningWorker extends AsyncDisposable {
 const PAUSE_MS = 250;
 const KNOWS = newestMigration();
 const LOST_MS = 5_000;
+/** Who was not heard of for so long has nothing any more (tasks-to-own.ts). */
+const GONE_MS = 10_000;
 const SLICE_MS = 12 * 3_600_000;
 const NEEDING = TASK_STATES.flatMap((state) =>
   DESIRES.filter((desired) => needsOwner({ state, desired })).map((desired) => `${state}/${desired}`),
@@ -73,7 +79,8 @@ export async function startWorker(parts: WorkerParts, options: WorkerOptions): P
 
 interface Held {
   readonly owner: Owner;
-  lease: Lease;
+  /** Null: we have lost the job, or have ended it. */
+  lease: Lease | null;
   readonly slice: NodeJS.Timeout;
   /** Settles when it is given back. */
   readonly given: Promise<void>;
@@ -94,7 +101,9 @@ class Worker implements RunningWorker {
   private isDraining = false;
   private isEnding = false;
   private news = new AbortController();
-  private seenAt = -Infinity;
+  private seenAt: number | null = null;
+  /** Until then others may not have said yet that they live: the store was away, or we were. */
+  private blindUntil = -Infinity;
   /** In the store, by its clock. */
   private lastSeen: string | null = null;
   /** Tasks that have changed since the last round. */
@@ -108,6 +117,7 @@ class Worker implements RunningWorker {
     this.seldom = parts.log.seldom(60);
     this.loops = Promise.all([this.turns(), this.listen()]).then(() => {});
     this.bell = new Bell(parts.store);
+    const { tracing = noTracing } = parts;
     this.helper = new CopyHelper({
       store: parts.store,
       bell: this.bell,
@@ -115,6 +125,7 @@ class Worker implements RunningWorker {
       cluster: options.cluster,
       places: () => (this.isDraining ? 0 : Math.max(0, options.capacity - this.held.size)),
       endsOf: (taskId) => endsOf(parts, taskId),
+      spanOf: (taskId) => spanOfTask({ tracing, workerId: this.id }, 'hand lent', taskId),
       failpoints: options.failpoint === null ? noFailpoints : armFailpoint(options.failpoint),
       onTrouble: (error) =>
         this.seldom.failure(error, 'a hand lent to a task of another worker failed', { level: 'warn' }),
@@ -154,10 +165,11 @@ class Worker implements RunningWorker {
     const { told } = this;
     this.told = new Set();
     const all = [...this.held.keys()];
-    const isDue = performance.now() - this.seenAt >= KEEP_MS - PAUSE_MS;
+    const isDue = this.seenAt === null || performance.now() - this.seenAt >= KEEP_MS - PAUSE_MS;
     if (isDue) await this.sayThatWeLive();
     await this.readTasks(isDue ? all : all.filter((id) => told.has(id)));
-    if (this.isDraining) return;
+    if (this.isDraining || performance.now() < this.blindUntil) return;
+    if (isDue) await startDue(this.parts.store);
     const { cluster, capacity } = this.options;
     const waiting = await tasksToOwn(this.parts.store, { cluster, needing: NEEDING });
     for (const id of waiting) await this.queue.ask(id);
@@ -179,14 +191,20 @@ class Worker implements RunningWorker {
     if (seen === null || seen.isOlder) this.loseAll();
     this.lastSeen = seen?.seenAt ?? null;
     await leaveUnheld(store, this.id, [...this.held.keys()]);
-    const kept = await this.queue.keep([...this.held.values()].map(({ lease }) => lease));
-    for (const { owner, lease } of this.held.values()) {
-      if (kept.has(lease.id)) continue;
-      this.seldom.warn('a job was lost: the worker was away too long', { task: owner.taskId });
-      // The job may come to us again; the fence says whose the task is.
-      await owner.refresh().catch(() => {});
+    await this.keepJobs();
+    const now = performance.now();
+    if (this.seenAt !== null && now - this.seenAt > GONE_MS) this.blindUntil = now + GONE_MS;
+    this.seenAt = now;
+  }
+
+  /** Whose a task is the fence says: one whose job was lost goes on, unless somebody else has it by now. */
+  private async keepJobs(): Promise<void> {
+    const kept = await this.queue.keep([...this.held.values()].flatMap(({ lease }) => lease ?? []));
+    for (const [task, held] of this.held) {
+      if (held.lease === null || kept.has(held.lease.id)) continue;
+      held.lease = null;
+      this.log.warn('a job was lost: the worker, or the store, was away too long', { task });
     }
-    this.seenAt = performance.now();
   }
 
   /** What the store says of our tasks is of a time before we took them: they are taken anew, by whomever. */
@@ -214,16 +232,18 @@ class Worker implements RunningWorker {
       known.lease = lease;
       return;
     }
-    const { store, connections } = this.parts;
+    const { store, connections, tracing = noTracing } = this.parts;
     const { cluster, failpoint } = this.options;
     const owner = new Owner(
-      { store, connections, workerId: this.id, cluster, log: this.log, failpoint },
+      { store, connections, workerId: this.id, cluster, log: this.log, tracing, failpoint },
       lease.taskId,
       runTask,
     );
     const slice = setTimeout(() => owner.end('slice'), SLICE_MS).unref();
     const given = owner.finished.then(() => this.giveBack(lease.taskId));
     this.held.set(lease.taskId, { owner, lease, slice, given });
+    // It may have been told to since it asked.
+    if (this.isDraining) owner.end('drain');
   }
 
   /** First the job, then the task: whoever hears of the task can then ask for a job. */
@@ -231,8 +251,10 @@ class Worker implements RunningWorker {
     const held = this.held.get(taskId);
     if (!held) return;
     clearTimeout(held.slice);
+    const { lease } = held;
+    held.lease = null;
     try {
-      await this.queue.end(held.lease);
+      if (lease !== null) await this.queue.end(lease);
       await held.owner.giveBack();
     } catch (thrown) {
       this.seldom.failure(thrown, 'a task was not given back', { task: taskId, level: 'warn' });
@@ -258,17 +280,15 @@ class Worker implements RunningWorker {
     const lent = this.helper.end(this.options.drainSeconds * 1000);
     await atMost(this.options.drainSeconds * 1000, this.allGiven(), new AbortController().signal);
     // What has not come to a safe point is ended as a dead process would be.
-    for (const { owner } of this.held.values()) owner.end('lost');
+    for (const { owner } of this.held.values()) owner.end('late');
     await atMost(LOST_MS, this.allGiven(), new AbortController().signal);
     await lent;
     await this.bell[Symbol.asyncDispose]();
     this.over.abort();
     await this.loops;
-    await removeWorker(this.parts.store, this.id)
-      .then(() => pruneWorkers(this.parts.store))
-      .catch((thrown: unknown) =>
-        this.log.failure(thrown, 'the worker was not signed off', { level: 'warn' }),
-      );
+    await removeWorker(this.parts.store, this.id).catch((thrown: unknown) =>
+      this.log.failure(thrown, 'the worker was not signed off', { level: 'warn' }),
+    );
     await this.queue[Symbol.asyncDispose]();
   }
 }

@@ -17,6 +17,7 @@ import { insertToken } from '../store/account/insert-token.ts';
 import { listAccounts } from '../store/account/list-accounts.ts';
 import { listTokens } from '../store/account/list-tokens.ts';
 import { revokeToken } from '../store/account/revoke-token.ts';
+import { revokeTokensOf } from '../store/account/revoke-tokens-of.ts';
 import { setPassword } from '../store/account/set-password.ts';
 import { updateAccount } from '../store/account/update-account.ts';
 import type { Db } from '../store/store.ts';
@@ -25,7 +26,6 @@ import { listPage } from './pages.ts';
 
 export const ACCOUNT_HANDLERS: Handlers<keyof typeof ACCOUNT_OPERATIONS> = {
   'session.create': async (context, { name, password }) => {
-    context.trace.objectName = name;
     const { db, request } = context;
     const account = await checkPassword(db, { name, password, address: request.address });
     context.trace.objectId = account.id;
@@ -105,7 +105,11 @@ export const ACCOUNT_HANDLERS: Handlers<keyof typeof ACCOUNT_OPERATIONS> = {
     const changed = await updateAccount(db, { id: before.id, version, isDisabled, isAdministrator });
     if (changed === null)
       throw new AppError('CHANGED_MEANWHILE', { kind: 'account', name: before.name, version });
-    if (isDisabled) await deleteSessionsOf(db, before.id);
+    if (isDisabled) {
+      await deleteSessionsOf(db, before.id);
+      // Whoever has one of them must not be back when the account is.
+      await revokeTokensOf(db, before.id);
+    }
     if ((await countAdministrators(db)) === 0) throw new AppError('LAST_ADMINISTRATOR');
     trace.after = changed;
     return changed;

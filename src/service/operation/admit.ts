@@ -52,10 +52,18 @@ function forbidden({ access }: Operation, group: Group | null): AppError {
 /** Throws INPUT_INVALID, which names fields and never quotes what was in them. */
 function parse(schema: z.ZodObject, raw: unknown): Record<string, unknown> {
   const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
+  if (parsed.success && isStorable(parsed.data)) return parsed.data;
+  if (parsed.success) throw new AppError('INPUT_INVALID', { problem: 'A text holds what is no character' });
   const problem = parsed.error.issues
     .slice(0, 5)
     .map(({ path, message }) => (path.length > 0 ? `${path.map(String).join('.')}: ${message}` : message))
     .join('; ');
   throw new AppError('INPUT_INVALID', { problem });
+}
+
+/** PostgreSQL keeps no NUL, and no half of a character that takes two. Of what has been parsed, whose depth is known. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).flat().every(isStorable);
 }

@@ -12,7 +12,7 @@ import { putMember } from '../store/account/put-member.ts';
 import { listAudit } from '../store/audit/list-audit.ts';
 import { requireAccount } from './account-handlers.ts';
 import { callerOf, groupOf, type Context, type Handlers } from './context.ts';
-import { listPage, NUMBER } from './pages.ts';
+import { isNumber, listPage } from './pages.ts';
 
 export const GROUP_HANDLERS: Handlers<keyof typeof GROUP_OPERATIONS> = {
   'group.create': async ({ db, trace }, { name }) => {
@@ -68,6 +68,6 @@ function listEntries({ db }: Context, input: Input<'audit.list'>, groupId: strin
   return listPage(input, (page) => listAudit(db, { groupId, from, to }, page), {
     key: ({ id }) => id,
     show: (row) => row,
-    like: NUMBER,
+    like: isNumber,
   });
 }

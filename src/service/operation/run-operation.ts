@@ -7,6 +7,7 @@
  * whether there is one.
  */
 import { toAppError } from '../../base/errors/app-error.ts';
+import { currentSpan } from '../../base/tracing/span.ts';
 import type { Operation } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
 import { whoIs } from '../account/sessions.ts';
@@ -21,7 +22,7 @@ import { onceOnly } from './once-only.ts';
 import { TASK_HANDLERS } from './task-handlers.ts';
 import { TASK_LIFE_HANDLERS } from './task-life-handlers.ts';
 import { WORKER_HANDLERS } from './worker-handlers.ts';
-import { isNoted, record, type Subject } from './subject.ts';
+import { asNamed, isNoted, record, type Subject } from './subject.ts';
 
 const HANDLERS: Handlers = {
   ...ACCOUNT_HANDLERS,
@@ -54,11 +55,17 @@ export async function runOperation(
   const caller = request.credentials && (await whoIs(store, request.credentials));
   const subject: Subject = { name, request, caller, group: null, trace: {} };
   try {
-    return await perform(subject, await admit(store, subject, raw), services);
+    const input = await admit(store, subject, raw);
+    Object.assign(subject.trace, asNamed(name, input));
+    return await perform(subject, input, services);
   } catch (thrown) {
     const error = toAppError(thrown);
     if (isNoted(subject, error)) await record(store, subject, error);
     throw error;
+  } finally {
+    const { objectId } = subject.trace;
+    if (name.startsWith('task.') && objectId !== undefined)
+      currentSpan().set({ 'opendts.task.id': objectId });
   }
 }
 

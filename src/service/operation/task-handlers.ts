@@ -1,6 +1,8 @@
 /** What the operations on making and changing tasks do. */
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../../base/errors/app-error.ts';
+import { id as anyId, moment } from '../../contract/api/fields.ts';
 import type { TASK_OPERATIONS } from '../../contract/api/task-operations.ts';
 import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import { requireConnection } from '../connection/saved-connections.ts';
@@ -30,6 +32,7 @@ export const TASK_HANDLERS: Handlers<keyof typeof TASK_OPERATIONS> = {
       class: input.class,
       environment: input.environment,
       cluster: input.cluster,
+      blackout: input.blackout,
       retryConnectMinutes: connectMinutes,
       retryOtherMinutes: otherMinutes,
     });
@@ -41,7 +44,7 @@ export const TASK_HANDLERS: Handlers<keyof typeof TASK_OPERATIONS> = {
     return listPage(input, (page) => listTasks(context.db, { groupId, state, taskGroup, name, ...page }), {
       key: ({ place }) => place,
       show: (line) => line,
-      like: PLACE,
+      like: isPlace,
     });
   },
 
@@ -58,10 +61,12 @@ export const TASK_HANDLERS: Handlers<keyof typeof TASK_OPERATIONS> = {
       class: input.class ?? before.class,
       environment: input.environment === undefined ? before.environment : input.environment,
       cluster: input.cluster === undefined ? before.cluster : input.cluster,
+      blackout: input.blackout ?? before.blackout,
     };
     await assertTypeNames(wanted.spec.columnTypes);
     const state = stateWhenConfigured(before, wanted);
-    const changed = changedFields(before, wanted);
+    const labels = LABELS.filter((label) => !isDeepStrictEqual(before[label], wanted[label]));
+    const changed = [...changedFields(before, wanted), ...labels];
     return change(context, {
       before,
       wanted,
@@ -124,8 +129,13 @@ export const TASK_HANDLERS: Handlers<keyof typeof TASK_OPERATIONS> = {
   },
 };
 
-/** A time and an id. */
-const PLACE = /^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00 [0-9a-f-]{36}$/;
+const LABELS = ['taskGroup', 'class', 'environment', 'cluster', 'blackout'] as const;
+
+/** A time and an id, as the list gives them. */
+function isPlace(key: string): boolean {
+  const [, day = '', clock = '', place = ''] = /^(\S+) (\S+)\+00 (\S+)$/.exec(key) ?? [];
+  return moment.safeParse(`${day}T${clock}Z`).success && anyId.safeParse(place).success;
+}
 
 interface Change {
   readonly before: StoredTask;
@@ -193,6 +203,7 @@ function fieldsOf(task: StoredTask): TaskFields {
     class: task.class,
     environment: task.environment,
     cluster: task.cluster,
+    blackout: task.blackout,
     retryConnectMinutes: task.retryConnectMinutes,
     retryOtherMinutes: task.retryOtherMinutes,
   };

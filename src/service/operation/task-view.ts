@@ -1,5 +1,6 @@
 /** Tasks as the API shows them, and finding the one that is meant. */
 import { AppError } from '../../base/errors/app-error.ts';
+import type { PersonEvent } from '../../contract/api/task-states.ts';
 import type { Answer } from '../../contract/api/operations.ts';
 import { effectiveRetry } from '../store/task/effective-retry.ts';
 import { findTasksNamed } from '../store/task/find-tasks-named.ts';
@@ -46,8 +47,9 @@ export async function shownTask(db: Db, task: StoredTask): Promise<ShownTask> {
     name: task.name,
     state: task.state,
     stateSince: task.stateSince,
+    startAt: task.startAt,
     desired: task.desired,
-    possible: possibleIn(task.state),
+    possible: possible(task),
     source: end(task.sourceConnection, task.sourceName),
     target: end(task.targetConnection, task.targetName),
     spec: task.spec,
@@ -55,6 +57,7 @@ export async function shownTask(db: Db, task: StoredTask): Promise<ShownTask> {
     class: task.class,
     environment: task.environment,
     cluster: task.cluster,
+    blackout: task.blackout,
     retry: { ...own, setAt: task.retrySetAt, effective },
     failure: task.failure,
     failedSince: task.failedSince,
@@ -74,6 +77,12 @@ export async function shownTask(db: Db, task: StoredTask): Promise<ShownTask> {
     createdAt: task.createdAt,
     updatedAt: task.updatedAt,
   };
+}
+
+/** One that is to start later can be kept from it. */
+function possible({ state, startAt }: StoredTask): PersonEvent[] {
+  const events = possibleIn(state);
+  return startAt === null || events.includes('stop') ? events : [...events, 'stop'];
 }
 
 interface Minutes {

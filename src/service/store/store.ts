@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
+import { currentSpan, noSpan, throughout, type Span } from '../../base/tracing/span.ts';
 import { answersWithin } from '../../engine/pg/answers-within.ts';
 import { connect } from '../../engine/pg/connect.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
@@ -124,8 +125,22 @@ export class Store implements Db, AsyncDisposable {
 
 function on(session: Session): Db {
   return {
-    query: async (row, sql, values) => (await session.query(sql, values)).map((found) => row.parse(found)),
+    query: async (row, sql, values) => {
+      const found = await throughout(spanOf(sql), () => session.query(sql, values));
+      return found.map((one) => row.parse(one));
+    },
   };
+}
+
+/** Of a statement: which kind it is, and never its text. */
+function spanOf(sql: string): Span {
+  const span = currentSpan();
+  if (!span.withStatements) return noSpan;
+  const operation = /^\s*(\w+)/.exec(sql)?.[1]?.toUpperCase() ?? 'SQL';
+  return span.child(operation, {
+    kind: 'client',
+    fields: { 'db.system.name': 'postgresql', 'db.operation.name': operation },
+  });
 }
 
 /** What stays as it is. */

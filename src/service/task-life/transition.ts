@@ -46,7 +46,11 @@ export async function transition(db: Db, taskId: string, step: Transition): Prom
       kind: step.event,
       by: doer(step.by),
       facts: step.facts ?? {},
-      set: { ...consequences(step.event, to, task), ...step.set },
+      set: {
+        ...consequences(step.event, to, task),
+        ...(CALLS_OFF.has(step.event) ? { startAt: null } : {}),
+        ...step.set,
+      },
     });
     // Somebody was quicker: what is possible now?
     if (changed !== null) return changed;
@@ -78,6 +82,8 @@ function doer(by: Transition['by']): Doer {
 }
 
 const GOES_ON: ReadonlySet<TaskEvent> = new Set<TaskEvent>(['start', 'resume', 'precheck']);
+/** A start that was planned is off. */
+const CALLS_OFF: ReadonlySet<TaskEvent> = new Set<TaskEvent>(['start', 'stop', 'release', 'reset']);
 const ENDS: ReadonlySet<TaskEvent> = new Set<TaskEvent>(['stopped', 'released']);
 
 /** Who stopped it, what failed, and when it began and ended follow from where it goes. */

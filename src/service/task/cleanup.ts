@@ -36,8 +36,9 @@ export interface Cleaned {
 export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
   await using ends = new Ends(request.source, request.target);
   const target = await ends.target();
-  if (!(await hasBookkeeping(target))) return { removed: [], kept: [] };
   const { taskId } = request;
+  if (taskId !== undefined) await assertOurTarget(ends, taskId);
+  if (!(await hasBookkeeping(target))) return { removed: [], kept: [] };
   if (!request.dropLetters && !request.dryRun) await assertNoLetters(target, taskId);
   const letters = perTable(await lettersOn(target, taskId));
   const source = await ends.source().catch(async (thrown: unknown) => {
@@ -70,6 +71,28 @@ export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
     removed.push('schema _opendts on the target');
   }
   return { removed, kept: [...kept] };
+}
+
+/**
+ * A task of which the target has no books was released before, or this is another target: then the source still has what is to be released.
+ * Throws TASK_NOT_RELEASED.
+ */
+async function assertOurTarget(ends: Ends, taskId: string): Promise<void> {
+  const target = await ends.target();
+  const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
+  if (tasks.some((task) => task.taskId === taskId)) return;
+  const source = await ends.source().catch(() => null);
+  if (source === null) return;
+  const names = sourceNames(taskId);
+  const left = await source.query(
+    `SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = $1
+     UNION ALL SELECT FROM pg_catalog.pg_publication WHERE pubname = $2`,
+    [names.slot, names.publication],
+  );
+  if (left.length === 0) return;
+  const { database } = await identify(target);
+  const commands = releaseSql(names, []).join('\n');
+  throw new AppError('TASK_NOT_RELEASED', { task: taskId, database, commands });
 }
 
 /** By the options that the task was registered with. */

@@ -87,7 +87,7 @@ function firstIssue(error: z.ZodError, place: Place, fields: readonly string[]):
 }
 
 /** Where the value at a path is written, or the name of its field; of a field that is missing, where its parent is. */
-function position(
+export function position(
   { document, lines }: Place,
   path: Path,
   at: 'value' | 'name' = 'value',

@@ -3,7 +3,6 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
 import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
-import type { Session } from '../../engine/pg/session.ts';
 import { endBackends, identify, isSameDatabase } from '../../engine/pg/identity.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
@@ -14,11 +13,12 @@ import { estimateRows } from '../../engine/source/row-filter.ts';
 import type { CopyThrottle } from '../../engine/source/throttle.ts';
 import { applicationName, sourceNames } from '../../engine/source/source-names.ts';
 import { areBooksCurrent, ensureBookkeeping, hasBookkeeping } from '../../engine/target/books/bookkeeping.ts';
-import { readHalt, writeHalt } from '../../engine/target/books/halted.ts';
+import { writeHalt } from '../../engine/target/books/halted.ts';
 import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
 import { isLeftOut, readStoppedTables } from '../../engine/target/books/stopped-tables.ts';
 import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
+import { assertAsKnown } from './as-known.ts';
 import { runRequestChecks, type CheckedEnds } from './check-migration.ts';
 import { Ends } from './ends.ts';
 import { sayLeftOut } from './asked.ts';
@@ -34,7 +34,6 @@ import {
   enter,
   mappingOf,
   warn,
-  type KnownTask,
   type MigrationHooks,
   type MigrationRequest,
   type TaskRun,
@@ -191,7 +190,7 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
   const taskId = taskIdOf(here, there, options);
   const tasks = (await hasBookkeeping(target)) ? await readTasks(target) : [];
   const existing = tasks.find((task) => task.taskId === taskId) ?? null;
-  if (request.known) await assertAsKnown(target, request.known, existing);
+  if (request.known) await assertAsKnown({ here, there, tasks }, request.known, { taskId, target, existing });
   const firstModel = new FirstModel();
   if (!existing) await check(request, { source, target, selected, firstModel });
   return {
@@ -203,20 +202,6 @@ async function find({ request, ends, book }: Parts): Promise<Found> {
     selected,
     firstModel,
   };
-}
-
-/** What has happened since what we know was written down is a person's matter. Throws TASK_BOOKS_GONE, TASK_HALTED. */
-async function assertAsKnown(
-  target: Session,
-  { taskId, halt }: KnownTask,
-  existing: TaskRow | null,
-): Promise<void> {
-  if (!existing) {
-    if (taskId !== null) throw new AppError('TASK_BOOKS_GONE', { task: taskId });
-    return;
-  }
-  const mark = await readHalt(target, existing.taskId);
-  if (mark !== null && mark !== halt) throw new AppError('TASK_HALTED', { task: existing.taskId, mark });
 }
 
 async function check(request: MigrationRequest, ends: CheckedEnds): Promise<void> {

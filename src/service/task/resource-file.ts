@@ -9,6 +9,7 @@ import {
   content,
   invalid,
   parsed,
+  position,
   readDocuments,
   resolveReferences,
   type Environment,
@@ -20,11 +21,12 @@ export type Resource = ConnectionFile | TaskFile;
 export function readResources(file: string, env: Environment, stdin: string): Resource[] {
   return readDocuments(file, stdin).map((place) => {
     const document = content(place);
-    const isConnection =
-      typeof document === 'object' &&
-      document !== null &&
-      'kind' in document &&
-      document.kind === 'Connection';
+    if (document === null || document === undefined)
+      throw invalid(file, { line: 1, col: 1 }, 'there is nothing in it');
+    const kind = typeof document === 'object' && 'kind' in document ? document.kind : undefined;
+    const isConnection = kind === 'Connection';
+    if (kind !== undefined && kind !== 'Task' && !isConnection)
+      throw invalid(file, position(place, ['kind']), 'kind: write Task or Connection');
     const resolved = (text: string, field: string) => resolveReferences(text, ['spec', field], place, env);
     if (isConnection) {
       const found = parsed(place, connectionFile, Object.keys(connectionFile.shape.spec.shape));

@@ -45,8 +45,8 @@ export type Until = { kind: 'signal' } | { kind: 'caught-up' } | { kind: 'lsn'; 
 export interface KnownTask {
   /** It has books on the target; null: not that we know. */
   readonly taskId: string | null;
-  /** The mark of its last halt. */
-  readonly halt: string | null;
+  /** The marks that its last halt may have left there. */
+  readonly halts: readonly string[];
 }
 
 export interface MigrationRequest {

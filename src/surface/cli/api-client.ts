@@ -25,7 +25,8 @@ export function loginFile({ configHome }: Config): string {
 
 /** OPENDTS_SERVER, else the server of the last login, else the one on this machine. */
 export function serverOf(config: Config): string {
-  return (config.server ?? readLogin(config)?.server ?? DEFAULT_SERVER).replace(/\/+$/, '');
+  const server = (config.server ?? readLogin(config)?.server ?? DEFAULT_SERVER).replace(/\/+$/, '');
+  return /^https?:\/\//i.test(server) ? server : `http://${server}`;
 }
 
 /** Throws NOT_LOGGED_IN where neither the environment nor a login of this server has a token: one of another server stays there. */
@@ -37,7 +38,8 @@ export function accessTo(config: Config): Access {
   return { server, headers: { authorization: `Bearer ${token}` } };
 }
 
-function readLogin(config: Config): SavedLogin | null {
+/** What the last login has kept; null: nothing. */
+export function readLogin(config: Config): SavedLogin | null {
   try {
     return savedLogin.parse(JSON.parse(readFileSync(loginFile(config), 'utf8')));
   } catch {
@@ -71,6 +73,25 @@ export async function callApi<N extends OperationName>(
   const cookie = (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
   // Parsed by the schema of this very operation.
   return { answer: parsed.data as Answer<N>, cookie };
+}
+
+export interface Followed {
+  /** The last event that was seen; null: from the beginning. */
+  readonly lastId: string | null;
+  readonly signal: AbortSignal;
+}
+
+/** The bytes of a stream of events. Throws what the server answers, or SERVER_UNREACHABLE. */
+export async function openEvents(
+  access: Access,
+  input: Asked<'event.follow'>,
+  { lastId, signal }: Followed,
+): Promise<ReadableStream<Uint8Array>> {
+  const headers = { ...access.headers, ...(lastId === null ? {} : { 'last-event-id': lastId }) };
+  const request = requestOf(OPERATIONS['event.follow'], input);
+  const response = await ask({ ...access, headers }, request, signal);
+  if (response.ok && response.body !== null) return response.body;
+  throw asError(await response.text(), access.server, response.status);
 }
 
 interface HttpRequest {
@@ -117,10 +138,9 @@ async function ask(
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
-    const problem =
-      cause instanceof Error
-        ? cause.message || ('code' in cause ? String(cause.code) : cause.name)
-        : String(cause);
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    const said = cause instanceof Error ? cause.message || code || cause.name : String(cause);
+    const problem = code === 'ERR_SSL_WRONG_VERSION_NUMBER' ? 'it speaks no TLS (write http://)' : said;
     throw new AppError('SERVER_UNREACHABLE', { server, problem }, thrown);
   }
 }

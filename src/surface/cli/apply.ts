@@ -220,7 +220,7 @@ function changedOfTask(
     target: asNamed(found.target, wanted.target),
   };
   const labels = Object.entries(wanted)
-    .filter(([field, value]) => now[field] !== value)
+    .filter(([field, value]) => !isDeepStrictEqual(now[field], value))
     .map(([field]) => field);
   const spec: Readonly<Record<string, unknown>> = taskSettings.parse(settings);
   const before: Readonly<Record<string, unknown>> = found.spec;

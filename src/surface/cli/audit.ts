@@ -4,6 +4,8 @@ import { EXIT } from '../../base/errors/exit.ts';
 import type { Answer } from '../../contract/api/operations.ts';
 import { accessTo, callApi } from './api-client.ts';
 import type { CliCommand } from './context.ts';
+import { withJson } from './options/task-options.ts';
+import { document } from './view/json.ts';
 import { table } from './view/text.ts';
 import { taken } from './view/write-parts.ts';
 
@@ -14,11 +16,12 @@ interface AuditFlags {
   readonly group?: string;
   readonly from?: string;
   readonly to?: string;
+  readonly json?: boolean;
 }
 
 export const auditCommand: CliCommand = {
   define(program) {
-    return program
+    const command = program
       .command('audit')
       .description(
         `who did what on a server, the newest first: the last ${SHOWN}; export: all of it, one JSON document a line`,
@@ -27,10 +30,11 @@ export const auditCommand: CliCommand = {
       .option('--group <name>', 'only in this resource group (else: who administers opendts, everything)')
       .option('--from <time>', 'not before this time, or day in UTC (2026-11-01, 2026-11-01T12:00:00Z)')
       .option('--to <time>', 'before this time, or day in UTC');
+    return withJson(command);
   },
 
   async run(command, { config, signal, stdout }) {
-    const { group, ...period } = command.opts<AuditFlags>();
+    const { group, json = false, ...period } = command.opts<AuditFlags>();
     const isExport = command.args[0] === 'export';
     const access = accessTo(config);
     const read = async (cursor: string | null): Promise<Answer<'audit.list'>> => {
@@ -40,7 +44,11 @@ export const auditCommand: CliCommand = {
     };
     let page = await read(null);
     if (!isExport) {
-      stdout.write(`${shown(page.items).join('\n')}\n`);
+      stdout.write(
+        json
+          ? document({ kind: 'AuditList', data: { items: page.items } })
+          : `${shown(page.items).join('\n')}\n`,
+      );
       return EXIT.ok;
     }
     for (;;) {

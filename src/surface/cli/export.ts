@@ -66,10 +66,11 @@ function connectionDocument({ name, kind, conninfo, secret, secretReference, ...
 
 function taskDocument(task: Answer<'task.show'>) {
   const { name, taskGroup, environment, cluster, source, target, spec, retry } = task;
+  const blackout = task.blackout.length > 0 ? task.blackout : null;
   return {
     apiVersion: 'opendts/v1',
     kind: 'Task',
-    metadata: known({ name, taskGroup, class: task.class, environment, cluster }),
+    metadata: known({ name, taskGroup, class: task.class, environment, cluster, blackout }),
     spec: {
       ...known({ source: source?.name ?? null, target: target?.name ?? null }),
       ...chosen(spec),

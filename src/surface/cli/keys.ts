@@ -8,6 +8,8 @@ import { sealAnew } from '../../service/connection/rotate.ts';
 import { openStore } from '../../service/store/open-store.ts';
 import type { CliCommand } from './context.ts';
 import { databaseUrlOf, readServeOptions, withServeOptions } from './options/serve-options.ts';
+import { withJson } from './options/task-options.ts';
+import { document } from './view/json.ts';
 import { many } from './view/quantities.ts';
 
 export const keysCommand: CliCommand = {
@@ -18,7 +20,7 @@ export const keysCommand: CliCommand = {
         'rotate: put a new key into the key file and seal all secrets with it; the options and variables are those of serve. Nodes that run read the file again when they need the new key; with the embedded PostgreSQL stop serve first',
       )
       .addArgument(new Argument('<action>', 'rotate').choices(['rotate']));
-    return withServeOptions(command, ['dataDir', 'databaseUrlFile', 'keyFile']);
+    return withJson(withServeOptions(command, ['dataDir', 'databaseUrlFile', 'keyFile']));
   },
 
   async run(command, context) {
@@ -33,7 +35,11 @@ export const keysCommand: CliCommand = {
     await using opened = await openStore({ databaseUrl: databaseUrlOf(options), dataDir });
     addKey(file);
     const sealed = await sealAnew(opened.store, new Keyring({ file }));
-    context.stdout.write(`${many(sealed, 'secret')} sealed with a new key; the older ones stay in ${file}\n`);
+    context.stdout.write(
+      command.opts<{ json?: boolean }>().json === true
+        ? document({ kind: 'KeyRotation', data: { sealed, file } })
+        : `${many(sealed, 'secret')} sealed with a new key; the older ones stay in ${file}\n`,
+    );
     return EXIT.ok;
   },
 };

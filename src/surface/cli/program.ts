@@ -13,6 +13,7 @@ import { exportCommand } from './export.ts';
 import { inspectCommand } from './inspect.ts';
 import { keysCommand } from './keys.ts';
 import { loginCommand } from './login.ts';
+import { logoutCommand } from './logout.ts';
 import { migrateCommand } from './migrate.ts';
 import { reportError } from './report-error.ts';
 import { resetPasswordCommand } from './reset-password.ts';
@@ -37,6 +38,7 @@ const COMMANDS: readonly CliCommand[] = [
   serveCommand,
   workerCommand,
   loginCommand,
+  logoutCommand,
   connectionCommand,
   taskCommand,
   applyCommand,

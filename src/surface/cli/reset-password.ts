@@ -8,6 +8,8 @@ import { insertAudit } from '../../service/store/audit/insert-audit.ts';
 import { openStore } from '../../service/store/open-store.ts';
 import type { CliCommand } from './context.ts';
 import { databaseUrlOf, readServeOptions, withServeOptions } from './options/serve-options.ts';
+import { withJson } from './options/task-options.ts';
+import { document } from './view/json.ts';
 
 export const resetPasswordCommand: CliCommand = {
   define(program) {
@@ -17,7 +19,7 @@ export const resetPasswordCommand: CliCommand = {
         'for whoever runs the server: give an account a one-time password; the options and variables are those of serve. With the embedded PostgreSQL stop serve first',
       )
       .argument('[name]', 'name of the account', 'admin');
-    return withServeOptions(command, ['dataDir', 'databaseUrlFile']);
+    return withJson(withServeOptions(command, ['dataDir', 'databaseUrlFile']));
   },
 
   async run(command, { config, stdout }) {
@@ -46,7 +48,11 @@ export const resetPasswordCommand: CliCommand = {
       });
       return resetPassword(db, account);
     });
-    stdout.write(`one-time password of ${name}: ${password} (shown once; change it)\n`);
+    stdout.write(
+      command.opts<{ json?: boolean }>().json === true
+        ? document({ kind: 'OneTimePassword', data: { account: name, oneTimePassword: password } })
+        : `one-time password of ${name}: ${password} (shown once; change it)\n`,
+    );
     return EXIT.ok;
   },
 };

@@ -6,7 +6,7 @@ import type { ServeOptions } from '../../contract/serve-options.ts';
 import { fileSink, type AuditSink } from '../../service/audit/sink.ts';
 import { openNode } from '../../service/node.ts';
 import type { CliCommand, CliContext } from './context.ts';
-import { nodeOptions, runWorker, untilAborted } from './worker.ts';
+import { nodeOptions, openTraces, runWorker, untilAborted } from './worker.ts';
 import { packageVersion } from './version.ts';
 import {
   invalidConfig,
@@ -30,7 +30,13 @@ export const serveCommand: CliCommand = {
     const metricsToken = metricsTokenOf(options);
     const auditSink = auditSinkOf(options, context);
     await using node = await openNode({ ...nodeOptions(options, context), auditSink });
-    const worker = options.worker ? await runWorker(node, options, context) : null;
+    // Before anything else may fail: there is no second time.
+    if (node.firstAccount !== null) {
+      const { name, password } = node.firstAccount;
+      stdout.write(`first login: name ${name}, one-time password ${password} (shown once; change it)\n`);
+    }
+    await using tracing = await openTraces(node, options, context);
+    const worker = options.worker ? await runWorker({ ...node, tracing }, options, context) : null;
     // The other commands start without the framework.
     const { httpServer } = await import('../http/server.ts');
     const app = httpServer(node.services, {
@@ -39,14 +45,15 @@ export const serveCommand: CliCommand = {
       version: packageVersion(),
       log: node.log,
       metricsToken,
+      tracing,
     });
     try {
       const address = await listen(app, options);
-      if (node.firstAccount !== null) {
-        const { name, password } = node.firstAccount;
-        stdout.write(`first login: name ${name}, one-time password ${password} (shown once; change it)\n`);
-      }
       stdout.write(`listening on ${address}\n`);
+      if (!options.secure && !/^(127\.|::1$|localhost$)/.test(options.host))
+        node.log.warn(
+          'whoever listens on the network reads passwords and tokens unless a proxy before this port speaks TLS; with one, give --secure',
+        );
       await untilAborted(signal);
     } finally {
       await Promise.all([drain(app, options.drainSeconds), worker?.[Symbol.asyncDispose]()]);
@@ -74,7 +81,8 @@ async function listen(app: FastifyInstance, { host, port }: ServeOptions): Promi
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
     if (code === '') throw thrown;
-    throw invalidConfig('host and port', `cannot listen on ${host}, port ${port} (${code})`);
+    const why = code === 'EADDRINUSE' ? 'another program does; give another with --port' : code;
+    throw invalidConfig('host and port', `cannot listen on ${host}, port ${port}: ${why}`);
   }
 }
 

@@ -1,18 +1,29 @@
 /** `opendts task`: the tasks of a server, made, driven and watched. */
-import { Argument, InvalidArgumentError, type Command } from 'commander';
+import { Argument, InvalidArgumentError, Option, type Command } from 'commander';
+import { z } from 'zod';
 import { AppError } from '../../base/errors/app-error.ts';
 import type { ExitCode } from '../../base/errors/exit.ts';
+import { CLASSES } from '../../contract/api/task-fields.ts';
 import { TABLE_WISHES, type TableWish } from '../../contract/api/task-tables.ts';
 import { TASK_STATES, type TaskState } from '../../contract/api/task-states.ts';
 import { accessTo } from './api-client.ts';
 import { call, type Ask } from './ask.ts';
 import type { CliCommand } from './context.ts';
+import { withBlackout } from './options/blackout-option.ts';
 import { withJobs } from './options/parallel-options.ts';
 import { withConflict, withJson, withLimits, withTables, withTypes } from './options/task-options.ts';
-import { cloneTask, createTask, deleteTask, renameTask, throttleTask } from './task/edit.ts';
+import {
+  cloneTask,
+  configureTask,
+  createTask,
+  deleteTask,
+  renameTask,
+  setRetry,
+  throttleTask,
+} from './task/edit.ts';
 import type { TaskCommandFlags } from './task/flags.ts';
 import { askGroup, askTask, VERBS, type Verb } from './task/life.ts';
-import { listTasks, showChecks, showEvents, showTables, showTask } from './task/look.ts';
+import { listTasks, showChecks, showEvents, showSeries, showTables, showTask } from './task/look.ts';
 import { watchTask } from './task/watch.ts';
 
 const ACTIONS = [
@@ -24,7 +35,10 @@ const ACTIONS = [
   'checks',
   'tables',
   'events',
+  'series',
+  'configure',
   'throttle',
+  'retry',
   'clone',
   'rename',
   'delete',
@@ -56,9 +70,9 @@ export const taskCommand: CliCommand = {
     };
     if (action === 'list') return listTasks(ask, flags);
     if (name === undefined && flags.taskGroup !== undefined && isVerb(action))
-      return askGroup(ask, action, flags.taskGroup);
+      return askGroup(ask, action, flags.taskGroup, flags);
     if (name === undefined) throw missing(`Which task to ${action} is not said.`);
-    return isVerb(action) ? askTask(ask, action, name) : act(ask, action, { name, newName, flags });
+    return isVerb(action) ? askTask(ask, action, name, flags) : act(ask, action, { name, newName, flags });
   },
 };
 
@@ -84,6 +98,12 @@ async function act(
       return showChecks(ask, name);
     case 'events':
       return showEvents(ask, name, flags.all ?? false);
+    case 'series':
+      return showSeries(ask, name, flags);
+    case 'configure':
+      return configureTask(ask, name, flags);
+    case 'retry':
+      return setRetry(ask, name, flags);
     case 'throttle':
       return throttleTask(ask, name, flags);
     case 'clone':
@@ -124,17 +144,39 @@ function isVerb(action: Action): action is Verb {
 
 function withMaking(command: Command): Command {
   const made = command
-    .option('--source <connection>', 'create: saved connection of the source')
-    .option('--target <connection>', 'create: saved connection of the target')
-    .option('--file <file>', 'create: a task file with whatever else it is to do; options override it')
+    .option('--source <connection>', 'create, configure: saved connection of the source')
+    .option('--target <connection>', 'create, configure: saved connection of the target')
+    .option(
+      '--file <file>',
+      'create, configure: a task file with whatever else it is to do; options override it',
+    )
     .option(
       '--task-group <name>',
-      'create: its task group; list: of this one; start, pause, stop: all of this one',
+      "create, configure: its task group ('': none); list: of this one; start, pause, stop: all of this one",
     )
-    .option('--environment <tag>', 'create: production, test, …')
-    .option('--cluster <name>', 'create: only workers of this cluster run it');
-  return withLimits(
-    withJobs(withConflict(withTables(withTypes(made))), 'create: tables copied at the same time'),
+    .option('--environment <tag>', "create, configure: production, test, … ('': none)")
+    .option(
+      '--cluster <name>',
+      "create, configure: only workers of this cluster run it ('': the shared ones)",
+    )
+    .addOption(new Option('--class <class>', 'create, configure: a tag as well').choices(CLASSES))
+    .option(
+      '--connect-minutes <n>',
+      'create, configure, retry: how long it is tried again when a server cannot be reached, 10 to 1440',
+      parseWhole,
+    )
+    .option(
+      '--other-minutes <n>',
+      'create, configure, retry: how long it is tried again for other reasons, 1 to 1440',
+      parseWhole,
+    );
+  return withBlackout(
+    withLimits(
+      withJobs(
+        withConflict(withTables(withTypes(made))),
+        'create, configure: tables copied at the same time',
+      ),
+    ),
   );
 }
 
@@ -153,9 +195,20 @@ function withLooking(command: Command): Command {
   const looked = command
     .option('--state <state>', 'list: only in this state', parseState)
     .option('--name <text>', 'list, tables: only names that contain this')
+    .option(
+      '--at <time>',
+      'start: by itself at this time, 2026-12-01T02:00:00+01:00; stop calls it off',
+      parseTime,
+    )
     .option('--all', 'events: not only the latest 50')
+    .option('--from <time>', 'series: from then on (default: the last day)', parseTime)
+    .option('--to <time>', 'series: up to then', parseTime)
     .option('--until <state>', 'watch: end when it has come to this state', parseState)
-    .option('--timeout <seconds>', 'watch: end with exit code 8 after so long', parseSeconds);
+    .option(
+      '--drop-dead-letters',
+      'release: also when changes that the target has refused are kept there: they are lost',
+    )
+    .option('--timeout <seconds>', 'watch: end with exit code 8 after so long', parseWhole);
   return TABLE_WISHES.reduce((all, wish) => all.option(`--${wish} <table...>`, WISH[wish]), looked);
 }
 
@@ -165,8 +218,14 @@ function parseState(text: string): TaskState {
   return state;
 }
 
-function parseSeconds(text: string): number {
-  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('Write a whole number of seconds.');
+function parseTime(text: string): string {
+  if (!z.iso.datetime({ offset: true }).safeParse(text).success)
+    throw new InvalidArgumentError('Write a time with its zone, such as 2026-12-01T02:00:00Z.');
+  return text;
+}
+
+function parseWhole(text: string): number {
+  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('Write a whole number.');
   return Number(text);
 }
 

@@ -4,6 +4,7 @@ import { Argument, type Command } from 'commander';
 import { AppError } from '../../base/errors/app-error.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { openLog } from '../../base/runtime/log.ts';
+import { openTracing, type Tracing } from '../../base/tracing/tracing.ts';
 import type { ServeOption, ServeOptions } from '../../contract/serve-options.ts';
 import { isNetwork } from '../../service/connection/endpoint-policy.ts';
 import type { RunningWorker } from '../../service/fleet/worker.ts';
@@ -33,6 +34,9 @@ const OPTIONS: readonly ServeOption[] = [
   'cluster',
   'capacity',
 ];
+
+/** What is not sent by then is lost: nobody waits for traces. */
+const FLUSH_MS = 5_000;
 
 const ACTIONS = ['run', 'list', 'drain', 'undrain'] as const;
 type Action = (typeof ACTIONS)[number];
@@ -71,7 +75,8 @@ async function run(command: Command, context: CliContext): Promise<ExitCode> {
       problem: 'a worker needs the database of the service: DATABASE_URL or --database-url-file',
     });
   await using node = await openNode({ ...nodeOptions(options, context), withoutFirstAccount: true });
-  await using worker = await runWorker(node, options, context);
+  await using tracing = await openTraces(node, options, context);
+  await using worker = await runWorker({ ...node, tracing }, options, context);
   context.stdout.write(`worker ${worker.id} runs\n`);
   await untilAborted(context.signal);
   return EXIT.ok;
@@ -79,14 +84,14 @@ async function run(command: Command, context: CliContext): Promise<ExitCode> {
 
 /** Throws STORE_UNAVAILABLE, STORE_TOO_OLD. */
 export async function runWorker(
-  { services, anotherStore, log }: ServiceNode,
+  { services, anotherStore, log, tracing }: ServiceNode & { readonly tracing: Tracing },
   options: ServeOptions,
   { config }: CliContext,
 ): Promise<RunningWorker> {
   // The other commands start without the queue.
   const { startWorker } = await import('../../service/fleet/worker.ts');
   return startWorker(
-    { store: services.store, anotherStore, connections: services.connections, log },
+    { store: services.store, anotherStore, connections: services.connections, log, tracing },
     {
       name: options.name ?? hostname(),
       region: options.region ?? null,
@@ -97,6 +102,16 @@ export async function runWorker(
       failpoint: config.failpoint ?? null,
     },
   );
+}
+
+/** Ends after whoever tells it something. Throws CONFIG_INVALID. */
+export function openTraces(
+  { log }: ServiceNode,
+  { drainSeconds }: ServeOptions,
+  { config: { env } }: CliContext,
+): Promise<Tracing> {
+  const flushMs = Math.min(drainSeconds * 1000, FLUSH_MS);
+  return openTracing({ env, log, version: packageVersion(), flushMs });
 }
 
 /** Throws CONFIG_INVALID. */

@@ -5,25 +5,16 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from '../../base/errors/app-error.ts';
-import { OPERATIONS } from '../../contract/api/operations.ts';
-import type { Operation } from '../../contract/api/operation.ts';
 import { whoIs } from '../../service/account/sessions.ts';
 import type { NodeMetrics } from '../../service/metrics/node-metrics.ts';
 import type { Store } from '../../service/store/store.ts';
 import { readCredentials } from './credentials.ts';
-import { routeOf } from './routes.ts';
+import { operationAt } from './routes.ts';
 
 export interface MetricsAccess {
   readonly isSecure: boolean;
   readonly metricsToken: (() => string) | null;
 }
-
-const BY_ROUTE = new Map(
-  Object.entries<Operation>(OPERATIONS).map(([name, operation]) => [
-    `${operation.method} ${routeOf(operation)}`,
-    { name, isStream: operation.stream === true },
-  ]),
-);
 
 export function measure(
   app: FastifyInstance,
@@ -33,7 +24,7 @@ export function measure(
 ): void {
   app.addHook('onResponse', async (request, reply) => {
     // What is no operation (health, documents, paths that lead nowhere) is one word, however many paths are tried.
-    const operation = BY_ROUTE.get(`${request.method} ${request.routeOptions.url}`);
+    const operation = operationAt(request.method, request.routeOptions.url);
     const seconds = operation?.isStream ? null : reply.elapsedTime / 1000;
     metrics.answered(operation?.name ?? 'other', reply.statusCode, seconds);
   });

@@ -9,6 +9,7 @@ import {
 } from 'fastify';
 import { AppError, toAppError } from '../../base/errors/app-error.ts';
 import type { Log } from '../../base/runtime/log.ts';
+import { noTracing, type Tracing } from '../../base/tracing/tracing.ts';
 import { pathFields, type Operation } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
 import { NodeMetrics } from '../../service/metrics/node-metrics.ts';
@@ -23,6 +24,7 @@ import { openApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { referencePage } from './reference-page.ts';
 import { routeOf } from './routes.ts';
+import { traceRequests } from './traces.ts';
 
 export interface HttpOptions {
   /** Reached by TLS only, through a proxy: cookies are for TLS alone, and browsers are told to come back that way. */
@@ -33,6 +35,8 @@ export interface HttpOptions {
   readonly log: Log;
   /** Whoever shows it may read the metrics; null: only who administers opendts. */
   readonly metricsToken: (() => string) | null;
+  /** None: nothing is traced. */
+  readonly tracing?: Tracing;
 }
 
 const BODY_BYTES = 256 * 1024;
@@ -50,6 +54,7 @@ export function httpServer(services: Services, options: HttpOptions): FastifyIns
     // A name may hold 100 characters, each of them several bytes and those percent-encoded.
     routerOptions: { maxParamLength: 1300 },
   });
+  traceRequests(app, options.tracing ?? noTracing);
   protect(app, options);
   report(app, options.log);
   const metrics = new NodeMetrics({

@@ -1,5 +1,4 @@
 /** Wakes what waits for news of hands in the store. Whoever waits looks by itself as well: a call may be lost. */
-import { AppError } from '../../../base/errors/app-error.ts';
 import { backoffMs } from '../../../base/runtime/backoff.ts';
 import { sleep } from '../../../base/runtime/sleep.ts';
 import type { Store } from '../../store/store.ts';
@@ -34,8 +33,8 @@ export class Bell implements AsyncDisposable {
           attempt = 1;
           this.ring(payload);
         });
-      } catch (thrown) {
-        if (!(thrown instanceof AppError)) throw thrown;
+      } catch {
+        // Whoever waits looks by itself, and says why it cannot.
       }
       await sleep(backoffMs(attempt, { firstMs: 200, maxMs: 5_000 }), signal);
     }

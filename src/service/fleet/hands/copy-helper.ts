@@ -3,15 +3,17 @@
  * under the imported snapshot reads chunk after chunk (an importer outlives the exporter), one session on the target writes them.
  */
 import { randomUUID } from 'node:crypto';
-import { AppError, toAppError } from '../../../base/errors/app-error.ts';
+import { toAppError, type AppError } from '../../../base/errors/app-error.ts';
 import { backoffMs } from '../../../base/runtime/backoff.ts';
 import { atMost } from '../../../base/runtime/sleep.ts';
+import { throughout, type Span } from '../../../base/tracing/span.ts';
 import { beatHands } from '../../store/copy/beat-hands.ts';
 import { hasRoom } from '../../store/connection/has-room.ts';
 import { insertHand } from '../../store/copy/insert-hand.ts';
 import { pickPass, type PickedPass } from '../../store/copy/pick-pass.ts';
 import { lockConnections } from '../../store/connection/lock-connections.ts';
 import type { Store } from '../../store/store.ts';
+import { isStoreAway } from '../patiently.ts';
 import { Nap, type Bell } from './bell.ts';
 import { FORMAT } from './hand-message.ts';
 import { HelpingHand } from './helping-hand.ts';
@@ -24,6 +26,8 @@ export interface HelperOptions extends JoinOptions {
   readonly cluster: string | null;
   /** How many hands it may lend at present, those that it has lent included. */
   readonly places: () => number;
+  /** In which a hand is lent to a task. */
+  readonly spanOf: (taskId: string) => Span;
   /** It could not help; told once in a while at most. */
   readonly onTrouble: (error: AppError) => void;
 }
@@ -67,8 +71,8 @@ export class CopyHelper implements AsyncDisposable {
         await this.beat();
         if (this.hands.size < places && (await this.join())) continue;
       } catch (thrown) {
-        // Away; whether hands are still needed is found out later.
-        if (!(thrown instanceof AppError)) throw thrown;
+        // Whether hands are still needed is found out later.
+        if (!isStoreAway(thrown)) this.options.onTrouble(toAppError(thrown));
       }
       await this.nap.take(this.hands.size > 0 ? BEAT_MS : LOOK_MS);
     }
@@ -130,7 +134,7 @@ export class CopyHelper implements AsyncDisposable {
     this.hands.set(id, hand);
     pass.counted(1);
     try {
-      await hand.work();
+      await throughout(this.options.spanOf(picked.taskId), () => hand.work());
       this.troubles.delete(pass.id);
     } catch (thrown) {
       this.remember(pass.id, toAppError(thrown));

@@ -49,7 +49,11 @@ async function migrate(
     {
       signal,
       failpoints: failpoint === null ? noFailpoints : armFailpoint(failpoint),
-      onEvent: (event) => tell({ kind: 'event', event }),
+      onEvent: (event) => {
+        tell({ kind: 'event', event });
+        // From here on there may be something to take back: under which id is to be known at once.
+        if (event.phase === 'prepare') tellProgress();
+      },
       ...(lenders === null ? {} : { moreHands: handsOf(lenders) }),
     },
   );

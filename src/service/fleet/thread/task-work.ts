@@ -1,6 +1,7 @@
 /** The thread of a task, seen from its owner. */
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../../base/errors/app-error.ts';
+import { leaveTightHeap } from '../../../base/runtime/tight-heap.ts';
 import type { MigrationEvent } from '../../../contract/progress.ts';
 import { fromMessage } from '../../task/copy/copy-thread-messages.ts';
 import type { FromTask, Outcome, ThreadStart, ToldProgress, ToTask } from './messages.ts';
@@ -29,10 +30,12 @@ export class TaskWork {
       else reject(fromMessage(message.error));
     });
     this.worker.on('error', reject);
-    // Not heard where it has told how it ended.
-    this.worker.on('exit', () =>
-      reject(new AppError('UNEXPECTED', { problem: 'the thread of the task has ended' })),
-    );
+    const { threadId } = this.worker;
+    this.worker.on('exit', () => {
+      leaveTightHeap(threadId);
+      // Not heard where it has told how it ended.
+      reject(new AppError('UNEXPECTED', { problem: 'the thread of the task has ended' }));
+    });
   }
 
   tell(message: ToTask): void {

@@ -35,6 +35,7 @@ export interface TaskChange {
   readonly attempts?: number;
   readonly nextAttemptAt?: string | null;
   readonly adjustments?: Readonly<Record<string, unknown>>;
+  readonly startAt?: null;
   readonly startedAt?: string | null;
   readonly endedAt?: string | null;
 }
@@ -48,6 +49,7 @@ const COLUMNS: Readonly<Record<keyof TaskChange, string>> = {
   attempts: 'attempts',
   nextAttemptAt: 'next_attempt_at',
   adjustments: 'adjustments',
+  startAt: 'start_at',
   startedAt: 'started_at',
   endedAt: 'ended_at',
 };

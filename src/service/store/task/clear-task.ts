@@ -14,7 +14,7 @@ export async function clearTask(db: Db, id: string, spec: TaskSettings): Promise
      UPDATE opendts.task t
         SET source_connection = NULL, target_connection = NULL, spec = $2::jsonb, engine_task_id = NULL,
             stopped_by = NULL, failure = NULL, failed_since = NULL, attempts = 0, next_attempt_at = NULL,
-            adjustments = '{}', halt_mark = NULL, started_at = NULL, ended_at = NULL
+            adjustments = '{}', halt_mark = NULL, blackout = '[]', started_at = NULL, ended_at = NULL
       WHERE t.id = $1 RETURNING ${TASK_COLUMNS}`,
     [id, JSON.stringify(spec)],
   );

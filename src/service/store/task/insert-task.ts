@@ -1,4 +1,5 @@
 /** A new task. */
+import type { BlackoutWindow } from '../../../contract/blackout.ts';
 import type { TaskState } from '../../../contract/api/task-states.ts';
 import type { TaskSettings } from '../../../contract/task-spec.ts';
 import type { Db } from '../store.ts';
@@ -14,8 +15,25 @@ export interface TaskFields {
   readonly class: string;
   readonly environment: string | null;
   readonly cluster: string | null;
+  readonly blackout: readonly BlackoutWindow[];
   readonly retryConnectMinutes: number;
   readonly retryOtherMinutes: number;
+}
+
+/** In the order of their columns wherever they are written. */
+export function fieldValues(task: TaskFields): (string | null)[] {
+  return [
+    task.name,
+    task.taskGroup,
+    task.sourceConnection,
+    task.targetConnection,
+    JSON.stringify(task.spec),
+    task.class,
+    task.environment,
+    task.cluster,
+    String(task.retryConnectMinutes),
+    String(task.retryOtherMinutes),
+  ];
 }
 
 export interface NewTask extends TaskFields {
@@ -33,8 +51,8 @@ export async function insertTask(db: Db, task: NewTask): Promise<StoredTask> {
     `WITH made AS (
        INSERT INTO opendts.task AS t (id, group_id, name, task_group, source_connection, target_connection, spec, class,
                                       environment, cluster, retry_connect_minutes, retry_other_minutes, desired, state,
-                                      created_by)
-       VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, 'idle', $13, $14) RETURNING ${TASK_COLUMNS}
+                                      created_by, blackout)
+       VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, 'idle', $13, $14, $17::jsonb) RETURNING ${TASK_COLUMNS}
      ), noted AS (
        INSERT INTO opendts.task_event (task_id, kind, to_state, account_id, account_name, facts)
        SELECT m.id, 'created', m.state, $15::uuid, $14, $16::jsonb FROM made m
@@ -43,20 +61,12 @@ export async function insertTask(db: Db, task: NewTask): Promise<StoredTask> {
     [
       task.id,
       task.groupId,
-      task.name,
-      task.taskGroup,
-      task.sourceConnection,
-      task.targetConnection,
-      JSON.stringify(task.spec),
-      task.class,
-      task.environment,
-      task.cluster,
-      String(task.retryConnectMinutes),
-      String(task.retryOtherMinutes),
+      ...fieldValues(task),
       task.state,
       task.by.accountName,
       task.by.accountId,
       JSON.stringify(task.facts),
+      JSON.stringify(task.blackout),
     ],
   );
   if (made === undefined) throw new Error('an INSERT gave no row');

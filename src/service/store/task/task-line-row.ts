@@ -6,7 +6,7 @@ import { migrationType } from '../../../contract/task-spec.ts';
 import { int, json, time } from '../columns.ts';
 
 /** With TASK_LINE_TABLES. */
-export const TASK_LINE_COLUMNS = `t.id, t.group_id, t.name, t.task_group, t.state, t.state_since, s.name AS source_name, g.name AS target_name,
+export const TASK_LINE_COLUMNS = `t.id, t.group_id, t.name, t.task_group, t.state, t.state_since, t.start_at, s.name AS source_name, g.name AS target_name,
   t.spec->'types' AS types, t.environment, t.failure->>'code' AS failure_code, w.name AS worker_name, t.version,
   t.created_at, p.body->>'phase' AS phase, p.body->'copy'->>'share' AS share, p.delay_ms,
   t.created_at::text || ' ' || t.id::text AS place`;
@@ -24,6 +24,7 @@ export const taskLineRow = z
     task_group: z.string().nullable(),
     state: z.enum(TASK_STATES),
     state_since: time,
+    start_at: time.nullable(),
     source_name: z.string().nullable(),
     target_name: z.string().nullable(),
     types: json(z.array(migrationType)),
@@ -45,6 +46,7 @@ export const taskLineRow = z
     taskGroup: found.task_group,
     state: found.state,
     stateSince: found.state_since,
+    startAt: found.start_at,
     source: found.source_name,
     target: found.target_name,
     types: found.types,

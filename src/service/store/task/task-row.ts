@@ -1,5 +1,6 @@
 /** A task as the store has it. */
 import { z } from 'zod';
+import { blackoutWindow } from '../../../contract/blackout.ts';
 import { DESIRES, TASK_STATES } from '../../../contract/api/task-states.ts';
 import { taskSettings } from '../../../contract/task-spec.ts';
 import { int, json, time } from '../columns.ts';
@@ -8,7 +9,7 @@ const list = [
   't.id, t.group_id, t.name, t.task_group, t.source_connection, t.target_connection, t.spec, t.class, t.environment',
   't.cluster, t.desired, t.state, t.state_since, t.engine_task_id, t.fence, t.worker_id, t.stopped_by, t.failure',
   't.failed_since, t.attempts, t.next_attempt_at, t.retry_connect_minutes, t.retry_other_minutes, t.retry_set_at',
-  't.adjustments, t.halt_mark, t.started_at, t.ended_at, t.version, t.created_by, t.created_at, t.updated_at',
+  't.adjustments, t.halt_mark, t.blackout, t.start_at, t.started_at, t.ended_at, t.version, t.created_by, t.created_at, t.updated_at',
   '(SELECT name FROM opendts.connection WHERE id = t.source_connection) AS source_name',
   '(SELECT name FROM opendts.connection WHERE id = t.target_connection) AS target_name',
 ];
@@ -54,6 +55,8 @@ export const taskRow = z
     retry_set_at: time,
     adjustments: json(z.record(z.string(), z.unknown())),
     halt_mark: z.string().nullable(),
+    blackout: json(z.array(blackoutWindow)),
+    start_at: time.nullable(),
     started_at: time.nullable(),
     ended_at: time.nullable(),
     version: int,
@@ -92,6 +95,9 @@ export const taskRow = z
     adjustments: row.adjustments,
     /** What the books on the target say since it last came to a halt. */
     haltMark: row.halt_mark,
+    blackout: row.blackout,
+    /** When it is to be started by itself. */
+    startAt: row.start_at,
     startedAt: row.started_at,
     endedAt: row.ended_at,
     version: row.version,

@@ -1,9 +1,7 @@
 /** Tasks that somebody must have and nobody has. */
 import { z } from 'zod';
 import type { Db } from '../store.ts';
-
-/** A worker that has not been seen for so long has nothing any more. */
-const GONE = "interval '10 seconds'";
+import { GONE } from './take-task.ts';
 
 export interface Wanted {
   /** Only tasks of this cluster; null: of none. */

@@ -3,7 +3,7 @@ import type { Desired, TaskState } from '../../../contract/api/task-states.ts';
 import { only } from '../columns.ts';
 import type { Db } from '../store.ts';
 import type { Doer } from './change-state.ts';
-import type { TaskFields } from './insert-task.ts';
+import { fieldValues, type TaskFields } from './insert-task.ts';
 import { TASK_CHANNEL, TASK_COLUMNS, taskRow, type StoredTask } from './task-row.ts';
 
 export interface TaskUpdate extends TaskFields {
@@ -29,7 +29,7 @@ export async function updateTask(db: Db, task: TaskUpdate): Promise<StoredTask |
           SET name = $3, task_group = $4, source_connection = $5, target_connection = $6, spec = $7::jsonb, class = $8,
               environment = $9, cluster = $10, retry_connect_minutes = $11, retry_other_minutes = $12,
               retry_set_at = CASE WHEN $13::boolean THEN clock_timestamp() ELSE t.retry_set_at END,
-              state = $14, desired = $15, version = t.version + 1, updated_at = clock_timestamp(),
+              blackout = $20::jsonb, state = $14, desired = $15, version = t.version + 1, updated_at = clock_timestamp(),
               state_since = CASE WHEN t.state = $14 THEN t.state_since ELSE clock_timestamp() END
         WHERE t.id = $1 AND t.version = $2
        RETURNING ${TASK_COLUMNS}
@@ -41,16 +41,7 @@ export async function updateTask(db: Db, task: TaskUpdate): Promise<StoredTask |
     [
       task.id,
       String(task.version),
-      task.name,
-      task.taskGroup,
-      task.sourceConnection,
-      task.targetConnection,
-      JSON.stringify(task.spec),
-      task.class,
-      task.environment,
-      task.cluster,
-      String(task.retryConnectMinutes),
-      String(task.retryOtherMinutes),
+      ...fieldValues(task),
       String(task.setsRetry),
       task.state,
       task.desired,
@@ -58,6 +49,7 @@ export async function updateTask(db: Db, task: TaskUpdate): Promise<StoredTask |
       task.by.accountId,
       task.by.accountName,
       JSON.stringify(task.facts),
+      JSON.stringify(task.blackout),
     ],
   );
   return only(rows);

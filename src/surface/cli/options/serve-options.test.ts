@@ -50,7 +50,7 @@ describe('the options of serve', () => {
     [{}, { OPENDTS_SECURE: 'MARKER' }, 'CONFIG_INVALID', 'variable OPENDTS_SECURE: '],
     [{}, { OPENDTS_CONFIG: '/no/such.yaml' }, 'CONFIG_INVALID', 'file /no/such.yaml: there is no such file'],
     [{ config: 'key: MARKER: x' }, {}, 'CONFIG_INVALID', 'it is not readable YAML'],
-    [{ config: 'key: [MARKER]' }, {}, 'CONFIG_INVALID', 'key '],
+    [{ config: 'key: [MARKER]' }, {}, 'CONFIG_INVALID', 'key: '],
     [{ config: 'MARKER' }, {}, 'CONFIG_INVALID', 'expected object'],
     [{ config: 'prot: 1' }, {}, 'CONFIG_INVALID', 'Unrecognized key: "prot"'],
   ])('%j and %j are refused without quoting a value', (given, env, code, problem) => {

@@ -102,7 +102,7 @@ function readFile(file: string): Partial<ServeOptions> {
   const [issue] = parsed.error.issues;
   throw invalidConfig(
     `file ${file}`,
-    `${issue?.path.map(String).join('.') ?? ''} ${issue?.message ?? ''}`.trim(),
+    [issue?.path.map(String).join('.'), issue?.message].filter(Boolean).join(': '),
   );
 }
 

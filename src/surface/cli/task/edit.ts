@@ -1,28 +1,93 @@
-/** `opendts task create`, `clone`, `rename`, `throttle` and `delete`. */
+/** `opendts task create`, `configure`, `clone`, `rename`, `throttle`, `retry` and `delete`. */
+import { AppError } from '../../../base/errors/app-error.ts';
 import type { ExitCode } from '../../../base/errors/exit.ts';
 import type { Asked } from '../../../contract/api/operations.ts';
 import { readTaskFile } from '../../../service/task/task-file.ts';
 import { call, tell, type Ask } from '../ask.ts';
+import type { Task } from '../view/task-view.ts';
 import { printable } from '../view/text.ts';
 import type { TaskCommandFlags } from './flags.ts';
 import { tellState } from './life.ts';
 
+type Minutes = Pick<Task['retry'], 'connectMinutes' | 'otherMinutes'>;
+
 export async function createTask(ask: Ask, name: string, flags: TaskCommandFlags): Promise<ExitCode> {
-  const { file, source, target, taskGroup, environment, cluster } = flags;
-  const {
-    source: _source,
-    target: _target,
-    retry,
-    ...spec
-  } = file === undefined ? {} : readTaskFile(file, ask.context.config.env);
+  const { retry, spec } = fileOf(ask, flags) ?? { retry: {}, spec: {} };
   const input = {
     group: ask.group,
     name,
-    ...given({ source, target, taskGroup, environment, cluster }),
+    ...fieldsOf(flags),
     ...retry,
+    ...retryOf(flags),
     spec: { ...spec, ...specOf(flags) },
   };
   return tellState(ask, await call(ask, 'task.create', input));
+}
+
+/** What is given changes, the rest stays; a task file says what it does as a whole. */
+export async function configureTask(ask: Ask, name: string, flags: TaskCommandFlags): Promise<ExitCode> {
+  let task = await find(ask, name);
+  const inFile = fileOf(ask, flags);
+  const fields = { ...fieldsOf(flags), ...given({ spec: changedSpec(inFile?.spec, task, flags) }) };
+  const minutes = { ...inFile?.retry, ...retryOf(flags) };
+  if (isEmpty(fields) && isEmpty(minutes)) throw nothingGiven('What is to change is not said.');
+  const { id, version } = task;
+  if (!isEmpty(fields))
+    task = await call(ask, 'task.configure', { group: ask.group, task: id, version, ...fields });
+  return tellState(ask, isEmpty(minutes) ? task : await changeRetry(ask, task, minutes));
+}
+
+function fieldsOf(flags: TaskCommandFlags) {
+  const { source, target, class: size, taskGroup, environment, cluster } = flags;
+  const blackout = flags.blackout?.filter((window) => window !== null);
+  const labels = { taskGroup: label(taskGroup), environment: label(environment), cluster: label(cluster) };
+  return given({ source, target, class: size, blackout, ...labels });
+}
+
+/** Limit by limit; undefined: nothing is said of it. */
+function changedSpec(inFile: Asked<'task.create'>['spec'], { spec }: Task, flags: TaskCommandFlags) {
+  const said = specOf(flags);
+  if (inFile === undefined && isEmpty(said)) return undefined;
+  const before = inFile ?? spec;
+  const throttle = said.throttle && { ...before.throttle, ...said.throttle };
+  const streamThrottle = said.streamThrottle && { ...before.streamThrottle, ...said.streamThrottle };
+  return { ...before, ...said, ...given({ throttle, streamThrottle }) };
+}
+
+function isEmpty(some: object): boolean {
+  return Object.keys(some).length === 0;
+}
+
+/** Nothing instead of a name: in none. */
+function label(text: string | undefined): string | null | undefined {
+  return text === '' ? null : text;
+}
+
+/** How long it is tried again. */
+export async function setRetry(ask: Ask, name: string, flags: TaskCommandFlags): Promise<ExitCode> {
+  const minutes = retryOf(flags);
+  if (isEmpty(minutes)) throw nothingGiven('Neither --connect-minutes nor --other-minutes is given.');
+  return tellState(ask, await changeRetry(ask, await find(ask, name), minutes));
+}
+
+function changeRetry(ask: Ask, { id, version, retry }: Task, minutes: Partial<Minutes>): Promise<Task> {
+  const { connectMinutes, otherMinutes } = { ...retry, ...minutes };
+  return call(ask, 'task.setRetry', { group: ask.group, task: id, version, connectMinutes, otherMinutes });
+}
+
+function retryOf({ connectMinutes, otherMinutes }: TaskCommandFlags) {
+  return given({ connectMinutes, otherMinutes });
+}
+
+/** Null: none is given. Its ends are those of `opendts migrate`; a task of a server has saved ones. */
+function fileOf(ask: Ask, { file }: TaskCommandFlags) {
+  if (file === undefined) return null;
+  const { source: _source, target: _target, retry, ...spec } = readTaskFile(file, ask.context.config.env);
+  return { retry, spec };
+}
+
+function nothingGiven(problem: string): AppError {
+  return new AppError('USAGE', { problem, remedy: '"opendts task --help" shows the options.' });
 }
 
 /** What the options say of it. */

@@ -1,4 +1,6 @@
 /** Options of `opendts task`, as the parser delivers them. */
+import type { BlackoutWindow } from '../../../contract/blackout.ts';
+import type { CLASSES } from '../../../contract/api/task-fields.ts';
 import type { TaskState } from '../../../contract/api/task-states.ts';
 import type { TaskFlags } from '../options/task-options.ts';
 
@@ -23,6 +25,9 @@ export interface TaskCommandFlags extends Pick<
   readonly taskGroup?: string;
   readonly environment?: string;
   readonly cluster?: string;
+  readonly class?: (typeof CLASSES)[number];
+  readonly connectMinutes?: number;
+  readonly otherMinutes?: number;
   readonly state?: TaskState;
   readonly name?: string;
   readonly all?: boolean;
@@ -35,4 +40,9 @@ export interface TaskCommandFlags extends Pick<
   readonly apply?: string[];
   readonly asIs?: string[];
   readonly deadLetter?: string[];
+  readonly dropDeadLetters?: boolean;
+  readonly at?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly blackout?: (BlackoutWindow | null)[];
 }

@@ -1,10 +1,10 @@
-/** `opendts task list`, `show`, `checks`, `tables` and `events`. */
+/** `opendts task list`, `show`, `checks`, `tables`, `events` and `series`. */
 import type { ExitCode } from '../../../base/errors/exit.ts';
 import { shellWord } from '../../../base/runtime/shell-word.ts';
 import type { Answer } from '../../../contract/api/operations.ts';
 import { allPages, call, tell, type Ask } from '../ask.ts';
 import { checkReport } from '../view/check-report.ts';
-import { eventLines, nextSteps, tableLines, taskLines, taskList } from '../view/task-view.ts';
+import { eventLines, nextSteps, seriesLines, tableLines, taskLines, taskList } from '../view/task-view.ts';
 import type { TaskCommandFlags } from './flags.ts';
 
 const SHOWN = 50;
@@ -77,6 +77,19 @@ export async function showTables(ask: Ask, task: string, { name }: TaskCommandFl
       command: `opendts task tables ${shellWord(task)} --resume ${shellWord(table)} --group ${shellWord(group)}`,
     }));
   return tell(ask, { kind: 'TaskTables', data: { items }, nextSteps }, tableLines(items));
+}
+
+const utc = (time: string) => new Date(time).toISOString();
+
+/** Delay and what was done by then, as a server keeps it for 30 days. */
+export async function showSeries(ask: Ask, task: string, given: TaskCommandFlags): Promise<ExitCode> {
+  const { from, to } = given;
+  const span = {
+    ...(from === undefined ? {} : { from: utc(from) }),
+    ...(to === undefined ? {} : { to: utc(to) }),
+  };
+  const series = await call(ask, 'task.series', { group: ask.group, task, ...span });
+  return tell(ask, { kind: 'TaskSeries', data: series }, seriesLines(series.points));
 }
 
 /** The newest first. */

@@ -1,5 +1,4 @@
 /** `opendts task watch`: a task of a server as it goes on, until it has come to an end. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { toAppError } from '../../../base/errors/app-error.ts';
 import { ERRORS } from '../../../base/errors/errors.ts';
@@ -14,8 +13,8 @@ import { total, type WatchedProgress } from '../view/progress-view.ts';
 import { eventWords, nextSteps, type Task, type TimelineEvent } from '../view/task-view.ts';
 import { printable } from '../view/text.ts';
 import type { TaskCommandFlags } from './flags.ts';
+import { TaskNews } from './task-news.ts';
 
-const EVERY_MS = 1000;
 /** As many tables as are read each time: more than a terminal has lines. */
 const TABLES = 200;
 
@@ -24,6 +23,7 @@ const ENDS: ReadonlySet<TaskState> = new Set<TaskState>([
   'not-configured',
   'not-started',
   'precheck-failed',
+  'paused',
   'failed',
   'stopped',
   'completed',
@@ -65,6 +65,7 @@ async function follow(ask: Ask, name: string, limits: Limits): Promise<{ task: T
   const { id } = task;
   using report = openProgressReport(context, ask.json);
   const view = new View(ask, report);
+  await using news = new TaskNews(ask, id);
   for (;;) {
     try {
       task = await call(ask, 'task.show', { group, task: id });
@@ -74,7 +75,7 @@ async function follow(ask: Ask, name: string, limits: Limits): Promise<{ task: T
       view.tellAway(thrown);
     }
     if (Date.now() >= limits.deadline) return { task, ended: 'late' };
-    await sleep(EVERY_MS, undefined, { signal: context.signal }).catch(() => {});
+    await news.next(task.state, limits.deadline);
     if (context.signal.aborted) return { task, ended: 'stopped' };
   }
 }

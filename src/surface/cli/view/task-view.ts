@@ -3,7 +3,7 @@ import { shellWord } from '../../../base/runtime/shell-word.ts';
 import type { PersonEvent } from '../../../contract/api/task-states.ts';
 import type { Answer } from '../../../contract/api/operations.ts';
 import type { NextStep } from '../../../contract/progress.ts';
-import { duration, percent, size } from './quantities.ts';
+import { count, duration, percent, size } from './quantities.ts';
 import { printable, table } from './text.ts';
 
 export type Task = Answer<'task.show'>;
@@ -13,9 +13,9 @@ type TableLine = Answer<'task.tables'>['items'][number];
 
 export function taskList(items: readonly Line[]): string[] {
   const rows = items.map(
-    ({ name, state, phase, copied, delayMs, source, target, taskGroup, id, failureCode }) => [
+    ({ name, state, startAt, phase, copied, delayMs, source, target, taskGroup, id, failureCode }) => [
       name,
-      failureCode === null ? state : `${state} (${failureCode})`,
+      `${failureCode === null ? state : `${state} (${failureCode})`}${startWords(startAt)}`,
       far({ phase, copied }),
       delayMs === null || state !== 'running' ? '' : duration(delayMs),
       source ?? '-',
@@ -38,7 +38,7 @@ export function taskLines(task: Task): string[] {
   const words: Readonly<Record<string, string | null>> = {
     name: task.name,
     id: task.id,
-    state: `${task.state}, since ${clock(task.stateSince)}`,
+    state: `${task.state}, since ${clock(task.stateSince)}${startWords(task.startAt)}`,
     possible: task.possible.join(', '),
     source: task.source?.name ?? null,
     target: task.target?.name ?? null,
@@ -46,6 +46,7 @@ export function taskLines(task: Task): string[] {
     'task group': task.taskGroup,
     environment: task.environment,
     cluster: task.cluster,
+    blackout: task.blackout.length === 0 ? null : task.blackout.map(windowWords).join('; '),
     progress: progress === null ? null : far({ phase: progress.phase, copied: progress.copy?.share ?? null }),
     delay: progress?.delayMs == null || task.state !== 'running' ? null : duration(progress.delayMs),
     worker: worker === null ? null : (worker.name ?? worker.id),
@@ -104,6 +105,35 @@ export function tableLines(tables: readonly TableLine[]): string[] {
     stopped === null ? '' : whyStopped(stopped),
   ]);
   return table(['table', 'stage', 'copied', 'rows', 'stopped because'], rows, ['copied', 'rows']);
+}
+
+export function seriesLines(points: Answer<'task.series'>['points']): string[] {
+  const rows = points.map(({ at, delayMs, lagBytes, rowsCopied, bytesCopied, changesApplied }) => [
+    clock(at),
+    delayMs === null ? '-' : duration(delayMs),
+    lagBytes === null ? '-' : size(BigInt(lagBytes)),
+    count(BigInt(rowsCopied)),
+    size(BigInt(bytesCopied)),
+    count(BigInt(changesApplied)),
+  ]);
+  const numbers = ['delay', 'log behind', 'rows copied', 'bytes copied', 'changes applied'];
+  return table(['time (UTC)', ...numbers], rows, numbers);
+}
+
+/** As `--blackout` takes it. */
+function windowWords({ from, to, timeZone, throttle, streamThrottle }: Task['blackout'][number]): string {
+  const words = (prefix: string, limits: Readonly<Record<string, number | undefined>>) =>
+    Object.entries(limits).map(([name, limit]) => `${prefix}${name}=${limit}`);
+  return [
+    `${from}-${to} ${timeZone}`,
+    ...words('max-', throttle),
+    ...words('max-stream-', streamThrottle),
+  ].join(' ');
+}
+
+/** Nothing where it does not start by itself. */
+export function startWords(startAt: string | null): string {
+  return startAt === null ? '' : `, starts at ${clock(startAt)} UTC`;
 }
 
 /** `2026-11-29 13:00:05` */
