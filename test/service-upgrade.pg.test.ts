@@ -195,6 +195,18 @@ describe.concurrent('a store that was restored from an hour ago', () => {
     const two = await fleet.worker({ name: 'two' });
     await handOver(fleet, { from: one.id, to: two.id }, ids);
     const written = writing(streams.source);
+    const wishes = (wish: string, at: string) =>
+      `INSERT INTO opendts.task_table_wish (task_id, name, wish, asked_at) VALUES ('${streamsId}', 'public.item', '${wish}', '${at}')`;
+    const chosen = async () =>
+      (await fleet.events(streamsId)).filter(({ kind }) => kind === 'table-chosen').length;
+    for (const [wish, at, count] of [
+      ['pause', '2026-01-01 00:00Z', 1],
+      ['resume', '2026-01-01 00:01Z', 2],
+    ] as const) {
+      await using session = await db.open();
+      await session.query(wishes(wish, at));
+      await eventually(chosen, (found) => found === count);
+    }
     for (const id of [releasedId, stoppedId]) await fleet.ask(id, 'stop');
     for (const id of [releasedId, stoppedId]) await fleet.until(id, 'stopped');
     await fleet.ask(releasedId, 'release');
@@ -204,9 +216,7 @@ describe.concurrent('a store that was restored from an hour ago', () => {
     const { fence } = await fleet.show(streamsId);
     for (const { source } of [released, stopped])
       await source.session.query("INSERT INTO item VALUES (5000, 'after the cutover')");
-    await backup.restore(
-      `INSERT INTO opendts.task_table_wish (task_id, name, wish) VALUES ('${streamsId}', 'public.item', 'recopy')`,
-    );
+    await backup.restore(wishes('pause', '2026-01-01 00:00Z'));
     await answers(fleet, streamsId);
 
     // Both workers are still there: one had the tasks at the time of the backup, the other did not exist.
@@ -226,7 +236,7 @@ describe.concurrent('a store that was restored from an hour ago', () => {
     for (const { target } of [released, stopped])
       expect(await target.session.query('SELECT FROM item WHERE id = 5000')).toEqual([]);
 
-    // Wishes of that time find nothing to do.
+    // Wishes of that time were done, and are not done again.
     const kinds = async () => (await fleet.events(streamsId)).map(({ kind }) => kind);
     await eventually(kinds, (said) => said.includes('table-not-chosen'));
 

@@ -12,6 +12,11 @@ export const TABLE_ERRORS = {
     'No migration into this target has a table "{table}".',
     'Check the name: it is that on the source, with its schema.',
   ),
+  WISH_DONE: usage(
+    409,
+    'What was asked for {table}, or something newer, was passed on to its migration already.',
+    'Nothing is to be done. Where it is wanted once more, ask again.',
+  ),
   TABLES_FAILED: data(
     409,
     '{count} tables could not be copied; all others are. {problems}',

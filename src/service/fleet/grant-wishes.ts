@@ -20,7 +20,8 @@ export async function grantWishes(owned: Owned, target: ConnInfo, reporter: Repo
   for (const wish of wishes) {
     const facts = { table: wish.name, wish: wish.wish };
     try {
-      await choose(wish.name, wish.wish === 'resume' ? 'retry' : wish.wish);
+      const choice = wish.wish === 'resume' ? 'retry' : wish.wish;
+      await choose({ table: wish.name, choice, at: wish.askedAt });
       reporter.note('table-chosen', facts);
     } catch (thrown) {
       const { code, message } = toAppError(thrown);

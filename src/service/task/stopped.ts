@@ -7,6 +7,7 @@ import {
   askForTable,
   readAskedTables,
   takeAskBack,
+  takeWish,
   type AskedTable,
   type TableAsk,
 } from '../../engine/target/books/asked-tables.ts';
@@ -212,17 +213,26 @@ export async function chooseForTables(
   await chooseAll(target, [...chosen], choice);
 }
 
-/** For single tables of one task, by their names as they are shown; what it gives throws the same. */
-export async function choicesOf(
-  target: Session,
-  taskId: string,
-): Promise<(table: string, choice: Choice) => Promise<void>> {
+/** A wish of a service for one table, by its name as it is shown; `at`: when it was asked for. */
+export interface WishFor {
+  readonly table: string;
+  readonly choice: Choice;
+  readonly at: string;
+}
+
+/** For single tables of one task; what it gives throws the same, and WISH_DONE. */
+export async function choicesOf(target: Session, taskId: string): Promise<(wish: WishFor) => Promise<void>> {
   const ours = (await knownTables(target)).filter((one) => one.taskId === taskId);
   const known = new Map(ours.map((one) => [displayName(one.table), one]));
-  return async (table, choice) => {
+  return async ({ table, choice, at }) => {
     const one = known.get(table);
-    if (one === undefined || !isFor(one, choice)) throw noneFor(choice, table);
-    await chooseAll(target, [one], choice);
+    if (one === undefined) throw noneFor('pause', table);
+    await target.transaction(async () => {
+      if (!(await takeWish(target, taskId, { table: one.table, at })))
+        throw new AppError('WISH_DONE', { table });
+      if (!isFor(one, choice)) throw noneFor(choice, table);
+      await chooseAll(target, [one], choice);
+    });
   };
 }
 

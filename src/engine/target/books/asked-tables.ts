@@ -19,7 +19,7 @@ export interface AskedTable {
 /** In the order in which they were asked for. */
 export async function readAskedTables(session: Session, taskId: string): Promise<AskedTable[]> {
   const rows = await session.query(
-    'SELECT schema_name, table_name, ask FROM _opendts.asked_table WHERE task_id = $1 ORDER BY asked_at, schema_name, table_name',
+    'SELECT schema_name, table_name, ask FROM _opendts.asked_table WHERE task_id = $1 AND ask IS NOT NULL ORDER BY asked_at, schema_name, table_name',
     [taskId],
   );
   return rows.map((row) => ({
@@ -44,14 +44,32 @@ export async function askForTable(
 /** Whatever was asked for is not wanted any more; false where nothing was. */
 export async function takeAskBack(session: Session, taskId: string, table: QualifiedName): Promise<boolean> {
   const rows = await session.query(
-    'DELETE FROM _opendts.asked_table WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 RETURNING 1 AS asked',
+    'UPDATE _opendts.asked_table SET ask = NULL WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 AND ask IS NOT NULL RETURNING 1 AS asked',
     [taskId, table.schema, table.name],
   );
   return rows.length > 0;
 }
 
+/**
+ * By a service, in the transaction that passes its wish of that time on: false where one as new was passed on before, which a service cannot know whose store was
+ * restored, or whose worker died over it.
+ */
+export async function takeWish(
+  session: Session,
+  taskId: string,
+  { table, at }: { readonly table: QualifiedName; readonly at: string },
+): Promise<boolean> {
+  const rows = await session.query(
+    `INSERT INTO _opendts.asked_table AS a (task_id, schema_name, table_name, wished_at) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (task_id, schema_name, table_name) DO UPDATE SET wished_at = EXCLUDED.wished_at
+       WHERE a.wished_at IS NULL OR a.wished_at < EXCLUDED.wished_at RETURNING 1 AS taken`,
+    [taskId, table.schema, table.name, at],
+  );
+  return rows.length > 0;
+}
+
 const DONE =
-  'DELETE FROM _opendts.asked_table WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 AND ask = $4';
+  'UPDATE _opendts.asked_table SET ask = NULL WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 AND ask = $4';
 
 /** It is done, in the transaction that does it; what was asked for since stays. */
 export async function askDone(session: Session, taskId: string, { table, ask }: AskedTable): Promise<void> {

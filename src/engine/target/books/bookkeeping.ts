@@ -69,10 +69,10 @@ const TABLES = `
     task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, end_lsn pg_lsn NOT NULL, code text NOT NULL,
     reason text NOT NULL, choice text, change text, stopped_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (task_id, schema_name, table_name));
-  -- what persons ask of tables that go on, until the run does it
+  -- what persons ask of tables that go on, null once the run has done it; wished_at: the newest wish of a service that was passed on
   CREATE TABLE IF NOT EXISTS _opendts.asked_table (
-    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, ask text NOT NULL,
-    asked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    task_id text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, ask text,
+    asked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), wished_at timestamptz,
     PRIMARY KEY (task_id, schema_name, table_name));
   -- what became of every change received, per source table
   CREATE TABLE IF NOT EXISTS _opendts.account (
