@@ -2,10 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { openLog } from '../src/base/runtime/log.ts';
 import { planSchema } from '../src/engine/schema/plan.ts';
 import { readModel } from '../src/engine/schema/read-model.ts';
 import { readTargetFacts } from '../src/engine/schema/read-target-facts.ts';
 import { makeFirstAccount } from '../src/service/account/first-start.ts';
+import { openBossQueue } from '../src/service/fleet/boss-queue.ts';
 import { insertAudit } from '../src/service/store/audit/insert-audit.ts';
 import { assertOurs, migrate, readMigrations } from '../src/service/store/migrate.ts';
 import { Store } from '../src/service/store/store.ts';
@@ -27,6 +29,25 @@ describe('the metadata store', () => {
     const made = await Promise.all(nodes.map((store) => makeFirstAccount(store)));
     expect(made.filter((one) => one !== null)).toHaveLength(1);
     expect(await makeFirstAccount(nodes[0]!)).toBeNull();
+  });
+
+  it('is given its queue by workers that start at once', async () => {
+    await using db = await freshDatabase(18);
+    await using stores = new AsyncDisposableStack();
+    const log = openLog({ level: 'debug', stream: { write: () => {} } });
+    const queues = await Promise.all(
+      [1, 2, 3, 4].map(() => openBossQueue({ store: stores.use(Store.at(db.uri)), cluster: null, log })),
+    );
+    await queues[0]!.ask('a task');
+    expect((await queues[3]!.take(1)).map(({ taskId }) => taskId)).toEqual(['a task']);
+    await Promise.all(queues.map((queue) => queue[Symbol.asyncDispose]()));
+  });
+
+  it('lends no session that a failed text has left in a transaction', async () => {
+    await using db = await freshDatabase(12);
+    await using store = Store.at(db.uri);
+    await expect(store.parsed('BEGIN; SELECT 1/0')).rejects.toThrow('division by zero');
+    expect(await store.query(z.object({ one: z.string() }), 'SELECT 1 AS one')).toEqual([{ one: '1' }]);
   });
 
   it.each(MAJORS)('comes to the same on PostgreSQL %i', async (major) => {

@@ -202,6 +202,9 @@ describe('while rows are copied', () => {
     await using source = await freshDatabase(15);
     await using target = await freshDatabase(18);
     const run = await copying(source, target);
+    // Rows of another table may flow already.
+    const isHeld = `SELECT FROM pg_locks WHERE relation = 'public.big'::regclass AND pid <> pg_backend_pid()`;
+    await expect.poll(() => source.session.query(isHeld).then((locks) => locks.length)).toBeGreaterThan(0);
     await using alter = await source.open();
     // Looked at from the start: it may be canceled before whoever cancels it has his answer.
     const canceled = expect(alter.query('ALTER TABLE public.big ADD COLUMN added int')).rejects.toThrow(

@@ -68,7 +68,15 @@ export class Store implements Db, AsyncDisposable {
     sql: string,
     values?: readonly unknown[],
   ): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    return this.use((session) => session.parsed(sql, values));
+    return this.use(async (session) => {
+      try {
+        return await session.parsed(sql, values);
+      } catch (thrown) {
+        // Of several statements in one text the first may have begun a transaction, in which nobody is to be lent the session.
+        if (!session.isEnded) await session.query('ROLLBACK').catch(() => session.destroy());
+        throw thrown;
+      }
+    });
   }
 
   /**
