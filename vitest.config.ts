@@ -1,8 +1,20 @@
 // Two projects: `unit` needs nothing, `pg` needs servers, which test/global-setup.ts starts and stops.
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Long tests in short files begin first: where nothing is known of former runs files are sorted by size, and the last would run alone. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => /\/(kill|apply-faults-hang)[^/]*$/.test(moduleId);
+    return Object.values(
+      Object.groupBy(await super.sort(files), (file) => (isLong(file) ? '0' : '1')),
+    ).flat();
+  }
+}
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {
