@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { noTracing } from '../src/base/tracing/tracing.ts';
 import { toTaskProgress } from '../src/contract/api/task-progress.ts';
-import type { MigrationProgress } from '../src/contract/progress.ts';
 import { claimRoom, giveRoom } from '../src/service/fleet/claim-room.ts';
 import { Owner, type Owned, type Step } from '../src/service/fleet/owner.ts';
 import { Reporter } from '../src/service/fleet/reporter.ts';
@@ -16,6 +15,7 @@ import { setDraining } from '../src/service/store/worker/set-draining.ts';
 import { transition } from '../src/service/task-life/transition.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { eventually, startFleet, type TestFleet } from './fleet.ts';
+import { progressOf } from './stored-task.ts';
 
 let db: TestDatabase;
 let fleet: TestFleet;
@@ -196,7 +196,7 @@ describe('what is told of a run', () => {
       leaving: new AbortController().signal,
       onFenced: () => (isFenced = true),
     });
-    reporter.progress({ engineTaskId: 'x', progress: toTaskProgress(PROGRESS), tables: [] });
+    reporter.progress({ engineTaskId: 'x', progress: toTaskProgress(progressOf()), tables: [] });
     reporter.note('phase', { message: 'of the former owner' });
     await eventually(
       () => isFenced,
@@ -269,22 +269,3 @@ describe('a task that has failed', () => {
     expect(await fleet.show(halted)).toMatchObject({ nextAttemptAt: null, attempts: 3 });
   });
 });
-
-const PROGRESS: MigrationProgress = {
-  taskId: 'x',
-  phase: 'copy',
-  tables: [],
-  rowsCopied: 1n,
-  bytesCopied: 2n,
-  copy: null,
-  indexesDone: 0,
-  indexesTotal: 0,
-  indexBuilds: [],
-  changesApplied: 0n,
-  transactionsApplied: 0n,
-  deadLetters: 0n,
-  lagBytes: null,
-  delayMs: null,
-  slot: null,
-  elapsedMs: 1,
-};
