@@ -94,6 +94,19 @@ it('a table that comes while no run is there is picked up by the next', async ()
   expect(await target.session.query(keys)).toEqual(await source.session.query(keys));
 });
 
+it('a table that somebody holds is picked up once it is free, although nothing about the tables has changed since', async () => {
+  await using pair = await freshPair(17, 18, 'CREATE TABLE a (id int PRIMARY KEY)');
+  const { source, target } = pair;
+  const running = await follow(source, target);
+  await using locker = await source.open();
+  await locker.query('CREATE TABLE public.held (id int PRIMARY KEY); INSERT INTO public.held VALUES (1)');
+  await locker.query('BEGIN; LOCK TABLE public.held IN SHARE MODE');
+  await until(async () => running.events.some(({ message }) => /cannot be picked up yet/.test(message)));
+  await locker.query('COMMIT');
+  await until(() => has(target, 'public.held', 1));
+  await running.catchUp();
+});
+
 it('a table that the selection does not match is left alone, until it is moved into a selected schema', async () => {
   await using pair = await freshPair(
     17,
