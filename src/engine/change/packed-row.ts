@@ -1,11 +1,10 @@
 /**
- * A new row as it lies in its message, taken apart only by whoever has to look at a cell. Most rows of an INSERT go from the message into
- * a COPY: making a string of each of their values costs more than all the rest.
+ * A row as it lies in its message, taken apart only by whoever has to look at a cell. Most rows go from the message into a COPY or into
+ * arrays: making a string of each of their values costs more than all the rest.
  * https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html (TupleData)
  */
-import type { ByteText, Cell, Insert, Tuple, Update } from './change.ts';
+import type { ByteText, Cell, Delete, Insert, Tuple, Update } from './change.ts';
 import type { Relation } from './relation.ts';
-import type { RowArena } from './row-arena.ts';
 
 /** Tag of a value that is NULL, and of one in text form, whose length follows in four bytes. No other is in a packed row. */
 export const NULL_TAG = 0x6e;
@@ -75,24 +74,67 @@ export class PackedInsert implements Insert {
   get new(): Tuple {
     return (this.cells ??= this.packed.unpack());
   }
+}
 
-  /** The same one, with its row in the arena. */
-  keptIn(arena: RowArena): PackedInsert {
-    return new PackedInsert(this.relation, arena.keep(this.packed));
+/** An UPDATE whose new row is such a one, and the old row or key, where it was sent, too. */
+export class PackedUpdate implements Update {
+  readonly kind = 'update';
+  readonly relation: Relation;
+  readonly packed: PackedRow;
+  readonly packedOld: PackedRow | null;
+  private cells: Tuple | null = null;
+  private oldCells: Tuple | null = null;
+
+  constructor(relation: Relation, packed: PackedRow, packedOld: PackedRow | null) {
+    this.relation = relation;
+    this.packed = packed;
+    this.packedOld = packedOld;
+  }
+
+  get new(): Tuple {
+    return (this.cells ??= this.packed.unpack());
+  }
+
+  get old(): Tuple | null {
+    return (this.oldCells ??= this.packedOld?.unpack() ?? null);
+  }
+}
+
+/** A DELETE whose old row or key is such a one. */
+export class PackedDelete implements Delete {
+  readonly kind = 'delete';
+  readonly relation: Relation;
+  readonly packedOld: PackedRow;
+  private oldCells: Tuple | null = null;
+
+  constructor(relation: Relation, packedOld: PackedRow) {
+    this.relation = relation;
+    this.packedOld = packedOld;
+  }
+
+  get old(): Tuple {
+    return (this.oldCells ??= this.packedOld.unpack());
   }
 }
 
 /** A row in either form. */
-export type NewRow = Tuple | PackedRow;
+export type Row = Tuple | PackedRow;
 
-export function newRow(change: Insert | Update): NewRow {
-  return change instanceof PackedInsert ? change.packed : change.new;
+export function newRowOf(change: Insert | Update): Row {
+  return change instanceof PackedInsert || change instanceof PackedUpdate ? change.packed : change.new;
 }
 
-export function unpacked(row: NewRow): Tuple {
+/** The old row, or as much of it as names it; null where the change does not say. */
+export function oldRowOf(change: Delete): Row;
+export function oldRowOf(change: Update | Delete): Row | null;
+export function oldRowOf(change: Update | Delete): Row | null {
+  return change instanceof PackedUpdate || change instanceof PackedDelete ? change.packedOld : change.old;
+}
+
+export function unpacked(row: Row): Tuple {
   return row instanceof PackedRow ? row.unpack() : row;
 }
 
-export function cellOf(row: NewRow, column: number): Cell | undefined {
+export function cellOf(row: Row, column: number): Cell | undefined {
   return row instanceof PackedRow ? row.cell(column) : row[column];
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { asText, isLarge, type Begin, type RowChange } from '../change/change.ts';
 import { chunkOfKey, type KeyCut } from '../change/cut.ts';
 import { formatLsn, type Lsn } from '../change/lsn.ts';
-import { cellOf, newRow, type NewRow } from '../change/packed-row.ts';
+import { cellOf, newRowOf, oldRowOf, type Row } from '../change/packed-row.ts';
 import type { Relation } from '../change/relation.ts';
 import { wholeRow } from '../change/whole-row.ts';
 import { Unit } from './unit.ts';
@@ -53,8 +53,9 @@ export function notInCopy(copy: TableCopy, change: RowChange, begin: Begin): Row
     return verdict === 'wait' ? unit : verdict === 'apply' ? change : null;
   }
   const { relation } = change;
-  const to = chunkOf(cut, relation, change.kind === 'delete' ? change.old : newRow(change));
-  const from = change.kind === 'update' && change.old !== null ? chunkOf(cut, relation, change.old) : to;
+  const old = change.kind === 'insert' ? null : oldRowOf(change);
+  const to = chunkOf(cut, relation, change.kind === 'delete' ? oldRowOf(change) : newRowOf(change));
+  const from = old === null ? to : chunkOf(cut, relation, old);
   for (const chunk of [from, to]) {
     const unit = unitAt(units, chunk);
     if (unit.judge(begin) === 'wait') return unit;
@@ -87,7 +88,7 @@ function unitAt(units: readonly Unit[], at: number): Unit {
   return unit;
 }
 
-function chunkOf({ column, order, bounds, kind }: KeyCut, relation: Relation, row: NewRow): number {
+function chunkOf({ column, order, bounds, kind }: KeyCut, relation: Relation, row: Row): number {
   const at = relation.columns.findIndex(({ name }) => name === column);
   const cell = cellOf(row, at);
   if (typeof cell !== 'string' && !isLarge(cell))

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, inject, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
-import { byteText, type ByteText } from '../../change/change.ts';
-import { HEAD, NULL_TAG, PackedRow, TEXT_TAG } from '../../change/packed-row.ts';
+import { packedRow } from '../../../../test/packed.ts';
+import { byteText } from '../../change/change.ts';
 import { Pipeline } from '../wire/pipeline.ts';
 import { encoderFor } from './encoder.ts';
 import { BinaryRows } from './rows.ts';
@@ -84,17 +84,6 @@ function literalOf(elements: readonly (string | null)[]): string {
   return `{${elements.map((one) => (one === null ? 'NULL' : `"${one.replaceAll(/["\\]/g, String.raw`\$&`)}"`)).join(',')}}`;
 }
 
-function packed(cells: readonly (ByteText | null)[]): PackedRow {
-  const parts = cells.map((cell) => {
-    if (cell === null) return Buffer.of(NULL_TAG);
-    const head = Buffer.alloc(HEAD, TEXT_TAG);
-    head.writeUInt32BE(cell.length, 1);
-    return Buffer.concat([head, Buffer.from(cell, 'latin1')]);
-  });
-  const bytes = Buffer.concat(parts);
-  return new PackedRow(bytes, 0, bytes.length);
-}
-
 /** What the server makes of these texts of one type, and what of our binary form of its own text of them. */
 async function thereAndBack(db: TestDatabase, type: string, values: readonly (string | null)[]) {
   await db.session.query(
@@ -117,7 +106,7 @@ async function thereAndBack(db: TestDatabase, type: string, values: readonly (st
     const isKnown =
       at % 2 === 0
         ? rows.put(cells)
-        : rows.putPacked(packed([byteText('left out'), ...cells]), [false, true, true]);
+        : rows.putPacked(packedRow([byteText('left out'), ...cells]), [false, true, true]);
     if (!isKnown) throw new Error(`not known: ${value}`);
   }
   const session = await db.open();

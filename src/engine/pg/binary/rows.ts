@@ -2,7 +2,7 @@
 import type { ByteText } from '../../change/change.ts';
 import { HEAD, NULL_TAG, type PackedRow } from '../../change/packed-row.ts';
 import { ByteSink } from '../wire/byte-sink.ts';
-import type { Encoder } from './text-bytes.ts';
+import { Scratch, type Encoder } from './text-bytes.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const NULL = -1;
@@ -10,7 +10,7 @@ const NULL = -1;
 export class BinaryRows {
   private readonly sink: ByteSink;
   private readonly encoders: readonly Encoder[];
-  private scratch = Buffer.alloc(256);
+  private readonly scratch = new Scratch();
 
   /** `encoders`: of the columns that are written, in their order. */
   constructor(encoders: readonly Encoder[], expectedBytes: number) {
@@ -42,7 +42,7 @@ export class BinaryRows {
     sink.int16(encoders.length);
     for (const [at, cell] of cells.entries()) {
       if (cell === null) sink.int32(NULL);
-      else if (encoders[at]?.(this.aside(cell), 0, cell.length, sink) !== true) return false;
+      else if (encoders[at]?.(this.scratch.write(cell), 0, cell.length, sink) !== true) return false;
     }
     return true;
   }
@@ -51,11 +51,5 @@ export class BinaryRows {
   bytes(): Buffer {
     this.sink.int16(-1);
     return this.sink.bytes();
-  }
-
-  private aside(text: ByteText): Buffer {
-    if (this.scratch.length < text.length) this.scratch = Buffer.alloc(2 * text.length);
-    this.scratch.write(text, 0, 'latin1');
-    return this.scratch;
   }
 }

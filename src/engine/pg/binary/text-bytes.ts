@@ -1,4 +1,5 @@
-/** What the encoders share: how they are called, and how digits are read from bytes. */
+/** What the encoders share: how they are called, where texts become bytes for them, and how digits are read from bytes. */
+import type { ByteText } from '../../change/change.ts';
 import type { ByteSink } from '../wire/byte-sink.ts';
 
 /**
@@ -6,6 +7,18 @@ import type { ByteSink } from '../wire/byte-sink.ts';
  * text is none that it knows; what it has put in until then is to be thrown away.
  */
 export type Encoder = (bytes: Buffer, from: number, to: number, sink: ByteSink) => boolean;
+
+/** Texts as the bytes that encoders read, each until the next. */
+export class Scratch {
+  private bytes = Buffer.alloc(256);
+
+  /** From 0 to the text's length. */
+  write(text: ByteText): Buffer {
+    if (this.bytes.length < text.length) this.bytes = Buffer.alloc(2 * text.length);
+    this.bytes.write(text, 0, 'latin1');
+    return this.bytes;
+  }
+}
 
 export function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x30 && byte <= 0x39;

@@ -162,9 +162,13 @@ function failureOf(bytes: Buffer, cache: RelationCache): unknown {
   return null;
 }
 
-/** With the cells of a row that comes packed. */
-const plain = (seen: StreamMessage): StreamMessage =>
-  seen.kind === 'insert' ? { kind: 'insert', relation: seen.relation, new: seen.new } : seen;
+/** With the cells of rows that come packed. */
+function plain(seen: StreamMessage): StreamMessage {
+  if (seen.kind === 'insert') return { kind: seen.kind, relation: seen.relation, new: seen.new };
+  if (seen.kind === 'delete') return { kind: seen.kind, relation: seen.relation, old: seen.old };
+  if (seen.kind !== 'update') return seen;
+  return { kind: seen.kind, relation: seen.relation, new: seen.new, old: seen.old };
+}
 
 describe('the pgoutput decoder', () => {
   it('reads back every kind of message as it was written', () => {

@@ -6,7 +6,16 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { UNCHANGED, type ByteText, type Cell, type StreamMessage, type Tuple } from '../../change/change.ts';
 import { lsnFrom } from '../../change/lsn.ts';
-import { NULL_TAG, PackedInsert, PackedRow, TEXT_TAG } from '../../change/packed-row.ts';
+import {
+  NULL_TAG,
+  PackedDelete,
+  PackedInsert,
+  PackedRow,
+  PackedUpdate,
+  TEXT_TAG,
+  unpacked,
+  type Row,
+} from '../../change/packed-row.ts';
 import type { Relation, RelationColumn, ReplicaIdentity } from '../../change/relation.ts';
 
 /** Relation messages seen on this stream, by oid. A new stream starts with an empty one. */
@@ -23,6 +32,8 @@ const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {
 };
 
 const UNCHANGED_TAG = 0x75;
+/** A new row follows. */
+const NEW = 0x4e;
 const SMALL = 8 * 1024;
 /** Values of such a message stay where they are (I4). */
 const LARGE = 1024 * 1024;
@@ -172,14 +183,17 @@ function decodeMessage(cursor: Cursor, relations: RelationCache): StreamMessage 
     case 'U': {
       const relation = known(relations, cursor.int32());
       const tag = cursor.byte();
-      const old = tag === 0x4e ? null : cursor.tuple(); // N follows at once, or K/O and then N
+      const old = tag === NEW ? null : (cursor.packed() ?? cursor.tuple()); // N follows at once, or K/O and then N
       if (old !== null) cursor.byte();
-      return { kind: 'update', relation, new: cursor.tuple(), old };
+      const packed = isPacked(old) ? cursor.packed() : null;
+      if (packed && isPacked(old)) return new PackedUpdate(relation, packed, old);
+      return { kind: 'update', relation, new: cursor.tuple(), old: old && unpacked(old) };
     }
     case 'D': {
       const relation = known(relations, cursor.int32());
       cursor.byte(); // K or O
-      return { kind: 'delete', relation, old: cursor.tuple() };
+      const packed = cursor.packed();
+      return packed ? new PackedDelete(relation, packed) : { kind: 'delete', relation, old: cursor.tuple() };
     }
     case 'T': {
       const count = cursor.int32();
@@ -198,6 +212,11 @@ function decodeMessage(cursor: Cursor, relations: RelationCache): StreamMessage 
     default:
       throw new AppError('STREAM_BROKEN', { problem: `unknown message ${JSON.stringify(type)}` });
   }
+}
+
+/** Or not there. */
+function isPacked(row: Row | null): row is PackedRow | null {
+  return row === null || row instanceof PackedRow;
 }
 
 function known(relations: RelationCache, oid: number): Relation {

@@ -1,22 +1,12 @@
 /** Rows of COPY's text format, there and back. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { byteText, type ByteText } from '../../change/change.ts';
-import { PackedRow } from '../../change/packed-row.ts';
+import { packedRow } from '../../../../test/packed.ts';
+import { byteText } from '../../change/change.ts';
 import { ByteSink } from './byte-sink.ts';
 import { decodeRow, encodeRow, putPackedRow, putRow, transformMessage } from './copy-rows.ts';
 
 const cell = fc.oneof(fc.constant(null), fc.string({ unit: 'binary' }).map(byteText));
-
-function packed(cells: readonly (ByteText | null)[]): PackedRow {
-  const columns = cells.map((value) => {
-    const head = Buffer.alloc(value === null ? 1 : 5, value === null ? 'n' : 't');
-    if (value !== null) head.writeUInt32BE(value.length, 1);
-    return head.toString('latin1') + (value ?? '');
-  });
-  const bytes = Buffer.from(`before${columns.join('')}behind`, 'latin1');
-  return new PackedRow(bytes, 6, bytes.length - 6);
-}
 
 const row = fc.array(cell, { minLength: 1 });
 
@@ -51,7 +41,7 @@ describe('a row of COPY text', () => {
       fc.property(fc.array(column), (columns) => {
         const [one, other] = [new ByteSink(10), new ByteSink(10)];
         putPackedRow(
-          packed(columns.map(({ value }) => value)),
+          packedRow(columns.map(({ value }) => value)),
           columns.map(({ isWritten }) => isWritten),
           one,
         );

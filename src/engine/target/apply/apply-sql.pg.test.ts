@@ -2,13 +2,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
+import { packedRow } from '../../../../test/packed.ts';
 import { byteText, readable, type ByteText, type Cell } from '../../change/change.ts';
 import { nameKey, type Relation } from '../../change/relation.ts';
 import { readTables } from '../../pg/catalog/tables.ts';
 import { readUniqueKeys } from '../../pg/catalog/unique-keys.ts';
 import { Pipeline } from '../../pg/wire/pipeline.ts';
 import { deleteOne, describeKey, settable, truncateAll, updateOne } from './apply-sql.ts';
-import { arrayLiteral, arrayOf } from './column-array.ts';
+import { arrayLiteral, arraysOf } from './column-array.ts';
 import { planForKeys } from './plan-settings.ts';
 import { updateSet } from './set-sql.ts';
 import { joinTable, SAME_NAMES, type TargetTable } from './target-table.ts';
@@ -101,6 +102,17 @@ describe.each([12, 18] as const)('an array on PostgreSQL %i', (major) => {
     const { oid } = await db.session.one("SELECT 'mood'::regtype::oid::text AS oid");
     const pipeline = new Pipeline(await db.open());
     const lists: readonly (readonly [type: string, typeOid: number, list: readonly (string | null)[]])[] = [
+      ['integer', 23, ['0', '-2147483648', null, '2147483647']],
+      ['bigint', 20, ['-9223372036854775808', '9007199254740993', '7']],
+      ['smallint', 21, ['-32768', '32767']],
+      ['boolean', 16, ['true', null, 'false']],
+      ['oid', 26, ['0', '4294967295']],
+      ['double precision', 701, ['-0', '1e-300', 'NaN', 'Infinity', '0.1']],
+      ['numeric', 1700, ['1.0', '1.00', '-0.0000001', 'NaN', '12345678901234567890.123456789']],
+      ['date', 1082, ['2000-01-01', '0001-01-01', '9999-12-31', null]],
+      ['timestamp with time zone', 1184, ['1999-12-31 23:59:59.999999+00', '2026-11-29 00:00:00+00']],
+      ['uuid', 2950, ['00000000-0000-0000-0000-00000000000f', null]],
+      ['bytea', 17, ['\\x', '\\x00ff5c22', null]],
       ['text', 25, NASTY],
       ['character varying', 1043, NASTY],
       ['text', 25, []],
@@ -111,8 +123,13 @@ describe.each([12, 18] as const)('an array on PostgreSQL %i', (major) => {
     ];
     for (const [at, [type, typeOid, list]] of lists.entries()) {
       const typeKind = type === 'public.mood' ? 'e' : 'b';
-      const array = arrayOf(list.map(cellOf), { typeOid, typeKind, isText: false, isSame: true });
-      expect(array.isBinary).toBe(true);
+      const rows = list.map((value, row) => {
+        const cells = [byteText('beside'), cellOf(type === 'boolean' ? (value?.[0] ?? null) : value), null];
+        return row % 2 === 0 ? packedRow(cells) : cells;
+      });
+      const column = { at: 1, sourceType: typeOid, typeOid, typeKind, isText: false };
+      const [array] = arraysOf(rows, [column]);
+      if (!array?.isBinary) throw new Error(`${type} does not travel in binary form`);
       const sql = `INSERT INTO public.seen SELECT $1::int, '${type}', array_agg(c::text ORDER BY n) FROM unnest($2::${type}[]) WITH ORDINALITY u(c, n)`;
       await pipeline.run([{ sql, values: [byteText(String(at)), array.bytes], binary: [false, true] }]);
     }

@@ -1,11 +1,12 @@
-/** The cells of a column as one array parameter, in the form that costs least to write and to read. Pure. */
-import { sizeOf, type ByteText } from '../../change/change.ts';
-import { ByteSink } from '../../pg/wire/byte-sink.ts';
-
-type Cells = readonly (ByteText | null)[];
+/** The cells of columns as one array parameter each, in the form that costs least to write and to read. Pure. */
+import { isLarge, UNCHANGED, type ByteText, type Cell } from '../../change/change.ts';
+import { cellOf, HEAD, NULL_TAG, PackedRow, type Row } from '../../change/packed-row.ts';
+import { BinaryColumn } from '../../pg/binary/column.ts';
+import { encoderFor } from '../../pg/binary/encoder.ts';
+import type { Encoder } from '../../pg/binary/text-bytes.ts';
 
 /** `{"a",NULL,"b\"c"}`: the text form of a one-dimensional array. */
-export function arrayLiteral(cells: Cells): ByteText {
+export function arrayLiteral(cells: readonly (ByteText | null)[]): ByteText {
   const parts = cells.map((cell) =>
     cell === null ? 'NULL' : `"${/["\\]/.test(cell) ? cell.replace(/["\\]/g, '\\$&') : cell}"`,
   );
@@ -13,63 +14,94 @@ export function arrayLiteral(cells: Cells): ByteText {
 }
 
 const TEXT = 25;
-const JSONB = 3802;
-/** Types whose binary form is their text: json, jsonb (behind a version), text, character, character varying. */
-const TEXTUAL = new Set([114, JSONB, TEXT, 1042, 1043]);
-/** Types whose text never holds what an array takes for its own (comma, brace, quote, backslash, NULL): numbers, booleans, dates, times, uuid. */
-const PLAIN = new Set([16, 20, 21, 23, 26, 700, 701, 1082, 1114, 1184, 1700, 2950]);
+/** Types that take the text of any value as it is: json, jsonb, text, character, character varying. */
+const TEXTUAL = new Set([114, 3802, TEXT, 1042, 1043]);
 
-/** `isText`: the elements travel as text, whatever the column is. `isSame`: source and target column have one type. */
-export interface ElementType {
+/** A column of the rows, and the type that its array's elements have on the target. */
+export interface ArrayColumn {
+  /** Its place in the rows. */
+  readonly at: number;
+  readonly sourceType: number;
   readonly typeOid: number;
   readonly typeKind: string;
+  /** The elements travel as text, whatever the column is. */
   readonly isText: boolean;
-  readonly isSame: boolean;
 }
 
-/** A server reads the binary form of long texts much faster than the text form, which it takes apart character by character. */
-export function arrayOf(
-  cells: Cells,
-  type: ElementType,
-): { readonly bytes: ByteText | Buffer; readonly isBinary: boolean } {
-  if (type.isText) return { bytes: binaryArray(cells, TEXT), isBinary: true };
-  if (TEXTUAL.has(type.typeOid) || type.typeKind === 'e')
-    return { bytes: binaryArray(cells, type.typeOid), isBinary: true };
-  if (PLAIN.has(type.typeOid) && type.isSame) return { bytes: plainArray(cells), isBinary: false };
-  return { bytes: arrayLiteral(cells), isBinary: false };
+export interface ArrayParameter {
+  readonly bytes: ByteText | Buffer;
+  readonly isBinary: boolean;
 }
 
-const NULL = 'NULL' as ByteText;
-const [OPEN, COMMA, CLOSE] = [123, 44, 125];
+/** One parameter a column. A server reads the binary form much faster than the text form, which it takes apart character by character. */
+export function arraysOf(rows: readonly Row[], columns: readonly ArrayColumn[]): ArrayParameter[] {
+  const binary = new BinaryColumns(rows, columns);
+  for (const row of rows) binary.add(row);
+  return columns.map(({ at }) => {
+    const bytes = binary.bytes(at);
+    return bytes === null
+      ? { bytes: arrayLiteral(rows.map((row) => small(cellOf(row, at)))), isBinary: false }
+      : { bytes, isBinary: true };
+  });
+}
 
-function plainArray(cells: Cells): Buffer {
-  const sink = new ByteSink(cells.length * 12);
-  for (const [at, cell] of cells.entries()) {
-    sink.byte(at === 0 ? OPEN : COMMA);
-    sink.text(cell ?? NULL);
+/** Large values go alone. */
+export function small(cell: Cell | undefined): ByteText | null {
+  if (cell === UNCHANGED || cell === undefined) throw new Error('an unchanged TOAST value cannot be written');
+  if (isLarge(cell)) throw new Error('a large value in a set');
+  return cell;
+}
+
+function encoderOf({ sourceType, typeOid, typeKind, isText }: ArrayColumn): Encoder | null {
+  if (isText) return encoderFor(TEXT, { typeOid: TEXT, typeKind: 'b' });
+  return encoderFor(TEXTUAL.has(typeOid) ? typeOid : sourceType, { typeOid, typeKind });
+}
+
+const LENGTH_BYTES = 4;
+
+class BinaryColumns {
+  /** By their place in the rows; null where the values, or one of them, have no binary form that we write. */
+  private readonly byPlace: (BinaryColumn | null)[] = [];
+
+  constructor(rows: readonly Row[], columns: readonly ArrayColumn[]) {
+    const [first = []] = rows;
+    for (const column of columns) {
+      while (this.byPlace.length <= column.at) this.byPlace.push(null);
+      const encoder = encoderOf(column);
+      if (encoder === null) continue;
+      const type = column.isText ? TEXT : column.typeOid;
+      const bytes = LENGTH_BYTES + (small(cellOf(first, column.at) ?? null)?.length ?? 0);
+      this.byPlace[column.at] = new BinaryColumn(type, encoder, 1.25 * rows.length * bytes);
+    }
   }
-  if (cells.length === 0) sink.byte(OPEN);
-  sink.byte(CLOSE);
-  return sink.bytes();
-}
 
-const HEAD = 20;
-/** A server that reads jsonb expects a version before the text. */
-const JSONB_VERSION = 1;
-
-/**
- * The binary form of a one-dimensional array: dimensions, a flag for nulls, the element type, the number of elements, the lower bound; then
- * each element behind its length.
- */
-function binaryArray(cells: Cells, elementType: number): Buffer {
-  const isJsonb = elementType === JSONB;
-  const sink = new ByteSink(HEAD + cells.length * 5 + sizeOf(cells));
-  for (const field of [1, cells.includes(null) ? 1 : 0, elementType, cells.length, 1]) sink.int32(field);
-  for (const cell of cells) {
-    sink.int32(cell === null ? -1 : cell.length + (isJsonb ? 1 : 0));
-    if (cell === null) continue;
-    if (isJsonb) sink.byte(JSONB_VERSION);
-    sink.text(cell);
+  add(row: Row): void {
+    if (row instanceof PackedRow) this.addPacked(row);
+    else
+      for (const [at, column] of this.byPlace.entries()) {
+        if (column === null) continue;
+        const cell = small(row[at]);
+        if (cell === null) column.putNull();
+        else if (!column.putText(cell)) this.byPlace[at] = null;
+      }
   }
-  return sink.bytes();
+
+  bytes(at: number): Buffer | null {
+    return this.byPlace[at]?.bytes() ?? null;
+  }
+
+  private addPacked({ bytes, begin, end }: PackedRow): void {
+    const { byPlace } = this;
+    for (let next = begin, at = 0; at < byPlace.length; at++) {
+      // Arrays of different lengths would be filled up with NULL.
+      if (next >= end) throw new Error('a row that lacks a column');
+      const isNull = bytes[next] === NULL_TAG;
+      const from = isNull ? next + 1 : next + HEAD;
+      next = isNull ? from : from + bytes.readUInt32BE(from - 4);
+      const column = byPlace[at];
+      if (!column) continue;
+      if (isNull) column.putNull();
+      else if (!column.put(bytes, from, next)) byPlace[at] = null;
+    }
+  }
 }

@@ -3,11 +3,16 @@
  * give way to the source's (overwriting, C7). Pure.
  */
 import { isSame, UNCHANGED, type Cell, type RowChange, type Tuple } from '../../change/change.ts';
+import { cellOf, PackedUpdate, type Row } from '../../change/packed-row.ts';
 import { deleteOne, insertMissing, type Planned } from './apply-sql.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
-export function movesKey(key: readonly KeyColumn[], old: Tuple | null, row: Tuple): boolean {
-  return old !== null && key.some(({ at }) => row[at] !== UNCHANGED && !isSame(row[at], old[at]));
+export function movesKey(key: readonly KeyColumn[], old: Row | null, row: Row): boolean {
+  if (old === null) return false;
+  return key.some(({ at }) => {
+    const cell = cellOf(row, at);
+    return cell !== UNCHANGED && !isSame(cell, cellOf(old, at));
+  });
 }
 
 /** The source has one row of the new key, so another one that the target still has is gone there, or gives way. */
@@ -23,7 +28,9 @@ export function rowInTheWay(table: TargetTable, change: RowChange): Planned | nu
 
 /** Values that did not change are those of the source's row, which the target's need not be. */
 export function wholeChange(table: TargetTable, change: RowChange): RowChange {
-  if (change.kind !== 'update' || table.relation.replicaIdentity !== 'full') return change;
+  // In a packed row no value is missing.
+  if (change.kind !== 'update' || change instanceof PackedUpdate) return change;
+  if (table.relation.replicaIdentity !== 'full') return change;
   const { old } = change;
   if (old === null || !change.new.includes(UNCHANGED)) return change;
   return {

@@ -2,8 +2,8 @@
  * The statements of the applier that change many rows at once; pure. New rows go through COPY, updates and deletes as one array per column
  * (`unnest`). Values are ByteText and reach the server as they left the source.
  */
-import { isLarge, type ByteText, type Cell, type Tuple } from '../../change/change.ts';
-import { PackedRow, unpacked, type NewRow } from '../../change/packed-row.ts';
+import type { ByteText, Tuple } from '../../change/change.ts';
+import { PackedRow, unpacked, type Row } from '../../change/packed-row.ts';
 import type { RelationColumn } from '../../change/relation.ts';
 import { encoderFor } from '../../pg/binary/encoder.ts';
 import { BinaryRows } from '../../pg/binary/rows.ts';
@@ -12,12 +12,12 @@ import type { ColumnInfo } from '../../pg/catalog/tables.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { ByteSink } from '../../pg/wire/byte-sink.ts';
 import { putPackedRow, putRow } from '../../pg/wire/copy-rows.ts';
-import { insertOne, rowsOf, value, writable, type Planned, type Slot } from './apply-sql.ts';
-import { arrayOf } from './column-array.ts';
+import { insertOne, rowsOf, writable, type Planned, type Slot } from './apply-sql.ts';
+import { arraysOf, small, type ArrayColumn } from './column-array.ts';
 import { sizeOfRow } from './net-change.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
-type Rows = readonly Tuple[];
+type Rows = readonly Row[];
 
 /** What unnest would take apart (arrays, composites, and domains, which may be either) travels as text and is read by the type's own input. */
 function arrayParameter(
@@ -50,20 +50,14 @@ function parameters(
   slots: readonly Slot[],
   rows: Rows,
 ): Required<Pick<Planned, 'values' | 'binary'>> {
-  const arrays = slots.map((slot, position) => {
+  const columns = slots.map((slot, position): ArrayColumn => {
+    const { typeOid, typeKind } = slot.column;
     const isText = arrayParameter(slot, position).type === 'text';
-    const isSame = table.relation.columns[slot.at]?.typeOid === slot.column.typeOid;
-    const cells = rows.map((row) => small(row[slot.at]));
-    return arrayOf(cells, { ...slot.column, isText, isSame });
+    const sourceType = table.relation.columns[slot.at]?.typeOid ?? 0;
+    return { at: slot.at, sourceType, typeOid, typeKind, isText };
   });
+  const arrays = arraysOf(rows, columns);
   return { values: arrays.map(({ bytes }) => bytes), binary: arrays.map(({ isBinary }) => isBinary) };
-}
-
-/** Large values go alone. */
-function small(cell: Cell | undefined): ByteText | null {
-  const known = value(cell);
-  if (isLarge(known)) throw new Error('a large value in a set');
-  return known;
 }
 
 function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
@@ -71,12 +65,12 @@ function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
 }
 
 /** New rows: together where that can be. COPY takes identity columns as they come. */
-export function insertRows(table: TargetTable, rows: readonly NewRow[]): Planned[] {
+export function insertRows(table: TargetTable, rows: readonly Row[]): Planned[] {
   if (rows.length > 1 && writable(table).length > 0) return [copyIn(table, rows)];
   return rows.map((row) => insertOne(table, unpacked(row)));
 }
 
-function copyIn(table: TargetTable, rows: readonly NewRow[]): Planned {
+function copyIn(table: TargetTable, rows: readonly Row[]): Planned {
   const slots = writable(table);
   const binary = inBinary(table, rows);
   const columns = slots.map(({ column }) => ident(column.name)).join(', ');
@@ -92,7 +86,7 @@ function copyIn(table: TargetTable, rows: readonly NewRow[]): Planned {
 }
 
 /** Null where a column's values, or one of these, can only go as text. */
-function inBinary(table: TargetTable, rows: readonly NewRow[]): Buffer | null {
+function inBinary(table: TargetTable, rows: readonly Row[]): Buffer | null {
   const encoders = encodersOf(table);
   if (encoders === null) return null;
   const binary = new BinaryRows(encoders, sizeOfRows(rows));
@@ -108,7 +102,7 @@ function inBinary(table: TargetTable, rows: readonly NewRow[]): Buffer | null {
   return binary.bytes();
 }
 
-function inText(table: TargetTable, rows: readonly NewRow[]): Buffer {
+function inText(table: TargetTable, rows: readonly Row[]): Buffer {
   const sink = new ByteSink(sizeOfRows(rows));
   const isWritten = table.columns.map((column) => column !== null);
   for (const row of rows) {
@@ -119,7 +113,7 @@ function inText(table: TargetTable, rows: readonly NewRow[]): Buffer {
 }
 
 /** About the bytes that they take, by the first of them. */
-function sizeOfRows(rows: readonly NewRow[]): number {
+function sizeOfRows(rows: readonly Row[]): number {
   const [first] = rows;
   return 1.25 * rows.length * (first ? sizeOfRow(first) : 0);
 }

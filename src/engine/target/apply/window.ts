@@ -7,17 +7,10 @@
  * for us (a table where they would neither folds nor gathers, and TRUNCATE closes all).
  */
 import { AppError } from '../../../base/errors/app-error.ts';
-import {
-  sizeOf,
-  UNCHANGED,
-  type PlacedChange,
-  type RowChange,
-  type Truncate,
-  type Tuple,
-} from '../../change/change.ts';
+import { UNCHANGED, type PlacedChange, type RowChange, type Truncate } from '../../change/change.ts';
 import type { KeyCut } from '../../change/cut.ts';
 import { LSN_ZERO, type Lsn } from '../../change/lsn.ts';
-import { newRow, PackedInsert, unpacked, type NewRow } from '../../change/packed-row.ts';
+import { newRowOf, oldRowOf, PackedRow, unpacked, type Row } from '../../change/packed-row.ts';
 import { displayName, nameKey } from '../../change/relation.ts';
 import { RowArena } from '../../change/row-arena.ts';
 import { changeOne, deletePart, deleteRanges, settable, truncateAll, type Planned } from './apply-sql.ts';
@@ -45,7 +38,7 @@ export interface Folded {
 
 export class Window {
   private readonly foldings = new Map<TargetTable, Folding>();
-  private readonly gathered = new Map<TargetTable, NewRow[]>();
+  private readonly gathered = new Map<TargetTable, Row[]>();
   /** By oid of the relation: how it was described last. */
   private readonly described = new Map<number, TargetTable>();
   private planned: Planned[] = [];
@@ -88,18 +81,18 @@ export class Window {
   }
 
   add(table: TargetTable, given: RowChange): void {
-    const change = this.kept(table.overwrites ? wholeChange(table, given) : given);
+    const change = table.overwrites ? wholeChange(table, given) : given;
     this.supersede(table);
     this.count++;
-    const row = change.kind === 'delete' ? null : newRow(change);
+    const row = change.kind === 'delete' ? null : newRowOf(change);
+    const old = change.kind === 'insert' ? null : oldRowOf(change);
     const inOrder = this.ordered || (row !== null && hasLarge(row));
-    if (row !== null) this.cells += sizeOfRow(row);
-    // Under FULL the old row is as large as the new one, and held as long.
-    if (change.kind !== 'insert' && change.old !== null) this.cells += sizeOf(change.old);
+    // Under FULL the old row is as large as the new one, and may be held as long.
+    for (const one of [row, old]) if (one !== null) this.cells += sizeOfRow(one);
     if (!inOrder && table.folds && table.key && this.fold(table, table.key, change)) return;
     if (!inOrder && !table.folds && table.gathers && change.kind === 'insert') {
       this.closeNeighbours(table, () => true);
-      this.gather(table, newRow(change));
+      this.gather(table, this.kept(newRowOf(change)));
       return;
     }
     this.closeNeighbours(table, () => true);
@@ -107,9 +100,9 @@ export class Window {
     this.order(table, change);
   }
 
-  /** In order it leaves the window as it is. */
-  private kept(change: RowChange): RowChange {
-    return change instanceof PackedInsert && !this.ordered ? change.keptIn(this.arena) : change;
+  /** What the window holds of a row until it is drained. */
+  private kept(row: Row): Row {
+    return row instanceof PackedRow ? this.arena.keep(row) : row;
   }
 
   /** Throws TRUNCATE_SHARED, and holds nothing of it, where the target tables hold the rows of other source tables too. */
@@ -167,14 +160,14 @@ export class Window {
 
   /** False when the change must keep its place: a key change, an unknown value in what may insert, or a history that makes no sense. */
   private fold(table: TargetTable, key: readonly KeyColumn[], change: RowChange): boolean {
-    const row = change.kind === 'delete' ? change.old : newRow(change);
-    if (change.kind === 'update' && movesKey(key, change.old, change.new)) return false;
+    const row = change.kind === 'delete' ? oldRowOf(change) : newRowOf(change);
+    if (change.kind === 'update' && movesKey(key, oldRowOf(change), row)) return false;
     const id = keyText(key, row);
     if (id === null) return false;
     this.closeNeighbours(table, (other) => other.rows.has(id) || !hasSameKey(other.key, key));
     const folding = this.folding(table, key);
     const before = folding.rows.get(id);
-    const net = merge(before, change, table.lenient);
+    const net = merge(before, { kind: change.kind, row: this.kept(row) }, table.lenient);
     if (net === 'refused') return false;
     if (net === null) folding.rows.delete(id);
     else folding.rows.set(id, net);
@@ -190,7 +183,7 @@ export class Window {
     return folding;
   }
 
-  private gather(table: TargetTable, row: NewRow): void {
+  private gather(table: TargetTable, row: Row): void {
     const rows = this.gathered.get(table);
     if (rows) rows.push(row);
     else this.gathered.set(table, [row]);
@@ -229,13 +222,13 @@ export class Window {
     if (!folding) return;
     this.foldings.delete(table);
     const { key } = folding;
-    const deletes: Tuple[] = [];
-    const inserts: NewRow[] = [];
-    const updates = new Map<string, Tuple[]>();
+    const deletes: Row[] = [];
+    const inserts: Row[] = [];
+    const updates = new Map<string, Row[]>();
     let applied = 0;
     for (const net of folding.rows.values()) {
       const { kind, row } = net;
-      if (kind === 'delete' || kind === 'replace') deletes.push(unpacked(row));
+      if (kind === 'delete' || kind === 'replace') deletes.push(row);
       if (kind === 'insert' || kind === 'replace') inserts.push(row);
       if (net.kind !== 'update') {
         applied++;
@@ -248,7 +241,7 @@ export class Window {
     }
     if (deletes.length > 0) this.plan(deleteSet(table, key, deletes));
     for (const rows of updates.values()) {
-      const sets = settable(table, rows[0] ?? [], key);
+      const sets = settable(table, unpacked(rows[0] ?? []), key);
       if (sets.length === 0) continue;
       applied += rows.length;
       this.plan(updateSet(table, key, sets, rows));
@@ -286,8 +279,10 @@ export class Window {
 }
 
 /** Equal for rows that have the same values unchanged. */
-function shapeOf(row: Tuple): string {
-  return row.includes(UNCHANGED) ? row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('') : '';
+function shapeOf(row: Row): string {
+  return !(row instanceof PackedRow) && row.includes(UNCHANGED)
+    ? row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('')
+    : '';
 }
 
 /** Which rows of a shared target came from which source table, nobody knows any more. */
