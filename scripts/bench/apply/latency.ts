@@ -27,6 +27,7 @@ export async function runLatency(bench: Bench, size: ApplySize): Promise<LiveOut
   const set = (name: string) => ({ name, about: name, types: [], tables: [] });
   await using native = await startLive(bench, subscription('subscription'), set('latency_native'));
   await using ours = await startLive(bench, opendtsFollow, set('latency_ours'));
+  for (const live of [native, ours]) await warmUp(bench, live, size.latencySeconds / 2);
   const rows: string[][] = [];
   const bars: Bar[] = [];
   for (const rate of RATES) {
@@ -41,6 +42,11 @@ export async function runLatency(bench: Bench, size: ApplySize): Promise<LiveOut
   }
   const header = ['latency', 'contender', 'n', 'p50 ms', 'p99 ms', 'own us/tx'];
   return { table: table(header, rows, header.slice(2)), bars };
+}
+
+/** A follower runs for days: its first seconds, in which code is still being compiled and caches are empty, are not counted. */
+async function warmUp(bench: Bench, live: Live, seconds: number): Promise<void> {
+  await probe(live, { perSecond: Math.max(...RATES), seconds, pollMs: POLL_MS }, bench.signal);
 }
 
 async function measure(bench: Bench, live: Live, perSecond: number, seconds: number): Promise<Measured> {

@@ -60,6 +60,7 @@ export class SlotStream<Message = StreamMessage> implements AsyncDisposable {
   private readonly timer: NodeJS.Timeout;
   private paused = false;
   private arrival: PromiseWithResolvers<void> | null = null;
+  private heeded: AbortSignal | null = null;
   private failure: unknown = null;
   private ended = false;
   private confirmed: Lsn;
@@ -112,16 +113,23 @@ export class SlotStream<Message = StreamMessage> implements AsyncDisposable {
     if (this.paused) this.goOn();
     this.arrival ??= Promise.withResolvers();
     const { promise } = this.arrival;
-    const aborted = () => this.wake();
-    signal.addEventListener('abort', aborted, { once: true });
-    await promise.finally(() => signal.removeEventListener('abort', aborted));
+    this.heed(signal);
+    await promise;
     signal.throwIfAborted();
   }
 
-  private wake(): void {
+  /** Listens to the signal until another one comes: a listener for each wait costs more than the wait. */
+  private heed(signal: AbortSignal): void {
+    if (this.heeded === signal) return;
+    this.heeded?.removeEventListener('abort', this.wake);
+    this.heeded = signal;
+    signal.addEventListener('abort', this.wake);
+  }
+
+  private readonly wake = (): void => {
     this.arrival?.resolve();
     this.arrival = null;
-  }
+  };
 
   /** The next item if one is here already. */
   takeQueued(): Message | Keepalive | null {
@@ -243,6 +251,7 @@ export class SlotStream<Message = StreamMessage> implements AsyncDisposable {
     if (this.ended) return;
     this.ended = true;
     clearInterval(this.timer);
+    this.heeded?.removeEventListener('abort', this.wake);
     this.pace.go();
     if (this.failure === null) await this.leaveCopy();
     this.wire.listen(null);
