@@ -33,7 +33,7 @@ export interface TestFleet extends AsyncDisposable {
     ends: { source: StoredConnection; target: StoredConnection },
     more?: { spec?: Partial<TaskSettings>; cluster?: string; retry?: readonly [number, number] },
   ): Promise<string>;
-  ask(taskId: string, event: PersonEvent): Promise<StoredTask>;
+  ask(taskId: string, event: PersonEvent, facts?: Readonly<Record<string, unknown>>): Promise<StoredTask>;
   show(taskId: string): Promise<StoredTask>;
   /** Waits until the task has come to one of these states. */
   until(taskId: string, ...states: TaskState[]): Promise<StoredTask>;
@@ -125,7 +125,7 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
       });
       return id;
     },
-    ask: (id, event) => transition(services.store, id, { event, by: person }),
+    ask: (id, event, facts = {}) => transition(services.store, id, { event, by: person, facts }),
     show,
     until: async (id, ...states) => {
       try {

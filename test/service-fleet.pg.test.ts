@@ -49,7 +49,11 @@ const LARGE = `
   INSERT INTO big SELECT g, repeat(md5(g::text), 3) FROM generate_series(1, 60000) g; ANALYZE big`;
 
 /** Somebody changes the connection. */
-async function lead(fleet: TestFleet, { id }: { id: string }, { uri }: TestDatabase): Promise<void> {
+async function lead(
+  fleet: TestFleet,
+  { id }: { id: string },
+  { uri }: Pick<TestDatabase, 'uri'>,
+): Promise<void> {
   const { store, connections } = fleet.node.services;
   const before = await requireConnection(store, fleet.groupId, id);
   const { version } = before;
@@ -473,6 +477,33 @@ describe.concurrent('a task in trouble', () => {
     await fleet.until(id, 'released');
     expect(await slots(pair)).toEqual([]);
   }, 180_000);
+
+  it('whose source is gone for good is released with that word, and only with it', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    await using fleet = await startFleet(store);
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends);
+    await fleet.worker();
+    await fleet.ask(id, 'start');
+    await fleet.until(id, 'running');
+    await fleet.ask(id, 'stop');
+    await fleet.until(id, 'stopped');
+    for (const host of ['127.0.0.1', 'no-such-host.invalid']) {
+      const url = new URL(pair.source.uri);
+      url.host = `${host}:1`;
+      await lead(fleet, ends.source, { uri: url.href });
+      await fleet.ask(id, 'release');
+      const { failure } = await fleet.until(id, 'release-failed', 'released');
+      expect(failure?.code).toMatch(/^(SOURCE_NOT_RELEASED|CONNECT_FAILED)$/);
+    }
+    await fleet.ask(id, 'release', { sourceGone: true });
+    await fleet.until(id, 'released');
+    const released = (await fleet.events(id)).find(({ kind }) => kind === 'released');
+    expect(JSON.stringify(released?.facts)).toContain('pg_drop_replication_slot');
+    const { books } = await pair.target.session.one("SELECT to_regnamespace('_opendts') AS books");
+    expect(books).toBeNull();
+  }, 120_000);
 
   it('waits for its cluster, and for room on a connection that others use', async () => {
     await using store = await freshDatabase(17);

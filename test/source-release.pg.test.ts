@@ -104,4 +104,42 @@ describe.each([12, 15, 18] as const)('a source on PostgreSQL %i', (major: Major)
     await target.session.query(here ?? '');
     expect(await release(source, target)).toEqual({ removed: [], kept: [] });
   }, 60_000);
+
+  it('that is gone for good keeps nobody from cleaning up the target; one that answers is cleaned up itself', async () => {
+    await using pair = await freshPair(major, 17, TABLES);
+    await using other = await freshPair(major, 17, TABLES);
+    const { source, target } = pair;
+    const before = await catalog(source);
+    await migrate(source, target);
+    const [host] = source.info.hosts;
+    const nowhere = { ...source.info, hosts: [{ ...host!, port: 1 }] };
+    const gone = (info: typeof source.info) =>
+      cleanup({ source: info, target: target.info, dryRun: false, sourceGone: 'if-unreachable' });
+    await expect(cleanup({ source: nowhere, target: target.info, dryRun: false })).rejects.toMatchObject({
+      code: 'SOURCE_NOT_RELEASED',
+    });
+    // It is there, and its slot keeps its log.
+    await expect(gone({ ...source.info, user: 'nobody_here' })).rejects.toMatchObject({
+      code: 'SOURCE_NOT_RELEASED',
+    });
+    const { removed, kept } = await gone(nowhere);
+    expect(removed).toEqual([
+      expect.stringMatching(/^books of task \w{10} on the target$/),
+      'schema _opendts on the target',
+    ]);
+    expect(await target.session.query("SELECT FROM pg_namespace WHERE nspname = '_opendts'")).toEqual([]);
+    const [told] = kept;
+    expect(told).toContain(`database "${source.name}"`);
+    await source.session.query(told!.slice(told!.indexOf(': ') + 2));
+    expect(await catalog(source)).toEqual(before);
+
+    await migrate(other.source, other.target);
+    const found = await cleanup({
+      source: other.source.info,
+      target: other.target.info,
+      dryRun: false,
+      sourceGone: 'if-unreachable',
+    });
+    expect(found.removed[0]).toMatch(/^replication slot dts_sync_/);
+  }, 60_000);
 });

@@ -107,7 +107,7 @@ export const ERRORS = {
   SOURCE_NOT_RELEASED: connection(
     409,
     'What the migration made in the source cannot be removed from here: {problem}.',
-    'Correct --source and run again, or run this on the source, database "{database}", as a superuser or its owner:\n{commands}',
+    'Correct --source and run again; or, where that server is gone for good, with --source-gone; or run this on the source, database "{database}", as a superuser or its owner:\n{commands}',
   ),
   OTHER_SERVER: connection(
     409,

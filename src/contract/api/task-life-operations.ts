@@ -79,6 +79,12 @@ export const TASK_LIFE_OPERATIONS = {
         .boolean()
         .default(false)
         .describe('Also where changes that the target has refused are kept there: they are lost'),
+      sourceGone: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Where the source cannot be reached, release the target alone: that server is gone for good. The timeline says what is left in it',
+        ),
     }),
     output: task,
   },

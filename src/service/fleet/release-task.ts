@@ -1,11 +1,14 @@
 /** What a task has made besides the migrated data is taken back, on both ends. */
 import { toAppError } from '../../base/errors/app-error.ts';
 import { currentSpan } from '../../base/tracing/span.ts';
+import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
 import { releaseChoice } from '../store/task/release-choice.ts';
 import { inThread } from './in-thread.ts';
-import { isFenced, type Owned } from './owner.ts';
+import type { CleanupRequest } from '../task/cleanup.ts';
+import { saysGone } from '../task/release-target.ts';
+import { isFenced, type Owned, type OwnerParts } from './owner.ts';
 import { patiently } from './patiently.ts';
-import { failureOf, reachEnds, savedEnds } from './task-ends.ts';
+import { failureOf, reachEnds, reachTarget, savedEnds, type SavedEnds } from './task-ends.ts';
 
 export async function releaseTask(owned: Owned): Promise<void> {
   const { parts, task } = owned;
@@ -29,13 +32,31 @@ async function release(
   const { parts, task, leaving } = owned;
   // It never came so far as to make anything.
   if (task.engineTaskId === null) return { removed: [], kept: [] };
-  const ends = await patiently(leaving, async () => reachEnds(parts, await savedEnds(parts, task)));
-  const { dropDeadLetters } = await patiently(leaving, () => releaseChoice(parts.store, task.id));
-  const request = { ...ends, dryRun: false, taskId: task.engineTaskId, dropLetters: dropDeadLetters };
+  const { dropDeadLetters: dropLetters, sourceGone } = await patiently(leaving, () =>
+    releaseChoice(parts.store, task.id),
+  );
+  const ends = await patiently(leaving, async () => reach(parts, await savedEnds(parts, task), sourceGone));
+  const request = { ...ends, dryRun: false, taskId: task.engineTaskId, dropLetters };
   const outcome = await inThread(
     owned,
     { kind: 'release', request },
     { onEvent: () => {}, onProgress: () => {} },
   );
   return outcome?.kind === 'release' ? { removed: outcome.removed, kept: outcome.kept } : null;
+}
+
+/** A server that is gone for good may have no address any more either. */
+async function reach(
+  parts: Pick<OwnerParts, 'store' | 'connections'>,
+  saved: SavedEnds,
+  sourceGone: boolean,
+): Promise<Pick<CleanupRequest, 'source' | 'target' | 'sourceGone'>> {
+  try {
+    const ends = await reachEnds(parts, saved);
+    return sourceGone ? { ...ends, sourceGone: 'if-unreachable' } : ends;
+  } catch (thrown) {
+    if (!sourceGone || !saysGone(thrown)) throw thrown;
+    const source = parseConninfo(saved.source.conninfo, 'source');
+    return { source, target: await reachTarget(parts, saved), sourceGone: 'unreachable' };
+  }
 }

@@ -43,6 +43,14 @@ export async function reachEnds(
   };
 }
 
+/** The target alone. Throws as `reachEnds`. */
+export function reachTarget(
+  { store, connections }: Pick<OwnerParts, 'store' | 'connections'>,
+  { target }: SavedEnds,
+): Promise<ConnInfo> {
+  return reachable(store, target, connections, 'target');
+}
+
 /** Those of a task that another worker runs. Throws what these throw. */
 export async function endsOf(
   parts: Pick<OwnerParts, 'store' | 'connections'>,

@@ -31,8 +31,11 @@ export const TASK_LIFE_HANDLERS: Handlers<keyof typeof TASK_LIFE_OPERATIONS> = {
     const task = await foundTask(context, input.task, { lock: true });
     return shownTask(context.db, await stop(context, task));
   },
-  'task.release': (context, { task: idOrName, dropDeadLetters }) =>
-    ask(context, idOrName, 'release', dropDeadLetters ? { dropDeadLetters } : {}),
+  'task.release': (context, { task: idOrName, dropDeadLetters, sourceGone }) =>
+    ask(context, idOrName, 'release', {
+      ...(dropDeadLetters ? { dropDeadLetters } : {}),
+      ...(sourceGone ? { sourceGone } : {}),
+    }),
 
   'task.reset': async (context, input) => {
     const { id } = await foundTask(context, input.task, { lock: true });

@@ -15,6 +15,13 @@ import { readSourceIdentities, readTasks, type TaskRow } from '../../engine/targ
 import { assertNoLetters, lettersOn, perTable } from './dead-letters.ts';
 import { Ends } from './ends.ts';
 import { releaseFormerPrimaries, slotsLeftBehind } from './former-primaries.ts';
+import { releaseTarget, saysGone } from './release-target.ts';
+
+/**
+ * The target may be released alone: where it shows that the source cannot be reached (one that answers is released as always), or where that
+ * is known already.
+ */
+export type SourceGone = 'if-unreachable' | 'unreachable';
 
 export interface CleanupRequest {
   readonly source: ConnInfo;
@@ -22,6 +29,7 @@ export interface CleanupRequest {
   readonly dryRun: boolean;
   /** Dead letters that are left may go. */
   readonly dropLetters?: boolean;
+  readonly sourceGone?: SourceGone;
   /** This one alone: others may go on into the same target. None: all of them. */
   readonly taskId?: string;
 }
@@ -41,9 +49,13 @@ export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
   if (!(await hasBookkeeping(target))) return { removed: [], kept: [] };
   if (!request.dropLetters && !request.dryRun) await assertNoLetters(target, taskId);
   const letters = perTable(await lettersOn(target, taskId));
-  const source = await ends.source().catch(async (thrown: unknown) => {
-    throw await byHand(thrown, target, request);
-  });
+  const lost = letters.map(({ table, letters: of }) => `${of} dead letters of ${table}, which are lost then`);
+  const source = await openSource(ends, target, request);
+  if (source === null) {
+    const tasks = await tasksOf(target, request);
+    const { removed, kept } = await releaseTarget(target, { tasks, dryRun: request.dryRun });
+    return { removed: [...removed, ...lost], kept };
+  }
   const reached = await identify(source);
   const { systemIdentifier, database } = reached;
   const tasks = (await readTasks(target)).filter((task) => taskId === undefined || task.taskId === taskId);
@@ -62,8 +74,7 @@ export async function cleanup(request: CleanupRequest): Promise<Cleaned> {
   for (const task of tasks) removed.push(...(await release(ends, task, request.dryRun)));
   const hosts = { info: request.source, reached };
   removed.push(...(await releaseFormerPrimaries(hosts, behind, request.dryRun)));
-  for (const { table, letters: of } of letters)
-    removed.push(`${of} dead letters of ${table}, which are lost then`);
+  removed.push(...lost);
   if (taskId === undefined) {
     if (!request.dryRun) await dropBookkeeping(target);
     removed.push('schema _opendts on the target');
@@ -113,15 +124,31 @@ function named({ options }: TaskRow): string[] {
   ];
 }
 
-/** The source cannot be reached, or refuses us: what a person runs there instead. The target goes on remembering it. */
-async function byHand(
-  thrown: unknown,
+/** Null where it is gone, and may be. */
+async function openSource(ends: Ends, target: Session, request: CleanupRequest): Promise<Session | null> {
+  const { sourceGone } = request;
+  if (sourceGone === 'unreachable') return null;
+  return ends.source().catch(async (thrown: unknown) => {
+    if (sourceGone !== undefined && saysGone(thrown)) return null;
+    throw await byHand(thrown, target, request);
+  });
+}
+
+/** By the name of the source's database: the source itself cannot be asked. */
+async function tasksOf(
   target: Session,
   { source: { database }, taskId: only }: CleanupRequest,
-): Promise<unknown> {
-  const tasks = (await readTasks(target)).filter(
+): Promise<TaskRow[]> {
+  return (await readTasks(target)).filter(
     ({ sourceDatabase, taskId }) => sourceDatabase === database && (only === undefined || taskId === only),
   );
+}
+
+/** The source cannot be reached, or refuses us: what a person runs there instead. The target goes on remembering it. */
+async function byHand(thrown: unknown, target: Session, request: CleanupRequest): Promise<unknown> {
+  const { source, taskId: only } = request;
+  const { database } = source;
+  const tasks = await tasksOf(target, request);
   if (!(thrown instanceof AppError) || tasks.length === 0) return thrown;
   const commands: string[] = [];
   for (const { taskId } of tasks)

@@ -16,6 +16,7 @@ interface CleanupFlags extends TaskFlags {
   readonly yes?: boolean;
   readonly dryRun?: boolean;
   readonly dropDeadLetters?: boolean;
+  readonly sourceGone?: boolean;
   readonly stateDir?: string;
 }
 
@@ -31,12 +32,19 @@ export const cleanupCommand: CliCommand = {
         '--drop-dead-letters',
         'also when changes that the target has refused are kept there: they are lost',
       )
+      .option(
+        '--source-gone',
+        'where the source cannot be reached, clean up the target alone: that server is gone for good',
+      )
       .option('--state-dir <folder>', 'where that migration kept its lock and its options');
   },
 
   async run(command, context) {
     const flags = command.opts<CleanupFlags>();
-    const task = resolveTask(flags, context);
+    const task = {
+      ...resolveTask(flags, context),
+      ...(flags.sourceGone ? { sourceGone: 'if-unreachable' as const } : {}),
+    };
     const { removed: planned, kept } = await cleanup({ ...task, dryRun: true });
     if (flags.dryRun) {
       say({ removed: planned, kept }, flags, context);

@@ -208,6 +208,10 @@ function withLooking(command: Command): Command {
       '--drop-dead-letters',
       'release: also when changes that the target has refused are kept there: they are lost',
     )
+    .option(
+      '--source-gone',
+      'release: where the source cannot be reached, the target alone: that server is gone for good',
+    )
     .option('--timeout <seconds>', 'watch: end with exit code 8 after so long', parseWhole);
   return TABLE_WISHES.reduce((all, wish) => all.option(`--${wish} <table...>`, WISH[wish]), looked);
 }

@@ -3,14 +3,18 @@ import { z } from 'zod';
 import { json, only } from '../columns.ts';
 import type { Db } from '../store.ts';
 
-const row = z.object({ facts: json(z.object({ dropDeadLetters: z.boolean().default(false) })) });
+const choice = z.object({
+  dropDeadLetters: z.boolean().default(false),
+  sourceGone: z.boolean().default(false),
+});
+const row = z.object({ facts: json(choice) });
 
-export async function releaseChoice(db: Db, taskId: string): Promise<{ readonly dropDeadLetters: boolean }> {
+export async function releaseChoice(db: Db, taskId: string): Promise<z.output<typeof choice>> {
   const rows = await db.query(
     row,
     `SELECT e.facts FROM opendts.task_event e
       WHERE e.task_id = $1 AND e.kind = 'release' ORDER BY e.id DESC LIMIT 1`,
     [taskId],
   );
-  return only(rows)?.facts ?? { dropDeadLetters: false };
+  return only(rows)?.facts ?? choice.parse({});
 }

@@ -41,6 +41,7 @@ export interface TaskCommandFlags extends Pick<
   readonly asIs?: string[];
   readonly deadLetter?: string[];
   readonly dropDeadLetters?: boolean;
+  readonly sourceGone?: boolean;
   readonly at?: string;
   readonly from?: string;
   readonly to?: string;

@@ -14,13 +14,21 @@ export async function askTask(
   ask: Ask,
   verb: Verb,
   task: string,
-  { dropDeadLetters = false, at }: Pick<TaskCommandFlags, 'dropDeadLetters' | 'at'>,
+  {
+    dropDeadLetters = false,
+    sourceGone = false,
+    at,
+  }: Pick<TaskCommandFlags, 'dropDeadLetters' | 'sourceGone' | 'at'>,
 ): Promise<ExitCode> {
   const place = { group: ask.group, task };
   if (verb === 'release')
     return tellState(
       ask,
-      await call(ask, 'task.release', { ...place, ...(dropDeadLetters ? { dropDeadLetters } : {}) }),
+      await call(ask, 'task.release', {
+        ...place,
+        ...(dropDeadLetters ? { dropDeadLetters } : {}),
+        ...(sourceGone ? { sourceGone } : {}),
+      }),
     );
   if (verb === 'start') return tellState(ask, await call(ask, 'task.start', { ...place, ...(at && { at }) }));
   return tellState(ask, await call(ask, `task.${verb}`, place));
