@@ -478,6 +478,34 @@ describe.concurrent('a task in trouble', () => {
     expect(await slots(pair)).toEqual([]);
   }, 180_000);
 
+  it('that a store does not know yet has made nothing that could be left behind', async () => {
+    await using store = await freshDatabase(17);
+    await using pair = await freshPair(17, 18, TABLES);
+    await using fleet = await startFleet(store);
+    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const id = await fleet.task(ends);
+    // As a store that is away at this moment: what is asked for is seen, what is told is not taken.
+    await store.session.query(`
+      CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'away' USING ERRCODE = 'cannot_connect_now'; END $$;
+      CREATE TRIGGER away BEFORE UPDATE OF engine_task_id ON opendts.task FOR EACH ROW EXECUTE FUNCTION away()`);
+    await fleet.worker();
+    await fleet.ask(id, 'start');
+    await fleet.until(id, 'migrating');
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const made = () =>
+      pair.target.session
+        .one("SELECT to_regnamespace('_opendts') IS NOT NULL AS books")
+        .then(({ books }) => books);
+    expect([(await fleet.show(id)).state, await made()]).toEqual(['migrating', 'f']);
+    await store.session.query('DROP TRIGGER away ON opendts.task');
+    await fleet.until(id, 'running');
+    expect((await fleet.show(id)).engineTaskId).toMatch(/^\w{10}$/);
+    await fleet.ask(id, 'stop');
+    await fleet.until(id, 'stopped');
+    await fleet.ask(id, 'release');
+    await fleet.until(id, 'released');
+  }, 120_000);
+
   it('whose source is gone for good is released with that word, and only with it', async () => {
     await using store = await freshDatabase(17);
     await using pair = await freshPair(17, 18, TABLES);

@@ -7,6 +7,7 @@ import { claimRoom, giveRoom } from '../src/service/fleet/claim-room.ts';
 import { Owner, type Owned, type Step } from '../src/service/fleet/owner.ts';
 import { Reporter } from '../src/service/fleet/reporter.ts';
 import { savedEnds } from '../src/service/fleet/task-ends.ts';
+import { setEngineTask } from '../src/service/store/task/set-engine-task.ts';
 import { setHaltMark } from '../src/service/store/task/set-halt-mark.ts';
 import { takeTask } from '../src/service/store/task/take-task.ts';
 import { tryAgainNow } from '../src/service/store/task/try-again-now.ts';
@@ -196,13 +197,16 @@ describe('what is told of a run', () => {
       leaving: new AbortController().signal,
       onFenced: () => (isFenced = true),
     });
-    reporter.progress({ engineTaskId: 'x', progress: toTaskProgress(progressOf()), tables: [] });
+    reporter.progress({ progress: toTaskProgress(progressOf()), tables: [] });
     reporter.note('phase', { message: 'of the former owner' });
     await eventually(
       () => isFenced,
       (isSo) => isSo,
     );
     expect(await setHaltMark(at(), { taskId: id, fence, mark: 'x' })).toBe(false);
+    await expect(setEngineTask(at(), { taskId: id, fence, engineTaskId: 'x' })).rejects.toMatchObject({
+      code: 'FENCED',
+    });
     expect(await fleet.show(id)).toMatchObject({ engineTaskId: null, haltMark: null });
     expect((await fleet.events(id)).filter(({ kind }) => kind === 'phase')).toEqual([]);
   });

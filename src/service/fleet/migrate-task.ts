@@ -4,6 +4,7 @@ import { currentSpan } from '../../base/tracing/span.ts';
 import type { MigrationEvent } from '../../contract/progress.ts';
 import { effectiveRetry } from '../store/task/effective-retry.ts';
 import { forgetTrouble } from '../store/task/forget-trouble.ts';
+import { setEngineTask } from '../store/task/set-engine-task.ts';
 import type { StoredTask } from '../store/task/task-row.ts';
 import { limitsAt } from '../task/blackout.ts';
 import { requestOf } from '../task/request-of.ts';
@@ -78,6 +79,7 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
     owned,
     { kind: 'migrate', request },
     {
+      onTask: (engineTaskId) => note(owned, engineTaskId),
       onProgress: (told) => reporter.progress(told),
       onEvent: (event) => {
         stages.at(event.phase);
@@ -87,6 +89,12 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
       },
     },
   );
+}
+
+/** The id under which the books on the target will have the task. */
+function note({ parts, task, leaving }: Owned, engineTaskId: string): Promise<void> {
+  const { id: taskId, fence } = task;
+  return patiently(leaving, () => setEngineTask(parts.store, { taskId, fence, engineTaskId }));
 }
 
 /** One after the other: those that were there before, before the run begins; none goes on once the run is over. */

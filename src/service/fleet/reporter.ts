@@ -6,7 +6,6 @@ import { AppError } from '../../base/errors/app-error.ts';
 import type { Log } from '../../base/runtime/log.ts';
 import type { StoredTableProgress, TaskProgress } from '../../contract/api/task-progress.ts';
 import { noteEvent } from '../store/task/note-event.ts';
-import { setEngineTask } from '../store/task/set-engine-task.ts';
 import { writeProgress } from '../store/task/write-progress.ts';
 import { writeSeries } from '../store/task/write-series.ts';
 import type { Store } from '../store/store.ts';
@@ -38,7 +37,6 @@ export class Reporter implements AsyncDisposable {
   private latest: TaskProgress | null = null;
   private written = '';
   private writtenAt = -Infinity;
-  private engineTaskId = '';
   private minute = 0;
   private readonly tables = new Map<string, StoredTableProgress>();
   private writing: Promise<void> | null = null;
@@ -53,13 +51,9 @@ export class Reporter implements AsyncDisposable {
     this.timer = setInterval(() => this.write(), WRITE_MS);
   }
 
-  progress({ engineTaskId, progress, tables }: ToldProgress): void {
+  progress({ progress, tables }: ToldProgress): void {
     this.latest = progress;
     for (const table of tables) this.tables.set(table.table, table);
-    if (engineTaskId === '' || engineTaskId === this.engineTaskId) return;
-    this.engineTaskId = engineTaskId;
-    const { store, taskId, fence } = this.parts;
-    this.later(() => setEngineTask(store, { taskId, fence, engineTaskId }));
   }
 
   note(kind: string, facts: Readonly<Record<string, unknown>>): void {

@@ -55,6 +55,7 @@ export async function prepareTask(parts: Parts): Promise<TaskRun> {
   assertStartFits(request);
   const found = await find(parts);
   const { taskId, existing } = found;
+  if (request.known?.taskId !== taskId) await hooks.onTask?.(taskId);
   await ends.adoptTask(taskId);
   await endFormerOwner(ends, taskId);
   const target = await ends.target();

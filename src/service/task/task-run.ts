@@ -120,6 +120,8 @@ export interface MigrationHooks {
   readonly signal: AbortSignal;
   onEvent(event: MigrationEvent): void;
   readonly failpoints: Failpoints;
+  /** Awaited before anything is made on either side under an id that the request does not know: somebody has to know what to take back. */
+  readonly onTask?: (taskId: string) => Promise<void>;
   /** Hands of other machines for the full copy; none: those here do it alone. */
   readonly moreHands?: MoreHands;
 }

@@ -33,6 +33,8 @@ export interface ThreadStart {
 }
 
 export type ToTask =
+  /** The store knows under which id it is. */
+  | { readonly kind: 'task-known' }
   | { readonly kind: 'limits'; readonly limits: CopyLimits; readonly streamLimits: StreamLimits }
   | { readonly kind: 'stop' };
 
@@ -44,14 +46,14 @@ export type Outcome =
 
 /** Where the work is. */
 export interface ToldProgress {
-  /** Empty until it is known. */
-  readonly engineTaskId: string;
   readonly progress: TaskProgress;
   /** Those that have changed since the last telling. */
   readonly tables: readonly StoredTableProgress[];
 }
 
 export type FromTask =
+  /** Nothing is made under this id before it is known. */
+  | { readonly kind: 'task'; readonly engineTaskId: string }
   | { readonly kind: 'event'; readonly event: MigrationEvent }
   | { readonly kind: 'progress'; readonly told: ToldProgress }
   | { readonly kind: 'ended'; readonly outcome: Outcome }

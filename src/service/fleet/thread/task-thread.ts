@@ -44,15 +44,19 @@ async function migrate(
   { tell, hear, signal }: Parts & { readonly signal: AbortSignal },
 ): Promise<Outcome> {
   const changed = new ChangedTables();
+  const known = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => stopped.resolve(), { once: true });
   const migration = startMigration(
     { ...request, until: { kind: 'signal' } },
     {
       signal,
       failpoints: failpoint === null ? noFailpoints : armFailpoint(failpoint),
-      onEvent: (event) => {
-        tell({ kind: 'event', event });
-        // From here on there may be something to take back: under which id is to be known at once.
-        if (event.phase === 'prepare') tellProgress();
+      onEvent: (event) => tell({ kind: 'event', event }),
+      onTask: async (engineTaskId) => {
+        tell({ kind: 'task', engineTaskId });
+        await Promise.race([known.promise, stopped.promise]);
+        signal.throwIfAborted();
       },
       ...(lenders === null ? {} : { moreHands: handsOf(lenders) }),
     },
@@ -60,9 +64,10 @@ async function migrate(
   const tellProgress = () => {
     const now = migration.progress();
     const tables = changed.of(now.tables, migration.stopped());
-    tell({ kind: 'progress', told: { engineTaskId: now.taskId, progress: toTaskProgress(now), tables } });
+    tell({ kind: 'progress', told: { progress: toTaskProgress(now), tables } });
   };
   hear((message) => {
+    if (message.kind === 'task-known') known.resolve();
     if (message.kind !== 'limits') return;
     migration.limit(message.limits);
     migration.limitStream(message.streamLimits);

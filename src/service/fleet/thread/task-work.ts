@@ -7,6 +7,8 @@ import { fromMessage } from '../../task/copy/copy-thread-messages.ts';
 import type { FromTask, Outcome, ThreadStart, ToldProgress, ToTask } from './messages.ts';
 
 export interface TaskEvents {
+  /** Resolves when it is known; only of a migration. */
+  readonly onTask?: (engineTaskId: string) => Promise<void>;
   readonly onEvent: (event: MigrationEvent) => void;
   readonly onProgress: (told: ToldProgress) => void;
 }
@@ -17,7 +19,7 @@ export class TaskWork {
   readonly ended: Promise<Outcome>;
   private readonly worker: Worker;
 
-  constructor(start: ThreadStart, { onEvent, onProgress }: TaskEvents) {
+  constructor(start: ThreadStart, { onTask, onEvent, onProgress }: TaskEvents) {
     // Beside this file, in a checkout and in the package.
     const file = import.meta.url.endsWith('.ts') ? './task-thread.ts' : './task-thread.js';
     this.worker = new Worker(new URL(file, import.meta.url), { workerData: start });
@@ -26,6 +28,9 @@ export class TaskWork {
     this.worker.on('message', (message: FromTask) => {
       if (message.kind === 'event') onEvent(message.event);
       else if (message.kind === 'progress') onProgress(message.told);
+      else if (message.kind === 'task')
+        // Where that fails the thread waits until it is ended.
+        onTask?.(message.engineTaskId).then(() => this.tell({ kind: 'task-known' }), reject);
       else if (message.kind === 'ended') resolve(message.outcome);
       else reject(fromMessage(message.error));
     });
