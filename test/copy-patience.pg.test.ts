@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { freshDatabase } from './database.ts';
 import { noFailpoints } from '../src/base/runtime/failpoint.ts';
 import { WHOLE } from '../src/engine/change/cut.ts';
-import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { readTables } from '../src/engine/pg/catalog/tables/tables.ts';
 import { connect } from '../src/engine/pg/connect.ts';
 import { openChunkReader } from '../src/engine/source/chunk-reader.ts';
 import { holdFreshSnapshot } from '../src/engine/source/snapshot-holder.ts';

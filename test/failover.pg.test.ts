@@ -4,7 +4,7 @@ import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { Lsn } from '../src/engine/change/lsn.ts';
 import type { Session } from '../src/engine/pg/session.ts';
 import { endOfWal } from '../src/engine/pg/wal-position.ts';
-import { cleanup } from '../src/service/task/cleanup.ts';
+import { cleanup } from '../src/service/task/release/cleanup.ts';
 import { failover } from '../src/engine/precheck/checks/failover.ts';
 import { OPERATIONS } from '../src/contract/task-spec.ts';
 import { tableWishes } from '../src/engine/selection/table-wishes.ts';

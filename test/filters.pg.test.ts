@@ -4,7 +4,7 @@ import type { AppError } from '../src/base/errors/app-error.ts';
 import { armFailpoint, type FailpointName } from '../src/base/runtime/failpoint.ts';
 import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { TableRule } from '../src/contract/task-spec.ts';
-import { cleanup } from '../src/service/task/cleanup.ts';
+import { cleanup } from '../src/service/task/release/cleanup.ts';
 import { chooseForTables } from '../src/service/task/stopped.ts';
 import {
   ALL,

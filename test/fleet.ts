@@ -6,10 +6,10 @@ import type { PersonEvent, TaskState } from '../src/contract/api/task-states.ts'
 import { createConnection } from '../src/service/connection/saved-connections.ts';
 import { startWorker, type RunningWorker, type WorkerOptions } from '../src/service/fleet/worker.ts';
 import { openNode, type ServiceNode } from '../src/service/node.ts';
-import { insertGroup } from '../src/service/store/account/insert-group.ts';
+import { insertGroup } from '../src/service/store/account/group/insert-group.ts';
 import type { StoredConnection } from '../src/service/store/connection/connection-row.ts';
 import { findTask } from '../src/service/store/task/find-task.ts';
-import { listEvents, type StoredEvent } from '../src/service/store/task/list-events.ts';
+import { listEvents, type StoredEvent } from '../src/service/store/task/event/list-events.ts';
 import type { StoredTask } from '../src/service/store/task/task-row.ts';
 import { transition } from '../src/service/task-life/transition.ts';
 import type { TestDatabase } from './database.ts';

@@ -3,9 +3,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { insertGroup } from '../src/service/store/account/insert-group.ts';
+import { insertGroup } from '../src/service/store/account/group/insert-group.ts';
 import type { Store } from '../src/service/store/store.ts';
-import { takeTask } from '../src/service/store/task/take-task.ts';
+import { takeTask } from '../src/service/store/task/owner/take-task.ts';
 import type { HelperWork } from './copy-helper-process.ts';
 import { storedTask } from './stored-task.ts';
 

@@ -9,7 +9,7 @@ import {
 } from '../src/contract/task-spec.ts';
 import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { nameKey } from '../src/engine/change/relation.ts';
-import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { readTables } from '../src/engine/pg/catalog/tables/tables.ts';
 import { tableWishes } from '../src/engine/selection/table-wishes.ts';
 import { targetNames, type PartitionPlaces } from '../src/engine/selection/target-names.ts';
 import { usableFilters } from '../src/engine/source/row-filter.ts';

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { OPERATIONS } from '../src/contract/task-spec.ts';
-import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { readTables } from '../src/engine/pg/catalog/tables/tables.ts';
 import { connect } from '../src/engine/pg/connect.ts';
 import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
 import { ident, literal } from '../src/engine/pg/ident.ts';

@@ -1,11 +1,11 @@
 /** Live events over HTTP: what is told, from where one goes on, who is put out, and how many can follow. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findGroup } from '../src/service/store/account/find-group.ts';
+import { findGroup } from '../src/service/store/account/group/find-group.ts';
 import { startSession } from '../src/service/account/sessions.ts';
 import { hashOf } from '../src/service/account/tokens.ts';
-import { deleteSession } from '../src/service/store/account/delete-session.ts';
-import { deleteMember } from '../src/service/store/account/delete-member.ts';
+import { deleteSession } from '../src/service/store/account/session/delete-session.ts';
+import { deleteMember } from '../src/service/store/account/group/delete-member.ts';
 import { transition } from '../src/service/task-life/transition.ts';
 import { followEvents, type EventClient, type SeenEvent } from './event-client.ts';
 import { startService, type TestService } from './service.ts';

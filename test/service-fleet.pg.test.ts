@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { changeConnection, requireConnection } from '../src/service/connection/saved-connections.ts';
 import { setStart } from '../src/service/store/task/set-start.ts';
-import { tryAgainNow } from '../src/service/store/task/try-again-now.ts';
+import { tryAgainNow } from '../src/service/store/task/owner/try-again-now.ts';
 import { setDraining } from '../src/service/store/worker/set-draining.ts';
 import { freshDatabase, freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { eventually, startFleet, type TestFleet } from './fleet.ts';

@@ -1,7 +1,7 @@
 /** What migrations have in a source while they live, and that nothing of it is left behind: the catalog before and after. */
 import { describe, expect, it } from 'vitest';
 import { readHelpers } from '../src/engine/source/helpers/remove.ts';
-import { cleanup } from '../src/service/task/cleanup.ts';
+import { cleanup } from '../src/service/task/release/cleanup.ts';
 import { freshDatabase, freshPair, type TestDatabase } from './database.ts';
 import { follow } from './follow.ts';
 import { catalog } from './source-catalog.ts';

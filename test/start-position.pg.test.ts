@@ -6,7 +6,7 @@ import type { Session } from '../src/engine/pg/session.ts';
 import { openChangeReader } from '../src/engine/source/change-reader.ts';
 import { sourceNames } from '../src/engine/source/source-names.ts';
 import { parseTime } from '../src/engine/change/commit-time.ts';
-import { cleanup } from '../src/service/task/cleanup.ts';
+import { cleanup } from '../src/service/task/release/cleanup.ts';
 import { freshPair, type DatabasePair, type TestDatabase } from './database.ts';
 import { pause } from './follow.ts';
 import type { Major } from './global-setup.ts';

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { MigrationEvent } from '../src/contract/progress.ts';
 import type { ConnInfo } from '../src/engine/pg/conninfo/conninfo.ts';
-import { readTables } from '../src/engine/pg/catalog/tables.ts';
+import { readTables } from '../src/engine/pg/catalog/tables/tables.ts';
 import { runChecks } from '../src/engine/precheck/run-checks.ts';
 import { publicationRight } from '../src/engine/precheck/checks/publication-right.ts';
 import type { Finding } from '../src/engine/precheck/check.ts';

@@ -10,10 +10,10 @@ import { taskSettings, type TaskSettings } from '../../src/contract/task-spec.ts
 import { patiently } from '../../src/service/fleet/patiently.ts';
 import { createConnection } from '../../src/service/connection/saved-connections.ts';
 import { openNode, type ServiceNode } from '../../src/service/node.ts';
-import { insertGroup } from '../../src/service/store/account/insert-group.ts';
+import { insertGroup } from '../../src/service/store/account/group/insert-group.ts';
 import { findTask } from '../../src/service/store/task/find-task.ts';
 import { insertTask } from '../../src/service/store/task/insert-task.ts';
-import { listEvents } from '../../src/service/store/task/list-events.ts';
+import { listEvents } from '../../src/service/store/task/event/list-events.ts';
 import type { StoredTask } from '../../src/service/store/task/task-row.ts';
 import { listWorkers } from '../../src/service/store/worker/list-workers.ts';
 import { transition } from '../../src/service/task-life/transition.ts';

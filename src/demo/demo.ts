@@ -10,7 +10,7 @@ import type { MigrationSummary, Phase } from '../contract/progress.ts';
 import { MIGRATION_TYPES, OPERATIONS } from '../contract/task-spec.ts';
 import { parseLsn, type Lsn } from '../engine/change/lsn.ts';
 import { nameKey } from '../engine/change/relation.ts';
-import { readTables } from '../engine/pg/catalog/tables.ts';
+import { readTables } from '../engine/pg/catalog/tables/tables.ts';
 import type { ConnInfo, Side } from '../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../engine/pg/conninfo/parse.ts';
 import { connect } from '../engine/pg/connect.ts';

@@ -13,7 +13,7 @@ import { pruneExpired } from './store/account/prune-expired.ts';
 import { pruneAudit } from './store/audit/prune-audit.ts';
 import { makeDataDir, openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
-import { pruneSeries } from './store/task/prune-series.ts';
+import { pruneSeries } from './store/task/progress/prune-series.ts';
 import { pruneWorkers } from './store/worker/prune-workers.ts';
 
 export interface NodeOptions {

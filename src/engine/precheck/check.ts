@@ -6,7 +6,7 @@ import type {
   PartitionMode,
   ReplicaIdentityPolicy,
 } from '../../contract/task-spec.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import type { Session } from '../pg/session.ts';
 import type { FirstModel } from '../schema/first-model.ts';

@@ -1,7 +1,7 @@
 /** The estimate against tables whose size is known. */
 import { expect, it } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
-import { readTables } from '../pg/catalog/tables.ts';
+import { readTables } from '../pg/catalog/tables/tables.ts';
 import { connect } from '../pg/connect.ts';
 import { estimate } from './estimate.ts';
 

@@ -2,7 +2,7 @@
  * How much there is to move and about how long it takes, from samples: what travels is the text of the rows, which may be a multiple
  * or a fraction (compressed values) of what a table takes on disk. Reads only, and gives up sampling after a few seconds.
  */
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import { qname } from '../pg/ident.ts';
 import { isConnectionLoss } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';

@@ -1,5 +1,5 @@
 /** The tables whose changes are followed, and those of them for which the stream could not say which row was updated or deleted. */
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import { counted, finding, listedTables, perTable } from './finding.ts';
 import type { Finding } from './check.ts';
 

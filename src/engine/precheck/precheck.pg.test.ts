@@ -13,7 +13,7 @@ import {
   type TableRule,
 } from '../../contract/task-spec.ts';
 import { targetNames } from '../selection/target-names.ts';
-import { readTables } from '../pg/catalog/tables.ts';
+import { readTables } from '../pg/catalog/tables/tables.ts';
 import type { ConnInfo } from '../pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../pg/conninfo/parse.ts';
 import { connect } from '../pg/connect.ts';

@@ -1,5 +1,5 @@
 /** Extensions the source has and the target lacks: what uses them would fail. Pure. */
-import type { ExtensionInfo } from '../pg/catalog/extensions.ts';
+import type { ExtensionInfo } from '../pg/catalog/extensions/extensions.ts';
 import type { SchemaModel } from './model.ts';
 import type { TargetFacts } from './target-facts.ts';
 

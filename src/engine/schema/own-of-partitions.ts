@@ -1,6 +1,6 @@
 /** What partitions have that their table has not: it has no place in a plain table, and is said by name. Pure. */
 import type { QualifiedName } from '../change/relation.ts';
-import type { ConstraintInfo } from '../pg/catalog/constraints.ts';
+import type { ConstraintInfo } from '../pg/catalog/constraints/constraints.ts';
 import type { NotMigratedInfo } from '../pg/catalog/not-migrated.ts';
 import type { SequenceInfo } from '../pg/catalog/sequences.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';

@@ -2,10 +2,10 @@
  * Partitioned tables as plain ones: each is made with its own columns, constraints, indexes and triggers, and holds the rows of all its
  * partitions, which vanish. What only a partition has is said by name, and what needs a partition itself cannot be. Pure.
  */
-import type { ConstraintInfo } from '../pg/catalog/constraints.ts';
-import type { IndexInfo } from '../pg/catalog/indexes.ts';
+import type { ConstraintInfo } from '../pg/catalog/constraints/constraints.ts';
+import type { IndexInfo } from '../pg/catalog/constraints/indexes.ts';
 import type { SequenceInfo } from '../pg/catalog/sequences.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import type { SchemaModel, TableModel } from './model.ts';
 import { objectName } from './object-id.ts';

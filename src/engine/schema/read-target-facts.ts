@@ -1,6 +1,6 @@
 /** Reads what the plan must know of the target. */
 import { readBuiltinNames, type BuiltinNames } from '../pg/catalog/builtin-names.ts';
-import { readCreatableExtensions, readExtensions } from '../pg/catalog/extensions.ts';
+import { readCreatableExtensions, readExtensions } from '../pg/catalog/extensions/extensions.ts';
 import type { ObjectKey } from '../pg/catalog/user-object.ts';
 import { PgError } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';

@@ -2,8 +2,8 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName } from '../change/relation.ts';
 import type { Snapshot } from '../change/snapshot.ts';
-import { columnsOf, readColumns } from '../pg/catalog/columns-now.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import { columnsOf, readColumns } from '../pg/catalog/tables/columns-now.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import { qname } from '../pg/ident.ts';
 import { PgError } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';

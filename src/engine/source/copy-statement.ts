@@ -1,7 +1,7 @@
 /** The statement that sends a chunk's rows, and the condition that says which rows those are. Pure. */
 import type { Cut } from '../change/cut.ts';
 import { keyCondition, placeCondition } from '../pg/chunk-condition.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 
 /** One chunk of a table that is cut so. */

@@ -1,8 +1,8 @@
 /** What the source knows about its large tables that says how to cut them: places, keys, and quantiles of keys from a sample. */
 import { nameKey } from '../change/relation.ts';
 import { keyOrderOf } from '../change/ordered-key.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
-import { readUniqueKeys } from '../pg/catalog/unique-keys.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
+import { readUniqueKeys } from '../pg/catalog/constraints/unique-keys.ts';
 import { ident, qname } from '../pg/ident.ts';
 import type { Session } from '../pg/session.ts';
 import type { CutFacts, OrderedKey } from './plan-cut.ts';

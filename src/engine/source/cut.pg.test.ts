@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { chunkCount, chunkOfKey, type Cut, type KeyCut } from '../change/cut.ts';
 import { compareKeys, keyOrderOf } from '../change/ordered-key.ts';
-import { readTables, type TableInfo } from '../pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../pg/catalog/tables/tables.ts';
 import { qname } from '../pg/ident.ts';
 import { chunkCondition } from './copy-statement.ts';
 import { readCutFacts, sampleQuantiles } from './cut-facts.ts';

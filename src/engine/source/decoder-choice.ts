@@ -3,7 +3,7 @@
  * test_decoding, which needs none (decision 12). Once the slot is there, the slot says which it is.
  */
 import { AppError } from '../../base/errors/app-error.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import type { Session } from '../pg/session.ts';
 import type { Decoder } from '../pg/slot/decoder.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';

@@ -5,7 +5,7 @@ import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { UNCHANGED, type Cell, type Change } from '../change/change.ts';
 import { parseLsn, type Lsn } from '../change/lsn.ts';
 import type { Relation } from '../change/relation.ts';
-import { readTables, type TableInfo } from '../pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../pg/catalog/tables/tables.ts';
 import { ident, literal } from '../pg/ident.ts';
 import { openChangeReader } from './change-reader.ts';
 import { endOfWal } from '../pg/wal-position.ts';

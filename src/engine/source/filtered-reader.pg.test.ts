@@ -6,7 +6,7 @@ import { OPERATIONS, type TableRule } from '../../contract/task-spec.ts';
 import { readable, UNCHANGED, type Tuple } from '../change/change.ts';
 import { displayName } from '../change/relation.ts';
 import { parseLsn } from '../change/lsn.ts';
-import { readTables } from '../pg/catalog/tables.ts';
+import { readTables } from '../pg/catalog/tables/tables.ts';
 import { literal } from '../pg/ident.ts';
 import { endOfWal } from '../pg/wal-position.ts';
 import { tableWishes } from '../selection/table-wishes.ts';

@@ -1,5 +1,5 @@
 /** Which row of a chunk it was, by its place in the order in which COPY sent them: named by its key, or by its place in the table. */
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import { ident, literal, qname } from '../pg/ident.ts';
 import type { Session } from '../pg/session.ts';
 import { chunkCondition, type ChunkPlace } from './copy-statement.ts';

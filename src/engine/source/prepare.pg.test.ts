@@ -1,7 +1,7 @@
 /** Tasks that begin and end at the same source at the same moment. */
 import { expect, it } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
-import { readTables } from '../pg/catalog/tables.ts';
+import { readTables } from '../pg/catalog/tables/tables.ts';
 import type { FormerIdentity } from './handed-over.ts';
 import { readHelpers } from './helpers/remove.ts';
 import { prepareSource, releaseSource } from './prepare.ts';

@@ -5,7 +5,7 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { displayName, type QualifiedName } from '../change/relation.ts';
-import { readTables, type TableInfo } from '../pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';

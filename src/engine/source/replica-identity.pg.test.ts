@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import type { Session } from '../pg/session.ts';
-import { readTables, type TableInfo } from '../pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../pg/catalog/tables/tables.ts';
 import type { FormerIdentity } from './handed-over.ts';
 import { withLockRetry } from './lock-retry.ts';
 import { prepareSource, publishMore, releaseSource } from './prepare.ts';

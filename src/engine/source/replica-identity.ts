@@ -5,7 +5,7 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import type { ReplicaIdentityPolicy } from '../../contract/task-spec.ts';
 import { displayName } from '../change/relation.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 import { SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { byteText } from '../change/change.ts';
-import { readTables, type TableInfo } from '../pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../pg/catalog/tables/tables.ts';
 import { ident } from '../pg/ident.ts';
 import { tableWishes } from '../selection/table-wishes.ts';
 import { FilterVerdicts } from './filter-verdicts.ts';

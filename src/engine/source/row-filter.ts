@@ -7,7 +7,7 @@
 import type { Operation } from '../../contract/task-spec.ts';
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, type QualifiedName } from '../change/relation.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 import { PgError, SQLSTATE, isConnectionLoss } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';

@@ -5,7 +5,7 @@ import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { startEmbedded, type EmbeddedServer } from '../../base/embedded/server.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { parseSnapshot, sees } from '../change/snapshot.ts';
-import { readTables } from '../pg/catalog/tables.ts';
+import { readTables } from '../pg/catalog/tables/tables.ts';
 import { parseConninfo } from '../pg/conninfo/parse.ts';
 import { connect } from '../pg/connect.ts';
 import type { Session } from '../pg/session.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
-import { readTables } from '../pg/catalog/tables.ts';
+import { readTables } from '../pg/catalog/tables/tables.ts';
 import type { CopyAmount, CopyPace } from '../pg/wire/copy-pace.ts';
 import { relayCopy } from '../pg/wire/copy-relay.ts';
 import { holdFreshSnapshot } from './snapshot-holder.ts';

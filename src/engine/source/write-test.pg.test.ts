@@ -4,7 +4,7 @@ import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { sleep } from '../../base/runtime/sleep.ts';
 import { WHOLE } from '../change/cut.ts';
 import { parseSnapshot, type Snapshot } from '../change/snapshot.ts';
-import { readTables } from '../pg/catalog/tables.ts';
+import { readTables } from '../pg/catalog/tables/tables.ts';
 import { currentSnapshot } from '../pg/slot/create.ts';
 import { isUnchanged } from './write-test.ts';
 

@@ -1,6 +1,6 @@
 /** Which columns of a pair of tables are compared, and as what. */
 import type { QualifiedName } from '../change/relation.ts';
-import type { ColumnInfo, TableInfo } from '../pg/catalog/tables.ts';
+import type { ColumnInfo, TableInfo } from '../pg/catalog/tables/tables.ts';
 import type { Session } from '../pg/session.ts';
 import type { DigestColumn } from './digest.ts';
 

@@ -2,7 +2,7 @@
  * The content digest of one table, computed by the server that holds it: the number of rows and the sums of both halves of
  * every row's md5. It does not depend on the order of rows, counts duplicates exactly, and is the same on every major version.
  */
-import type { ColumnInfo, TableInfo } from '../pg/catalog/tables.ts';
+import type { ColumnInfo, TableInfo } from '../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../pg/ident.ts';
 import type { Session } from '../pg/session.ts';
 

@@ -1,5 +1,5 @@
 /** Decides whether a partitioned table is compared partition by partition or as a whole: its layout may differ between the ends. */
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import type { Session } from '../pg/session.ts';
 
 /** What matters here of a pair of tables; the caller's own kind of pair comes back. */

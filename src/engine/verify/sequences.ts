@@ -1,7 +1,7 @@
 /** Compares sequences: the target must never give out a number that the source has already given. Being ahead is no fault. */
 import { displayName, nameKey, type QualifiedName } from '../change/relation.ts';
 import { literal, qname } from '../pg/ident.ts';
-import { USER_RELATION } from '../pg/catalog/tables.ts';
+import { USER_RELATION } from '../pg/catalog/tables/tables.ts';
 import type { Session } from '../pg/session.ts';
 
 export interface SequenceComparison {

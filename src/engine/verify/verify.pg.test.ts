@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../test/database.ts';
 import { connect } from '../pg/connect.ts';
-import { readTables, type TableInfo } from '../pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../pg/catalog/tables/tables.ts';
 import { qname } from '../pg/ident.ts';
 import { readDigest, type FloatForm } from './digest.ts';
 import { verifyTables, type TablePair, type TableVerdict, type VerifyOptions } from './verify.ts';

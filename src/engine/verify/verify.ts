@@ -4,7 +4,7 @@
  */
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName } from '../change/relation.ts';
-import type { TableInfo } from '../pg/catalog/tables.ts';
+import type { TableInfo } from '../pg/catalog/tables/tables.ts';
 import { isDataError, SQLSTATE, sqlstateOf } from '../pg/pg-error.ts';
 import type { Session } from '../pg/session.ts';
 import { columnMismatch, comparedColumns, unknownType, type PairNames } from './columns.ts';

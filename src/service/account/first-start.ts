@@ -1,7 +1,7 @@
 /** An empty store gets somebody who can log in, and a group to begin with. */
 import { randomUUID } from 'node:crypto';
 import { insertAccount } from '../store/account/insert-account.ts';
-import { insertGroup } from '../store/account/insert-group.ts';
+import { insertGroup } from '../store/account/group/insert-group.ts';
 import { listAccounts } from '../store/account/list-accounts.ts';
 import type { Store } from '../store/store.ts';
 import { hashPassword } from './password.ts';

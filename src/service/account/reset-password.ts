@@ -1,6 +1,6 @@
 /** Somebody gets in again who has lost the password: a new one to be changed, and nobody stays logged in with the old one. */
 import type { Account } from '../store/account/account-row.ts';
-import { deleteSessionsOf } from '../store/account/delete-sessions-of.ts';
+import { deleteSessionsOf } from '../store/account/session/delete-sessions-of.ts';
 import { forgiveAttempts } from '../store/account/forgive-attempts.ts';
 import { setPassword } from '../store/account/set-password.ts';
 import type { Db } from '../store/store.ts';

@@ -1,8 +1,8 @@
 /** Sessions of people and tokens of programs: who is behind a request. */
 import type { Account } from '../store/account/account-row.ts';
-import { findToken } from '../store/account/find-token.ts';
-import { insertSession } from '../store/account/insert-session.ts';
-import { useSession } from '../store/account/use-session.ts';
+import { findToken } from '../store/account/token/find-token.ts';
+import { insertSession } from '../store/account/session/insert-session.ts';
+import { useSession } from '../store/account/session/use-session.ts';
 import type { Db } from '../store/store.ts';
 import { hashOf, isApiToken, newToken } from './tokens.ts';
 

@@ -4,7 +4,7 @@ import { currentSpan } from '../../base/tracing/span.ts';
 import { taskPrecheck, type TaskPrecheck } from '../../contract/api/task-precheck.ts';
 import { putPrecheck } from '../store/task/put-precheck.ts';
 import type { CheckOutcome } from '../task/check-migration.ts';
-import { requestOf } from '../task/request-of.ts';
+import { requestOf } from '../task/request/request-of.ts';
 import { inThread } from './in-thread.ts';
 import { isFenced, type Owned } from './owner.ts';
 import { patiently } from './patiently.ts';

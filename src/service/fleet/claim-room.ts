@@ -4,7 +4,7 @@ import { connectionRoom } from '../store/connection/connection-room.ts';
 import { leaveConnections } from '../store/connection/leave-connections.ts';
 import { lockConnections } from '../store/connection/lock-connections.ts';
 import { useConnection } from '../store/connection/use-connection.ts';
-import { noteEvent } from '../store/task/note-event.ts';
+import { noteEvent } from '../store/task/event/note-event.ts';
 import type { Owned } from './owner.ts';
 import { patiently } from './patiently.ts';
 import { fit, type Fit } from './room.ts';

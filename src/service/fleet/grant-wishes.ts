@@ -2,8 +2,8 @@
 import { toAppError } from '../../base/errors/app-error.ts';
 import { connect } from '../../engine/pg/connect.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
-import { deleteWish } from '../store/task/delete-wish.ts';
-import { listWishes } from '../store/task/list-wishes.ts';
+import { deleteWish } from '../store/task/wish/delete-wish.ts';
+import { listWishes } from '../store/task/wish/list-wishes.ts';
 import { choicesOf } from '../task/stopped.ts';
 import type { Owned } from './owner.ts';
 import type { Reporter } from './reporter.ts';

@@ -2,12 +2,12 @@
 import { toAppError, type AppError } from '../../base/errors/app-error.ts';
 import { currentSpan } from '../../base/tracing/span.ts';
 import type { MigrationEvent } from '../../contract/progress.ts';
-import { effectiveRetry } from '../store/task/effective-retry.ts';
-import { forgetTrouble } from '../store/task/forget-trouble.ts';
+import { effectiveRetry } from '../store/task/owner/effective-retry.ts';
+import { forgetTrouble } from '../store/task/owner/forget-trouble.ts';
 import { setEngineTask } from '../store/task/set-engine-task.ts';
 import type { StoredTask } from '../store/task/task-row.ts';
 import { limitsAt } from '../task/blackout.ts';
-import { requestOf } from '../task/request-of.ts';
+import { requestOf } from '../task/request/request-of.ts';
 import { claimRoom, giveRoom } from './claim-room.ts';
 import { grantWishes } from './grant-wishes.ts';
 import { halt, knowHalts, marksOf } from './halt.ts';

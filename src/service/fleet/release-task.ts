@@ -2,10 +2,10 @@
 import { toAppError } from '../../base/errors/app-error.ts';
 import { currentSpan } from '../../base/tracing/span.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
-import { releaseChoice } from '../store/task/release-choice.ts';
+import { releaseChoice } from '../store/task/event/release-choice.ts';
 import { inThread } from './in-thread.ts';
-import type { CleanupRequest } from '../task/cleanup.ts';
-import { saysGone } from '../task/release-target.ts';
+import type { CleanupRequest } from '../task/release/cleanup.ts';
+import { saysGone } from '../task/release/release-target.ts';
 import { isFenced, type Owned, type OwnerParts } from './owner.ts';
 import { patiently } from './patiently.ts';
 import { failureOf, reachEnds, reachTarget, savedEnds, type SavedEnds } from './task-ends.ts';

@@ -5,9 +5,9 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import type { Log } from '../../base/runtime/log.ts';
 import type { StoredTableProgress, TaskProgress } from '../../contract/api/task-progress.ts';
-import { noteEvent } from '../store/task/note-event.ts';
-import { writeProgress } from '../store/task/write-progress.ts';
-import { writeSeries } from '../store/task/write-series.ts';
+import { noteEvent } from '../store/task/event/note-event.ts';
+import { writeProgress } from '../store/task/progress/write-progress.ts';
+import { writeSeries } from '../store/task/progress/write-series.ts';
 import type { Store } from '../store/store.ts';
 import { isStoreAway, patiently } from './patiently.ts';
 import type { ToldProgress } from './thread/messages.ts';

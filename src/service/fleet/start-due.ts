@@ -1,6 +1,6 @@
 /** Starts the tasks whose time has come, whichever worker notices it first. */
-import { appendEvent } from '../store/task/append-event.ts';
-import { takeDueStart } from '../store/task/take-due-start.ts';
+import { appendEvent } from '../store/task/event/append-event.ts';
+import { takeDueStart } from '../store/task/owner/take-due-start.ts';
 import type { Store } from '../store/store.ts';
 import { transition } from '../task-life/transition.ts';
 import { isRefused } from './owner.ts';

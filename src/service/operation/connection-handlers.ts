@@ -16,7 +16,7 @@ import { listConnections } from '../store/connection/list-connections.ts';
 import type { Db } from '../store/store.ts';
 import { listUsersOfConnection } from '../store/task/list-users-of-connection.ts';
 import { tellUsersOfConnection } from '../store/task/tell-users-of-connection.ts';
-import { tryAgainNow } from '../store/task/try-again-now.ts';
+import { tryAgainNow } from '../store/task/owner/try-again-now.ts';
 import { callerOf, groupOf, type Context, type Handlers } from './context.ts';
 import { listPage } from './pages.ts';
 import { doerOf } from './task-view.ts';

@@ -5,7 +5,7 @@ import type { Credentials } from '../account/sessions.ts';
 import type { ConnectionSettings } from '../connection/saved-connections.ts';
 import type { LiveEvents } from '../events/live-events.ts';
 import type { Account } from '../store/account/account-row.ts';
-import type { Group } from '../store/account/group-row.ts';
+import type { Group } from '../store/account/group/group-row.ts';
 import type { Db, Store } from '../store/store.ts';
 
 /** What the operations of a node work with. */

@@ -4,7 +4,7 @@ import { pathFields } from '../../contract/api/operation.ts';
 import { OPERATIONS, type OperationName } from '../../contract/api/operations.ts';
 import { isApiToken } from '../account/tokens.ts';
 import type { Account } from '../store/account/account-row.ts';
-import type { Group } from '../store/account/group-row.ts';
+import type { Group } from '../store/account/group/group-row.ts';
 import { insertAudit } from '../store/audit/insert-audit.ts';
 import type { Db } from '../store/store.ts';
 import type { Request, Trace } from './context.ts';

@@ -2,9 +2,9 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import type { PersonEvent } from '../../contract/api/task-states.ts';
 import type { Answer } from '../../contract/api/operations.ts';
-import { effectiveRetry } from '../store/task/effective-retry.ts';
+import { effectiveRetry } from '../store/task/owner/effective-retry.ts';
 import { findTasksNamed } from '../store/task/find-tasks-named.ts';
-import { readProgress } from '../store/task/read-progress.ts';
+import { readProgress } from '../store/task/progress/read-progress.ts';
 import type { StoredTask } from '../store/task/task-row.ts';
 import type { Db } from '../store/store.ts';
 import { findWorker } from '../store/worker/find-worker.ts';

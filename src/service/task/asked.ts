@@ -1,7 +1,7 @@
 /** What a run does when a person asks something of tables that go on (asked-tables.ts): which tables are meant, what they are then, and what is said. */
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, nameKey, type QualifiedName } from '../../engine/change/relation.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import type { AskedTable, TableAsk } from '../../engine/target/books/asked-tables.ts';
 import { isKept, isLeftOut, type StoppedTable } from '../../engine/target/books/stopped-tables.ts';
 import { nameTargets, warn, type TaskRun } from './task-run.ts';

@@ -3,7 +3,7 @@ import type { BlackoutWindow } from '../../contract/blackout.ts';
 import type { TaskSettings } from '../../contract/task-spec.ts';
 import type { StreamLimits } from '../../engine/pipeline/stream-throttle.ts';
 import type { CopyLimits } from '../../engine/source/throttle.ts';
-import { copyLimits, streamLimits } from './request-of.ts';
+import { copyLimits, streamLimits } from './request/request-of.ts';
 
 interface Limited {
   readonly spec: Pick<TaskSettings, 'throttle' | 'streamThrottle'>;

@@ -1,6 +1,6 @@
 /** Would a migration work, how long would it take, what would not move: both databases are looked at, and nothing is changed. */
 import { MIGRATION_TYPES } from '../../contract/task-spec.ts';
-import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import { describeEndpoint, type Side } from '../../engine/pg/conninfo/conninfo.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
@@ -15,7 +15,7 @@ import { rightsChoice } from '../../engine/schema/rights/rights-choice.ts';
 import { membership, selectTables } from '../../engine/selection/selection.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import { readFilters } from '../../engine/source/row-filter.ts';
-import { sourceOptions } from './source-objects.ts';
+import { sourceOptions } from './source/source-objects.ts';
 import { mappingOf, type MigrationRequest } from './task-run.ts';
 
 type Asked = Omit<MigrationRequest, 'until'>;

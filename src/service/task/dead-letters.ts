@@ -2,8 +2,8 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import type { TableLetters } from '../../contract/progress.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
-import { readTables } from '../../engine/pg/catalog/tables.ts';
-import { readUniqueKeys } from '../../engine/pg/catalog/unique-keys.ts';
+import { readTables } from '../../engine/pg/catalog/tables/tables.ts';
+import { readUniqueKeys } from '../../engine/pg/catalog/constraints/unique-keys.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { matcher } from '../../engine/selection/selection.ts';
 import type { Applied } from '../../engine/pipeline/stream-run.ts';

@@ -1,14 +1,14 @@
 /** What is done at the end of a run: sequences, and the account of it all. */
 import type { MigrationSummary, NextStep } from '../../contract/progress.ts';
 import { nameKey } from '../../engine/change/relation.ts';
-import { readTargetSequences } from '../../engine/pg/catalog/owned-sequences.ts';
+import { readTargetSequences } from '../../engine/pg/catalog/tables/owned-sequences.ts';
 import { sequenceOnTarget, tableKey } from '../../engine/schema/map/name-map.ts';
 import { readSequenceStates, setvalSql } from '../../engine/schema/sequences.ts';
 import { countLetters } from '../../engine/target/letters/stored-letters.ts';
 import { isProblem, readSteps } from '../../engine/target/books/schema-steps.ts';
 import { holdFence } from '../../engine/target/books/task-row.ts';
 import { perTable } from './dead-letters.ts';
-import { pasteLine } from './paste-line.ts';
+import { pasteLine } from './request/paste-line.ts';
 import type { TaskRun } from './task-run.ts';
 
 /** Sets the sequences that came with the selection to where they are on the source now. Returns how many. */

@@ -1,7 +1,7 @@
 /** What is followed of each table, and which of its rows: the task's rules, joined to the tables of the source. */
 import { AppError } from '../../base/errors/app-error.ts';
 import { displayName } from '../../engine/change/relation.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { tableWishes } from '../../engine/selection/table-wishes.ts';
 import type { Followed } from '../../engine/source/filtered-reader.ts';

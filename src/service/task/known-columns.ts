@@ -1,6 +1,6 @@
 /** Which columns the source's tables have had since the task took them in, and of which types: by that a change is noticed, in whichever run. */
 import { nameKey } from '../../engine/change/relation.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import {
   writeKnownColumns,
   type KnownColumns,

@@ -2,7 +2,7 @@
 import { AppError } from '../../base/errors/app-error.ts';
 import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
-import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import { endBackends, identify, isSameDatabase } from '../../engine/pg/identity.ts';
 import type { Finding } from '../../engine/precheck/check.ts';
 import { FirstModel } from '../../engine/schema/first-model.ts';
@@ -18,7 +18,7 @@ import { silenceTriggers } from '../../engine/target/silence-triggers.ts';
 import { isLeftOut, readStoppedTables } from '../../engine/target/books/stopped-tables.ts';
 import { readTasks, registerTask, takeOver, type TaskRow } from '../../engine/target/books/task-row.ts';
 import { readTaskTables, type TaskTable } from '../../engine/target/books/task-tables.ts';
-import { assertAsKnown } from './as-known.ts';
+import { assertAsKnown } from './owner/as-known.ts';
 import { runRequestChecks, type CheckedEnds } from './check-migration.ts';
 import { Ends } from './ends.ts';
 import { sayLeftOut } from './asked.ts';
@@ -26,10 +26,10 @@ import { readFollowed } from './followed.ts';
 import { leftOutOf, newTaskTables } from './known-columns.ts';
 import { boundsOf, sayPlain } from './stream/parts.ts';
 import { sayNotFollowed } from './copy/large-objects.ts';
-import { pasteLine } from './paste-line.ts';
+import { pasteLine } from './request/paste-line.ts';
 import type { ProgressBook } from './progress-book.ts';
-import { assertStartFits } from './start-position.ts';
-import { canonicalOptions, taskIdOf } from './task-id.ts';
+import { assertStartFits } from './source/start-position.ts';
+import { canonicalOptions, taskIdOf } from './owner/task-id.ts';
 import {
   enter,
   mappingOf,

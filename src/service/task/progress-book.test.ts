@@ -1,6 +1,6 @@
 /** What the book of a running migration tells at the end, and of a copy that begins anew. */
 import { describe, expect, it } from 'vitest';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import type { DoneChunk } from '../../engine/target/books/done-chunks.ts';
 import { ProgressBook } from './progress-book.ts';
 

@@ -8,7 +8,7 @@ import type {
   TableStage,
 } from '../../contract/progress.ts';
 import { displayName } from '../../engine/change/relation.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import { LSN_ZERO, type Lsn } from '../../engine/change/lsn.ts';
 import { commitMs, DelayMeter, type ClockReading } from '../../engine/source/delay-meter.ts';
 import type { HeartbeatPosition } from '../../engine/source/helpers/heartbeat.ts';

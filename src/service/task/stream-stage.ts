@@ -32,8 +32,8 @@ import { NewTables } from './stream/new-tables.ts';
 import { areAsTaken } from './stream/parts.ts';
 import { readShapes } from './stream/shapes.ts';
 import { Turns } from './stream/turns.ts';
-import { watchSlot } from './slot-watch.ts';
-import { recordFailover } from './source-history.ts';
+import { watchSlot } from './source/slot-watch.ts';
+import { recordFailover } from './source/source-history.ts';
 import { warn, type TaskRun } from './task-run.ts';
 
 const PATIENCE_MS = 10 * 60_000;

@@ -16,7 +16,7 @@ import type { MigrationEvent, Phase } from '../../contract/progress.ts';
 import type { Failpoints } from '../../base/runtime/failpoint.ts';
 import type { Lsn } from '../../engine/change/lsn.ts';
 import { nameKey, type QualifiedName } from '../../engine/change/relation.ts';
-import type { TableInfo } from '../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import type { ConnInfo } from '../../engine/pg/conninfo/conninfo.ts';
 import type { StreamLimits, StreamThrottle } from '../../engine/pipeline/stream-throttle.ts';
 import type { FirstModel } from '../../engine/schema/first-model.ts';

@@ -9,7 +9,7 @@ import type { ConnectionFile, TaskFile } from '../../contract/resource-file.ts';
 import { taskSettings } from '../../contract/task-spec.ts';
 import { redactConninfo } from '../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../engine/pg/conninfo/parse.ts';
-import { readResources, type Resource } from '../../service/task/resource-file.ts';
+import { readResources, type Resource } from '../../service/task/request/resource-file.ts';
 import { accessTo } from './api-client.ts';
 import { call, tell, type Ask } from './ask.ts';
 import type { CliCommand } from './context.ts';

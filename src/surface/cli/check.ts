@@ -6,7 +6,7 @@ import { checkMigration, type CheckOutcome } from '../../service/task/check-migr
 import { checkReport } from './view/check-report.ts';
 import type { CliCommand } from './context.ts';
 import { document } from './view/json.ts';
-import { pasteLine } from '../../service/task/paste-line.ts';
+import { pasteLine } from '../../service/task/request/paste-line.ts';
 import { openSide } from './sides.ts';
 import { withFilter, withOperations } from './options/rule-options.ts';
 import { withRights } from './options/rights-options.ts';

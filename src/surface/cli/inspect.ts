@@ -2,7 +2,7 @@
 import { EXIT } from '../../base/errors/exit.ts';
 import { displayName } from '../../engine/change/relation.ts';
 import { describeEndpoint } from '../../engine/pg/conninfo/conninfo.ts';
-import { readTables, type TableInfo } from '../../engine/pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../../engine/pg/catalog/tables/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { slotFate } from '../../engine/pg/slot/health.ts';
 import { readHelpers } from '../../engine/source/helpers/remove.ts';

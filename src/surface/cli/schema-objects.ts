@@ -10,7 +10,7 @@ import {
   type StepChoice,
   type StepRow,
 } from '../../engine/target/books/schema-steps.ts';
-import { pasteLine } from '../../service/task/paste-line.ts';
+import { pasteLine } from '../../service/task/request/paste-line.ts';
 import { reasonOf } from '../../service/task/schema/notes.ts';
 import { chooseForObjects, named, objectsOn, type TaskObjects } from '../../service/task/schema/objects.ts';
 import type { CliContext } from './context.ts';

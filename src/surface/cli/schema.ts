@@ -4,7 +4,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { tightHeap } from '../../base/runtime/tight-heap.ts';
 import { EXIT, type ExitCode } from '../../base/errors/exit.ts';
 import { displayName, type QualifiedName } from '../../engine/change/relation.ts';
-import { readTables } from '../../engine/pg/catalog/tables.ts';
+import { readTables } from '../../engine/pg/catalog/tables/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { diffPlans, type SchemaDifference } from '../../engine/schema/diff.ts';
 import { mapModel } from '../../engine/schema/map/map-model.ts';

@@ -2,7 +2,7 @@
 import { EXIT } from '../../base/errors/exit.ts';
 import type { TableLetters } from '../../contract/progress.ts';
 import { displayName, nameKey } from '../../engine/change/relation.ts';
-import { readTables } from '../../engine/pg/catalog/tables.ts';
+import { readTables } from '../../engine/pg/catalog/tables/tables.ts';
 import type { Session } from '../../engine/pg/session.ts';
 import { assertTypeNames } from '../../engine/schema/rewrite/type-name.ts';
 import { selectTables } from '../../engine/selection/selection.ts';

@@ -1,6 +1,6 @@
 /** Policies of row-level security; whether it is switched on stands with the table. */
 import type { Session } from '../session.ts';
-import { USER_RELATION } from './tables.ts';
+import { USER_RELATION } from './tables/tables.ts';
 import type { ObjectKey } from './user-object.ts';
 
 export interface PolicyInfo {

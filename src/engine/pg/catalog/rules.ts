@@ -1,6 +1,6 @@
 /** Rewrite rules made by the user (the SELECT rule of a view is the view itself). */
 import type { Session } from '../session.ts';
-import { USER_RELATION } from './tables.ts';
+import { USER_RELATION } from './tables/tables.ts';
 import type { FiringMode } from './triggers.ts';
 import type { ObjectKey } from './user-object.ts';
 

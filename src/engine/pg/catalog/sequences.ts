@@ -3,7 +3,7 @@ import type { QualifiedName } from '../../change/relation.ts';
 import type { Row, Session } from '../session.ts';
 import { sharedTexts } from './shared.ts';
 import { type ObjectKey } from './user-object.ts';
-import { USER_RELATION } from './tables.ts';
+import { USER_RELATION } from './tables/tables.ts';
 
 export interface SequenceInfo extends QualifiedName {
   readonly key: ObjectKey;

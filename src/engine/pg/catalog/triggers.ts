@@ -1,6 +1,6 @@
 /** User triggers. Those of foreign keys and the copies on partitions are made by the server itself. */
 import type { Session } from '../session.ts';
-import { USER_RELATION } from './tables.ts';
+import { USER_RELATION } from './tables/tables.ts';
 import type { ObjectKey } from './user-object.ts';
 
 /** When it fires: O in origin sessions (the default), D never, R in replica sessions, A always. */

@@ -1,7 +1,7 @@
 /** Views and materialized views. */
 import type { QualifiedName } from '../../change/relation.ts';
 import type { Session } from '../session.ts';
-import { USER_RELATION } from './tables.ts';
+import { USER_RELATION } from './tables/tables.ts';
 import { listOf } from './shared.ts';
 import { collationName, columnCompression, columnStorage, type ObjectKey } from './user-object.ts';
 

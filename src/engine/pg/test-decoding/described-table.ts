@@ -5,7 +5,7 @@
 import { displayName, nameKey, type QualifiedName } from '../../change/relation.ts';
 import type { RelationColumn, ReplicaIdentity } from '../../change/relation.ts';
 import { parseSnapshot, type Snapshot } from '../../change/snapshot.ts';
-import { readTables } from '../catalog/tables.ts';
+import { readTables } from '../catalog/tables/tables.ts';
 import type { Session } from '../session.ts';
 import { currentSnapshot } from '../slot/create.ts';
 

@@ -1,7 +1,7 @@
 /** What the user has changed of tables that are made: types that the target must have, and keys that the source does not keep. */
 import { displayName, nameKey, type QualifiedName } from '../../change/relation.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
-import { readUniqueKeys } from '../../pg/catalog/unique-keys.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
+import { readUniqueKeys } from '../../pg/catalog/constraints/unique-keys.ts';
 import { PgError } from '../../pg/pg-error.ts';
 import type { Session } from '../../pg/session.ts';
 import { FirstModel } from '../../schema/first-model.ts';

@@ -1,5 +1,5 @@
 /** Guard against swapped ends: an empty source and a full target are rarely what was meant. */
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 import type { Session } from '../../pg/session.ts';
 import type { Check } from '../check.ts';
 import { counted, finding, oidArray } from '../finding.ts';

@@ -1,5 +1,5 @@
 /** Extensions of the source that the target lacks: their objects are not migrated, the extension must be there. */
-import { readCreatableExtensions } from '../../pg/catalog/extensions.ts';
+import { readCreatableExtensions } from '../../pg/catalog/extensions/extensions.ts';
 import { ident } from '../../pg/ident.ts';
 import { extensionSql } from '../../schema/ddl/extension-ddl.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';

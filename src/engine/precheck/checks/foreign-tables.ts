@@ -1,5 +1,5 @@
 /** Foreign tables beside the selected tables: their rows live on another server and are neither copied nor followed. */
-import { USER_RELATION } from '../../pg/catalog/tables.ts';
+import { USER_RELATION } from '../../pg/catalog/tables/tables.ts';
 import type { Check } from '../check.ts';
 import { counted, finding, listedTables } from '../finding.ts';
 

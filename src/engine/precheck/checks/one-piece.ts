@@ -1,8 +1,8 @@
 /** Large tables that must be copied in one piece, for which the stream waits where it runs beside the copy. */
 import { sleep } from '../../../base/runtime/sleep.ts';
 import { displayName, nameKey } from '../../change/relation.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
-import { readUniqueColumns } from '../../pg/catalog/unique-columns.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
+import { readUniqueColumns } from '../../pg/catalog/constraints/unique-columns.ts';
 import type { Session } from '../../pg/session.ts';
 import { insertedWal } from '../../pg/wal-position.ts';
 import { readCutFacts } from '../../source/cut-facts.ts';

@@ -1,7 +1,7 @@
 /** Says which selected tables are partitioned, and what becomes of them; in plain tables some things of partitions have no place. */
 import { displayName } from '../../change/relation.ts';
-import { partitionsWithoutKey } from '../../pg/catalog/partition-keys.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import { partitionsWithoutKey } from '../../pg/catalog/tables/partition-keys.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';
 import { counted, excludeOption, finding, listed, listedTables, perTable } from '../finding.ts';
 

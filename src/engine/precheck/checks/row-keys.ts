@@ -1,7 +1,7 @@
 /** How rows of each table will be found again when they are updated or deleted. */
 import { displayName, nameKey } from '../../change/relation.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
-import { readUniqueKeys } from '../../pg/catalog/unique-keys.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
+import { readUniqueKeys } from '../../pg/catalog/constraints/unique-keys.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import type { Session } from '../../pg/session.ts';
 import type { Check, Finding } from '../check.ts';

@@ -1,6 +1,6 @@
 /** Row-level security that would hide rows from our users: of the source, and of target tables that stand already. */
 import { nameKey } from '../../change/relation.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 import { ident } from '../../pg/ident.ts';
 import type { Session } from '../../pg/session.ts';
 import type { Check } from '../check.ts';

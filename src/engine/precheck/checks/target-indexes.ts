@@ -1,7 +1,7 @@
 /** What the user's own target tables carry that every copied row pays for. It is kept as it is; the choice is the user's. */
 import { displayName, nameKey } from '../../change/relation.ts';
-import { readFiringTables } from '../../pg/catalog/firing-tables.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import { readFiringTables } from '../../pg/catalog/tables/firing-tables.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 import { qname } from '../../pg/ident.ts';
 import type { Session } from '../../pg/session.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';

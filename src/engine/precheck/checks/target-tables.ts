@@ -1,7 +1,7 @@
 /** What stands in the target already: with schema migration the tables must not be there, without it they must, and empty before a copy. */
 import { nameKey } from '../../change/relation.ts';
-import { withRows } from '../../pg/catalog/filled-tables.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import { withRows } from '../../pg/catalog/tables/filled-tables.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 import { byTarget } from '../../selection/target-names.ts';
 import type { Check, CheckContext, Finding } from '../check.ts';
 import { counted, excludeOption, finding, listedTables } from '../finding.ts';

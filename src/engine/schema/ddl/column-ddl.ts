@@ -1,6 +1,6 @@
 /** Columns of CREATE TABLE, and what is set on them afterwards. */
-import type { ColumnDefinition } from '../../pg/catalog/table-definitions.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import type { ColumnDefinition } from '../../pg/catalog/tables/table-definitions.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { optionsSql, type DraftContext, type Piece } from '../draft.ts';
 import type { TableModel } from '../model.ts';

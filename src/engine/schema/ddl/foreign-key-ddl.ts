@@ -1,5 +1,5 @@
 /** Drafts of foreign keys: added without a check of the old rows, then validated under a weaker lock. */
-import type { ConstraintInfo } from '../../pg/catalog/constraints.ts';
+import type { ConstraintInfo } from '../../pg/catalog/constraints/constraints.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
 import { objectId } from '../object-id.ts';

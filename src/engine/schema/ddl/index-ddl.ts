@@ -1,6 +1,6 @@
 /** Drafts of indexes and of the constraints that are made of them: built after the data, partitions before their parents. */
-import type { ConstraintInfo } from '../../pg/catalog/constraints.ts';
-import type { IndexInfo } from '../../pg/catalog/indexes.ts';
+import type { ConstraintInfo } from '../../pg/catalog/constraints/constraints.ts';
+import type { IndexInfo } from '../../pg/catalog/constraints/indexes.ts';
 import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { commentsOn, draft, knownOptions, optionsSql, type Draft, type DraftContext } from '../draft.ts';

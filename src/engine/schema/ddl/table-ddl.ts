@@ -1,5 +1,5 @@
 /** Drafts of tables: columns, partitioning, inheritance, options. Everything that needs an index comes in later drafts. */
-import type { ConstraintInfo } from '../../pg/catalog/constraints.ts';
+import type { ConstraintInfo } from '../../pg/catalog/constraints/constraints.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { columnPieces, columnSettings, columnSql, inheritedChanges, ownColumns } from './column-ddl.ts';
 import {

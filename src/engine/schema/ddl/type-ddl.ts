@@ -1,6 +1,6 @@
 /** Drafts of schemas, enums, composites, domains and ranges. */
-import type { DomainInfo } from '../../pg/catalog/domains.ts';
-import type { RangeInfo } from '../../pg/catalog/ranges.ts';
+import type { DomainInfo } from '../../pg/catalog/types/domains.ts';
+import type { RangeInfo } from '../../pg/catalog/types/ranges.ts';
 import { ident, literal, qname } from '../../pg/ident.ts';
 import { commentsOn, draft, type Draft, type DraftContext } from '../draft.ts';
 import { objectId } from '../object-id.ts';

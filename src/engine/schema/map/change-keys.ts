@@ -4,9 +4,9 @@
  */
 import { AppError } from '../../../base/errors/app-error.ts';
 import { displayName } from '../../change/relation.ts';
-import type { ConstraintInfo } from '../../pg/catalog/constraints.ts';
-import type { IndexInfo } from '../../pg/catalog/indexes.ts';
-import type { ColumnDefinition } from '../../pg/catalog/table-definitions.ts';
+import type { ConstraintInfo } from '../../pg/catalog/constraints/constraints.ts';
+import type { IndexInfo } from '../../pg/catalog/constraints/indexes.ts';
+import type { ColumnDefinition } from '../../pg/catalog/tables/table-definitions.ts';
 import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import type { TargetNames } from '../../selection/target-names.ts';

@@ -2,7 +2,7 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { displayName, nameKey } from '../../change/relation.ts';
 import type { Dependency } from '../../pg/catalog/dependencies.ts';
-import type { TableColumn } from '../../pg/catalog/column-users.ts';
+import type { TableColumn } from '../../pg/catalog/tables/column-users.ts';
 import type { SequenceInfo } from '../../pg/catalog/sequences.ts';
 import type { PartToLookAt, SchemaModel, TableModel } from '../model.ts';
 import type { TargetNames } from '../../selection/target-names.ts';

@@ -1,7 +1,7 @@
 /** The model of a source as it is to be on the target, under the names of there, with the types and keys that the user has changed. */
 import { displayName } from '../../change/relation.ts';
 import { AppError } from '../../../base/errors/app-error.ts';
-import { readColumnUsers } from '../../pg/catalog/column-users.ts';
+import { readColumnUsers } from '../../pg/catalog/tables/column-users.ts';
 import type { Session } from '../../pg/session.ts';
 import type { TargetNames } from '../../selection/target-names.ts';
 import type { SchemaModel } from '../model.ts';

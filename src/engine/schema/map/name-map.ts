@@ -1,7 +1,7 @@
 /** How the relations of a schema are called on the target: tables by the task's names, and what must stand beside its table with it. Pure. */
 import { nameKey, type QualifiedName } from '../../change/relation.ts';
 import type { SequenceInfo } from '../../pg/catalog/sequences.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 import type { NamedTable } from '../../selection/target-columns.ts';
 import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import type { TargetNames } from '../../selection/target-names.ts';

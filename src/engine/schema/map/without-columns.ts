@@ -1,6 +1,6 @@
 /** The model without the columns that are left out, and with a reason for everything that needs one of them. Pure. */
 import { displayName } from '../../change/relation.ts';
-import type { ColumnUser, TableColumn } from '../../pg/catalog/column-users.ts';
+import type { ColumnUser, TableColumn } from '../../pg/catalog/tables/column-users.ts';
 import type { ObjectKey } from '../../pg/catalog/user-object.ts';
 import type { TargetNames } from '../../selection/target-names.ts';
 import type { PartToLookAt, SchemaModel, TableModel } from '../model.ts';

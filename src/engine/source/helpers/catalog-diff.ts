@@ -1,5 +1,5 @@
 /** What happened to tables between two looks at a catalog. Pure. What came and went in between cannot be seen. */
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 
 export type CatalogEvent = { readonly table: TableInfo } & (
   | { readonly kind: 'created' | 'dropped' }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../../../test/database.ts';
 import { displayName } from '../../change/relation.ts';
-import { readTables } from '../../pg/catalog/tables.ts';
+import { readTables } from '../../pg/catalog/tables/tables.ts';
 import type { CatalogEvent } from './catalog-diff.ts';
 import { CatalogWatch } from './catalog-watch.ts';
 

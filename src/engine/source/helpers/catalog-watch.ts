@@ -2,7 +2,7 @@
  * Sees DDL of the source by comparing its catalog with how it was at the last look, where no event trigger tells: seconds later, not in
  * the order of the changes, and without what was undone in between.
  */
-import { readTables, type TableInfo } from '../../pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../../pg/catalog/tables/tables.ts';
 import type { Session } from '../../pg/session.ts';
 import { diffTables, type CatalogEvent } from './catalog-diff.ts';
 

@@ -10,7 +10,7 @@
  *
  * A command that only drops parts of a table (ALTER TABLE … DROP COLUMN) fires both events; the row of its end says it all.
  */
-import { columnFacts } from '../../pg/catalog/column-facts.ts';
+import { columnFacts } from '../../pg/catalog/tables/column-facts.ts';
 import { literal } from '../../pg/ident.ts';
 import { DDL_COMMAND, HEARTBEAT } from './helper-tables.ts';
 

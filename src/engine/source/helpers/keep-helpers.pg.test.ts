@@ -6,7 +6,7 @@ import { LSN_ZERO } from '../../change/lsn.ts';
 import { displayName } from '../../change/relation.ts';
 import { connect } from '../../pg/connect.ts';
 import type { Session } from '../../pg/session.ts';
-import { readTables } from '../../pg/catalog/tables.ts';
+import { readTables } from '../../pg/catalog/tables/tables.ts';
 import { ensureCapture, isCapturing, whyNoEventTrigger } from './ddl-capture.ts';
 import { ensureHeartbeat } from './heartbeat.ts';
 import { ensureHelpers } from './install.ts';

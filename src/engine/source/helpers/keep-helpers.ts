@@ -3,7 +3,7 @@
  * no event trigger told. On a session of its own, one thing after the other; nobody waits for it, and what it cannot do it says once.
  */
 import { PgError, SQLSTATE, sqlstateOf, isConnectionLoss } from '../../pg/pg-error.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 import type { Session } from '../../pg/session.ts';
 import type { SourceNames } from '../source-names.ts';
 import type { CatalogEvent } from './catalog-diff.ts';

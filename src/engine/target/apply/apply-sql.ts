@@ -15,7 +15,7 @@ import {
 } from '../../change/change.ts';
 import type { KeyCut } from '../../change/cut.ts';
 import { displayName } from '../../change/relation.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import { keyCondition } from '../../pg/chunk-condition.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import type { Statement } from '../../pg/wire/pipeline.ts';

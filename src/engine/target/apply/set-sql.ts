@@ -8,7 +8,7 @@ import type { RelationColumn } from '../../change/relation.ts';
 import { encoderFor } from '../../pg/binary/encoder.ts';
 import { BinaryRows } from '../../pg/binary/rows.ts';
 import type { Encoder } from '../../pg/binary/text-bytes.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import { ByteSink } from '../../pg/wire/byte-sink.ts';
 import { putPackedRow, putRow } from '../../pg/wire/copy-rows.ts';

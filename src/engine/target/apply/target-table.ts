@@ -6,8 +6,8 @@ import {
   type Relation,
   type RelationColumn,
 } from '../../change/relation.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables.ts';
-import type { UniqueKey } from '../../pg/catalog/unique-keys.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
+import type { UniqueKey } from '../../pg/catalog/constraints/unique-keys.ts';
 import type { KnownColumns } from '../books/task-tables.ts';
 
 export interface KeyColumn {

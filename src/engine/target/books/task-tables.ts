@@ -3,7 +3,7 @@
  * the types that their columns have had, by which one that is changed is noticed.
  */
 import type { QualifiedName } from '../../change/relation.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import type { Session } from '../../pg/session.ts';
 
 export type ColumnForm = Pick<ColumnInfo, 'typeOid' | 'typmod' | 'type'>;

@@ -1,6 +1,6 @@
 /** How a table is loaded: binary only where both ends mean the same bytes. */
 import { describe, expect, it } from 'vitest';
-import type { ColumnInfo, TableInfo } from '../../pg/catalog/tables.ts';
+import type { ColumnInfo, TableInfo } from '../../pg/catalog/tables/tables.ts';
 import { planLoad } from './load-plan.ts';
 
 function column(name: string, typeOid: number, type: string, more: Partial<ColumnInfo> = {}): ColumnInfo {

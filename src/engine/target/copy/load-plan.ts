@@ -1,7 +1,7 @@
 /** How a table is loaded: which columns go over, and in which COPY format. Pure. */
 import { AppError } from '../../../base/errors/app-error.ts';
 import { displayName } from '../../change/relation.ts';
-import type { ColumnInfo, TableInfo } from '../../pg/catalog/tables.ts';
+import type { ColumnInfo, TableInfo } from '../../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../../pg/ident.ts';
 
 /** `before` and `after` are statements of the chunk's transaction, around its COPY; `after` says how many rows stay. */

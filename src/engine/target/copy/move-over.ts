@@ -1,6 +1,6 @@
 /** Moves all rows of a table of ours into another one, and drops it: a partition whose table is a plain one on the target. */
 import { nameKey, type QualifiedName } from '../../change/relation.ts';
-import { readTables, type TableInfo } from '../../pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../../pg/catalog/tables/tables.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import type { Session } from '../../pg/session.ts';
 

@@ -2,8 +2,8 @@
  * Makes a change of columns on the target, in one transaction with its record, so that it is made once whatever breaks. The table is
  * locked for a moment at a time: who reads it waits no longer than that for us to get it.
  */
-import { columnsOf, readColumns } from '../../pg/catalog/columns-now.ts';
-import type { TableInfo } from '../../pg/catalog/tables.ts';
+import { columnsOf, readColumns } from '../../pg/catalog/tables/columns-now.ts';
+import type { TableInfo } from '../../pg/catalog/tables/tables.ts';
 import { qname } from '../../pg/ident.ts';
 import { PgError, SQLSTATE, sqlstateOf, isConnectionLoss } from '../../pg/pg-error.ts';
 import type { Session } from '../../pg/session.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import { SAME_NAMES } from '../apply/target-table.ts';
 import type { KnownColumns } from '../books/task-tables.ts';
 import { planColumns, type Planning } from './column-plan.ts';

@@ -2,7 +2,7 @@
  * What makes the columns of a target table those that the source's table had behind a change. Columns are known by their numbers, so a
  * renamed one is told from one dropped and another added. Only what keeps every value right; the rest is refused with its reason. Pure.
  */
-import type { ColumnInfo } from '../../pg/catalog/tables.ts';
+import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import { isSameType } from '../../selection/target-names.ts';
 import type { ShapeNames } from '../apply/target-table.ts';
 import type { KnownColumns } from '../books/task-tables.ts';

@@ -2,7 +2,7 @@
  * The columns behind a change, with what the source's catalog tells of them now. What rows from before had in a column that was added is
  * in the catalog only where the server kept one value for all of them, and only as long as the table is not rewritten. Pure.
  */
-import type { CatalogColumn } from '../../pg/catalog/column-facts.ts';
+import type { CatalogColumn } from '../../pg/catalog/tables/column-facts.ts';
 import type { ChangedColumn, TableChange } from './table-change.ts';
 
 /** What the rows that were there have in a column that was added. */

@@ -3,7 +3,7 @@ import type { Failpoints } from '../../../base/runtime/failpoint.ts';
 import type { CopyHand } from '../../../engine/pipeline/copy-hand.ts';
 import { CopyThrottle, type CopyLimits } from '../../../engine/source/throttle.ts';
 import type { PickedPass } from '../../store/copy/pick-pass.ts';
-import type { TaskEnds } from '../../task/request-of.ts';
+import type { TaskEnds } from '../../task/request/request-of.ts';
 import { CopyThreads, shareOf, threadsFor } from '../../task/copy/copy-threads.ts';
 import { handRole, unpack } from './hand-message.ts';
 

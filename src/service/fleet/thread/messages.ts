@@ -4,7 +4,7 @@ import type { MigrationEvent, MigrationSummary } from '../../../contract/progres
 import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';
 import type { CopyLimits } from '../../../engine/source/throttle.ts';
 import type { CheckOutcome } from '../../task/check-migration.ts';
-import type { CleanupRequest } from '../../task/cleanup.ts';
+import type { CleanupRequest } from '../../task/release/cleanup.ts';
 import type { ErrorMessage } from '../../task/copy/copy-thread-messages.ts';
 import type { MigrationRequest } from '../../task/task-run.ts';
 

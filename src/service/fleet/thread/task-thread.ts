@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { armFailpoint, noFailpoints } from '../../../base/runtime/failpoint.ts';
 import { connect } from '../../../engine/pg/connect.ts';
 import { checkMigration } from '../../task/check-migration.ts';
-import { cleanup } from '../../task/cleanup.ts';
+import { cleanup } from '../../task/release/cleanup.ts';
 import { toMessage } from '../../task/copy/copy-thread-messages.ts';
 import { startMigration } from '../../task/migrate.ts';
 import { toTaskProgress } from '../../../contract/api/task-progress.ts';

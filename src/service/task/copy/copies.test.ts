@@ -4,7 +4,7 @@ import { AppError } from '../../../base/errors/app-error.ts';
 import { chunkId, WHOLE, type Cut, type KeyCut } from '../../../engine/change/cut.ts';
 import type { Begin } from '../../../engine/change/change.ts';
 import { lsnFrom } from '../../../engine/change/lsn.ts';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import { parseSnapshot } from '../../../engine/change/snapshot.ts';
 import type { Later } from '../../../engine/pipeline/unit.ts';

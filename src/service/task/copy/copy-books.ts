@@ -1,7 +1,7 @@
 /** What the target's books say about the copy of this task: how each table is cut, and which of its chunks are done. */
 import { chunkCount, chunkId, WHOLE, type Cut } from '../../../engine/change/cut.ts';
 import { nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import { readCuts, readDoneChunks, type DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 

@@ -2,8 +2,8 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { chunkId } from '../../../engine/change/cut.ts';
 import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
-import { readReferencedTables } from '../../../engine/pg/catalog/referenced-tables.ts';
-import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { readReferencedTables } from '../../../engine/pg/catalog/tables/referenced-tables.ts';
+import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { CopyChunk } from '../../../engine/pipeline/copy-hand.ts';
 import { planLoad, type LoadMode } from '../../../engine/target/copy/load-plan.ts';
 import { isBegun, readBooks, type CopiedTable } from './copy-books.ts';

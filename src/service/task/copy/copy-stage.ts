@@ -10,10 +10,10 @@ import {
 } from '../../../engine/source/snapshot-holder.ts';
 import { recordSlot } from '../../../engine/target/books/recorded-slot.ts';
 import { holdFence, setPhase } from '../../../engine/target/books/task-row.ts';
-import { dropTaskSlot } from '../ownership.ts';
-import { decoderFor } from '../choose-decoder.ts';
-import { followSource } from '../source-history.ts';
-import { prepareForSlot } from '../source-objects.ts';
+import { dropTaskSlot } from '../owner/ownership.ts';
+import { decoderFor } from '../source/choose-decoder.ts';
+import { followSource } from '../source/source-history.ts';
+import { prepareForSlot } from '../source/source-objects.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import { AskedInCopy } from './asked-in-copy.ts';
 import { Copies } from './copies.ts';

@@ -12,7 +12,7 @@ import {
   type CutFacts,
   type CutWishes,
 } from '../../../engine/source/plan-cut.ts';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import { isWider } from '../../../engine/target/ddl/widening.ts';
 import { recordCuts } from '../../../engine/target/books/done-chunks.ts';
 import { sideBySide } from '../../../base/runtime/side-by-side.ts';

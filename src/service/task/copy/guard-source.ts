@@ -14,8 +14,8 @@ import {
 import { applicationName } from '../../../engine/source/source-names.ts';
 import { explainGoneSlot } from '../../../engine/source/timeline.ts';
 import { watchSource } from '../../../engine/source/source-watch.ts';
-import { LONG_TRANSACTION_S, showSlot } from '../slot-watch.ts';
-import { dropTaskSlot } from '../ownership.ts';
+import { LONG_TRANSACTION_S, showSlot } from '../source/slot-watch.ts';
+import { dropTaskSlot } from '../owner/ownership.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 
 export interface SourceGuard extends Disposable {

@@ -4,8 +4,8 @@
  * whole table must be of one moment, as one that is cut by place.
  */
 import { nameKey } from '../../../engine/change/relation.ts';
-import { readUniqueColumns } from '../../../engine/pg/catalog/unique-columns.ts';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { readUniqueColumns } from '../../../engine/pg/catalog/constraints/unique-columns.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { TaskRun } from '../task-run.ts';
 
 /** Whether every unique key of the table, on both ends, has this column in it. */

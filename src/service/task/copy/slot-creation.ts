@@ -3,7 +3,7 @@ import { AppError } from '../../../base/errors/app-error.ts';
 import { answersWithin } from '../../../engine/pg/answers-within.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import type { SlotWait } from '../../../engine/pg/slot/create.ts';
-import { dropTaskSlot } from '../ownership.ts';
+import { dropTaskSlot } from '../owner/ownership.ts';
 import type { TaskRun } from '../task-run.ts';
 
 const DEFAULT_SLOT_WAIT_MS = 60_000;

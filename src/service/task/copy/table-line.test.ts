@@ -1,6 +1,6 @@
 /** What a table's line says while its chunks come and go. */
 import { describe, expect, it } from 'vitest';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import { CopyTotal } from './copy-total.ts';
 import { TableLine } from './table-line.ts';

@@ -1,6 +1,6 @@
 /** What one table has come to in a running migration: its chunks, its rows, its changes. */
 import type { TableProgress, TableStage } from '../../../contract/progress.ts';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { DoneChunk } from '../../../engine/target/books/done-chunks.ts';
 import { Pace } from './time-left.ts';
 

@@ -1,7 +1,7 @@
 /** Takes copied rows out of the target again, together with their entries in the books: whole tables, or ranges of their key. */
 import { chunkId, type KeyCut } from '../../../engine/change/cut.ts';
 import type { QualifiedName } from '../../../engine/change/relation.ts';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import { qname } from '../../../engine/pg/ident.ts';
 import { SQLSTATE, sqlstateOf } from '../../../engine/pg/pg-error.ts';
 import type { Session } from '../../../engine/pg/session.ts';

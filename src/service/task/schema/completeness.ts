@@ -1,7 +1,7 @@
 /** Is the schema there, as far as the task's next stage needs it? And what the books have of the plan as a whole. */
 import { nameKey } from '../../../engine/change/relation.ts';
-import { absentTables } from '../../../engine/pg/catalog/absent-tables.ts';
-import { withRows } from '../../../engine/pg/catalog/filled-tables.ts';
+import { absentTables } from '../../../engine/pg/catalog/tables/absent-tables.ts';
+import { withRows } from '../../../engine/pg/catalog/tables/filled-tables.ts';
 import { objectId } from '../../../engine/schema/object-id.ts';
 import type { SchemaPlan } from '../../../engine/schema/plan.ts';
 import { schemaFailed } from '../../../engine/schema/run/problems.ts';

@@ -1,5 +1,5 @@
 /** Looks at the target for what it has refused because it is there already: with the same definition it is good, with another it is not touched. */
-import { withRows } from '../../../engine/pg/catalog/filled-tables.ts';
+import { withRows } from '../../../engine/pg/catalog/tables/filled-tables.ts';
 import { SQLSTATE } from '../../../engine/pg/pg-error.ts';
 import { diffPlans } from '../../../engine/schema/diff.ts';
 import type { SchemaModel } from '../../../engine/schema/model.ts';

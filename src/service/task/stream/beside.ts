@@ -24,7 +24,7 @@ import { areLargeObjectsCopied, LARGE_OBJECTS } from '../copy/large-objects.ts';
 import { readKeysOfBothEnds } from '../copy/range-units.ts';
 import { analyze } from '../schema-stage.ts';
 import { retryPreData, runPhases } from '../schema/run-phases.ts';
-import { followSource } from '../source-history.ts';
+import { followSource } from '../source/source-history.ts';
 import { warn, type TaskRun } from '../task-run.ts';
 import type { Turns } from './turns.ts';
 

@@ -8,8 +8,8 @@ import {
   readCatalogColumns,
   readTypeNames,
   type CatalogColumn,
-} from '../../../engine/pg/catalog/column-facts.ts';
-import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
+} from '../../../engine/pg/catalog/tables/column-facts.ts';
+import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import type { TableCopy } from '../../../engine/pipeline/visibility.ts';
 import { changeTable } from '../../../engine/target/ddl/change-table.ts';

@@ -5,7 +5,7 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
 import type { Lsn } from '../../../engine/change/lsn.ts';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import { isConnectionLoss, isDisturbance, PgError } from '../../../engine/pg/pg-error.ts';
 import { endOfWal } from '../../../engine/pg/wal-position.ts';
 import { objectId, objectName } from '../../../engine/schema/object-id.ts';

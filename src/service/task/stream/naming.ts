@@ -1,6 +1,6 @@
 /** A change of a table's columns under the names of the target: columns, types, and what is said over them. */
 import type { QualifiedName } from '../../../engine/change/relation.ts';
-import type { CatalogColumn } from '../../../engine/pg/catalog/column-facts.ts';
+import type { CatalogColumn } from '../../../engine/pg/catalog/tables/column-facts.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import { NotApplicable, type ColumnStep, type Planning } from '../../../engine/target/ddl/column-plan.ts';
 import type { ColumnNaming } from '../../../engine/target/ddl/columns-there.ts';

@@ -4,7 +4,7 @@
  */
 import { AppError, toAppError } from '../../../base/errors/app-error.ts';
 import { displayName, nameKey } from '../../../engine/change/relation.ts';
-import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { readTables, type TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import type { Followed } from '../../../engine/source/filtered-reader.ts';
 import { nextXid } from '../../../engine/source/snapshot-holder.ts';
@@ -18,7 +18,7 @@ import { readFollowed } from '../followed.ts';
 import { failedFor } from '../schema/notes.ts';
 import { runPhases } from '../schema/run-phases.ts';
 import { keysOnly, planFor } from '../schema-stage.ts';
-import { publishTables } from '../source-objects.ts';
+import { publishTables } from '../source/source-objects.ts';
 import { mappingOf, nameTargets, warn, type TaskRun } from '../task-run.ts';
 import type { Together } from './beside.ts';
 import { boundsOf, placeKnown, setApart } from './parts.ts';

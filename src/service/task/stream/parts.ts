@@ -5,8 +5,8 @@
  */
 import { LSN_ZERO } from '../../../engine/change/lsn.ts';
 import { displayName, nameKey } from '../../../engine/change/relation.ts';
-import { readPartitionBounds } from '../../../engine/pg/catalog/partition-bounds.ts';
-import type { TableInfo } from '../../../engine/pg/catalog/tables.ts';
+import { readPartitionBounds } from '../../../engine/pg/catalog/tables/partition-bounds.ts';
+import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import { listedTables } from '../../../engine/precheck/finding.ts';
 import type { CatalogEvent } from '../../../engine/source/helpers/catalog-diff.ts';

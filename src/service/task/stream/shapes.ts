@@ -1,9 +1,9 @@
 /** The target tables as the applier must know them, read anew at each start of the stream. */
 import { displayName, nameKey, type QualifiedName } from '../../../engine/change/relation.ts';
-import { readFiringTables } from '../../../engine/pg/catalog/firing-tables.ts';
+import { readFiringTables } from '../../../engine/pg/catalog/tables/firing-tables.ts';
 import { memoized } from '../../../engine/pg/catalog/shared.ts';
-import { readTables, type ColumnInfo, type TableInfo } from '../../../engine/pg/catalog/tables.ts';
-import { readUniqueKeys, type UniqueKey } from '../../../engine/pg/catalog/unique-keys.ts';
+import { readTables, type ColumnInfo, type TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
+import { readUniqueKeys, type UniqueKey } from '../../../engine/pg/catalog/constraints/unique-keys.ts';
 import { byTarget } from '../../../engine/selection/target-names.ts';
 import { followsAll } from '../../../engine/source/filtered-reader.ts';
 import type { ShapeNames, Shapes } from '../../../engine/target/apply/target-table.ts';

@@ -1,6 +1,6 @@
 /** What the source says of one table (types, expressions, an index), under the names of the target: for DDL that is repeated there. */
 import type { QualifiedName } from '../../../engine/change/relation.ts';
-import { readColumnUsers } from '../../../engine/pg/catalog/column-users.ts';
+import { readColumnUsers } from '../../../engine/pg/catalog/tables/column-users.ts';
 import { readSequences } from '../../../engine/pg/catalog/sequences.ts';
 import type { ObjectKey } from '../../../engine/pg/catalog/user-object.ts';
 import type { Session } from '../../../engine/pg/session.ts';

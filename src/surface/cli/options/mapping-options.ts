@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 import { AppError } from '../../../base/errors/app-error.ts';
 import { CAPITALIZATIONS, taskSpec, type Capitalization } from '../../../contract/task-spec.ts';
-import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import type { TaskFileSpec } from '../../../service/task/request/task-file.ts';
 
 export interface MappingFlags {
   readonly rename?: string[];

@@ -1,7 +1,7 @@
 /** The option that says what becomes of partitioned tables. */
 import { Option, type Command } from 'commander';
 import { PARTITION_MODES, taskSpec, type PartitionMode } from '../../../contract/task-spec.ts';
-import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import type { TaskFileSpec } from '../../../service/task/request/task-file.ts';
 
 export interface PartitionFlags {
   readonly partitions?: PartitionMode;

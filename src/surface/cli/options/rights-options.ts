@@ -1,7 +1,7 @@
 /** Options: what becomes of owners, rights and roles. */
 import { Option, type Command } from 'commander';
 import { GRANT_MODES, OWNER_MODES, type GrantMode, type OwnerMode } from '../../../contract/task-spec.ts';
-import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import type { TaskFileSpec } from '../../../service/task/request/task-file.ts';
 
 export interface RightsFlags {
   readonly owners?: OwnerMode;

@@ -1,7 +1,7 @@
 /** Options: what becomes of the schema on the target. */
 import type { Command } from 'commander';
 import { taskSpec } from '../../../contract/task-spec.ts';
-import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import type { TaskFileSpec } from '../../../service/task/request/task-file.ts';
 
 export interface SchemaFlags {
   readonly createExtensions?: boolean;

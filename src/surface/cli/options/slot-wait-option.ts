@@ -1,7 +1,7 @@
 /** Option: how long the creation of the slot may wait. */
 import type { Command } from 'commander';
 import { taskSpec } from '../../../contract/task-spec.ts';
-import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import type { TaskFileSpec } from '../../../service/task/request/task-file.ts';
 import { parseCount } from '../view/numbers.ts';
 
 export interface SlotWaitFlags {

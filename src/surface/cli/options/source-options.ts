@@ -9,7 +9,7 @@ import {
   type DdlMode,
   type ReplicaIdentityPolicy,
 } from '../../../contract/task-spec.ts';
-import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import type { TaskFileSpec } from '../../../service/task/request/task-file.ts';
 
 export interface SourceFlags {
   readonly heartbeat?: boolean;

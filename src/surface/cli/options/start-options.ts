@@ -4,8 +4,8 @@ import { AppError } from '../../../base/errors/app-error.ts';
 import { parseLsn, type Lsn } from '../../../engine/change/lsn.ts';
 import { DECODERS } from '../../../contract/task-spec.ts';
 import { parseTime } from '../../../engine/change/commit-time.ts';
-import { assertStartFits } from '../../../service/task/start-position.ts';
-import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import { assertStartFits } from '../../../service/task/source/start-position.ts';
+import type { TaskFileSpec } from '../../../service/task/request/task-file.ts';
 import type { MigrationRequest } from '../../../service/task/task-run.ts';
 
 export interface StartFlags {

@@ -15,8 +15,13 @@ import type { ConnInfo, Side } from '../../../engine/pg/conninfo/conninfo.ts';
 import { parseConninfo } from '../../../engine/pg/conninfo/parse.ts';
 import type { SourceLimits } from '../../../engine/source/source-limits.ts';
 import type { CopyLimits } from '../../../engine/source/throttle.ts';
-import { chunkBytes, copyLimits, protection, streamLimits } from '../../../service/task/request-of.ts';
-import { readTaskFile, type TaskFileSpec } from '../../../service/task/task-file.ts';
+import {
+  chunkBytes,
+  copyLimits,
+  protection,
+  streamLimits,
+} from '../../../service/task/request/request-of.ts';
+import { readTaskFile, type TaskFileSpec } from '../../../service/task/request/task-file.ts';
 import type { CliContext } from '../context.ts';
 import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
 import type { StreamLimits } from '../../../engine/pipeline/stream-throttle.ts';

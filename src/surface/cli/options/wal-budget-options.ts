@@ -1,8 +1,8 @@
 /** Options: how much WAL the slot may keep before changes are applied beside the copy. */
 import type { Command } from 'commander';
 import type { WalBudget } from '../../../service/task/copy/wal-budget.ts';
-import { budget } from '../../../service/task/request-of.ts';
-import type { TaskFileSpec } from '../../../service/task/task-file.ts';
+import { budget } from '../../../service/task/request/request-of.ts';
+import type { TaskFileSpec } from '../../../service/task/request/task-file.ts';
 import { parseRate } from '../view/numbers.ts';
 
 export interface WalBudgetFlags {

@@ -2,7 +2,7 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import type { ExitCode } from '../../../base/errors/exit.ts';
 import type { Asked } from '../../../contract/api/operations.ts';
-import { readTaskFile } from '../../../service/task/task-file.ts';
+import { readTaskFile } from '../../../service/task/request/task-file.ts';
 import { call, tell, type Ask } from '../ask.ts';
 import type { Task } from '../view/task-view.ts';
 import { printable } from '../view/text.ts';
