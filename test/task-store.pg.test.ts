@@ -10,7 +10,7 @@ import { migrate } from '../src/service/store/migrate.ts';
 import { Store } from '../src/service/store/store.ts';
 import { appendEvent } from '../src/service/store/task/event/append-event.ts';
 import { changeState } from '../src/service/store/task/change-state.ts';
-import { deleteWish } from '../src/service/store/task/wish/delete-wish.ts';
+import { settleWish } from '../src/service/store/task/wish/settle-wish.ts';
 import { effectiveRetry } from '../src/service/store/task/owner/effective-retry.ts';
 import { findTask } from '../src/service/store/task/find-task.ts';
 import { findTasksNamed } from '../src/service/store/task/find-tasks-named.ts';
@@ -197,7 +197,7 @@ describe('a task in the store', () => {
     expect(await listTables(store, { ...all, stage: 'done' })).toEqual([]);
   });
 
-  it('keeps a wish for a table until it is done, and not one of a table that it has not', async () => {
+  it('keeps a wish for a table until the owner of now has done it, and not one of a table that it has not', async () => {
     await using at = await openStore();
     const { store } = at;
     const { id } = await at.newTask('a');
@@ -210,11 +210,18 @@ describe('a task in the store', () => {
     const [recopy] = await listWishes(store, id);
     await putWish(store, { taskId: id, names: ['public.t'], wish: 'resume' });
     // What was asked for since is not forgotten with it.
-    await deleteWish(store, id, recopy!);
+    const note = { taskId: id, fence, kind: 'table-chosen', facts: {} };
+    await settleWish(store, recopy!, note);
     const [resume] = await listWishes(store, id);
     expect(resume).toMatchObject({ name: 'public.t', wish: 'resume' });
-    await deleteWish(store, id, resume!);
-    expect(await listWishes(store, id)).toEqual([]);
+    const told = async () => (await listEvents(store, id, { after: null, limit: 9 })).length;
+    const before = await told();
+    // A former owner cannot tell of it, so it may not take it away either.
+    const former = settleWish(store, resume!, { ...note, fence: String(BigInt(fence) - 1n) });
+    await expect(former).rejects.toMatchObject({ code: 'FENCED' });
+    expect([(await listWishes(store, id)).length, (await told()) - before]).toEqual([1, 0]);
+    await settleWish(store, resume!, note);
+    expect([(await listWishes(store, id)).length, (await told()) - before]).toEqual([0, 1]);
   });
 
   it('keeps one row a minute for 30 days', async () => {

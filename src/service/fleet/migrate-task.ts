@@ -74,7 +74,7 @@ async function run(owned: Owned, saved: SavedEnds, { jobs, lanes }: Fit): Promis
   });
   await using well = new Wellness(owned);
   using stages = new StageSpans(currentSpan());
-  await using _wishes = await granting(owned, () => grantWishes(owned, ends.target, reporter));
+  await using _wishes = await granting(owned, () => grantWishes(owned, ends.target));
   return await inThread(
     owned,
     { kind: 'migrate', request },
