@@ -139,6 +139,21 @@ describe.each([12, 18] as const)('an array on PostgreSQL %i', (major) => {
     expect(seen.map((row) => JSON.parse(row.list ?? '') as unknown)).toEqual(lists.map(([, , list]) => list));
   });
 
+  it('goes as text as a whole where one element has no binary form that we write', () => {
+    const cells = ['2000-01-01', null, 'infinity', '0044-03-15 BC'].map(cellOf);
+    const rows = cells.map((cell, at) => (at % 2 === 0 ? packedRow([cell, cell]) : [cell, cell]));
+    const date = { sourceType: 1082, typeOid: 1082, typeKind: 'b', isText: false };
+    const text = { sourceType: 1082, typeOid: 25, typeKind: 'b', isText: false };
+    const arrays = arraysOf(rows, [
+      { at: 0, ...date },
+      { at: 1, ...text },
+    ]);
+    expect(arrays[0]).toEqual({ bytes: arrayLiteral(cells), isBinary: false });
+    expect(arrays[1]?.isBinary).toBe(true);
+    // Filled up with NULL it would be another row.
+    expect(() => arraysOf([packedRow([byteText('1')])], [{ at: 1, ...date }])).toThrow('lacks a column');
+  });
+
   it('as a literal gives back every element as it was, whatever is in it', async () => {
     await using db = await freshDatabase(major);
     const check = async (list: readonly (string | null)[]) => {

@@ -1,6 +1,6 @@
 /**
- * The statements of the applier that change many rows at once; pure. New rows go through COPY, updates and deletes as one array per column
- * (`unnest`). Values are ByteText and reach the server as they left the source.
+ * The statements of the applier that change many rows at once; pure. Many new rows go through COPY, few of them, updates and deletes as one
+ * array per column (`unnest`). Values are ByteText and reach the server as they left the source.
  */
 import type { ByteText, Tuple } from '../../change/change.ts';
 import { PackedRow, unpacked, type Row } from '../../change/packed-row.ts';
@@ -64,10 +64,28 @@ function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
   return key.map(({ column, equals }, at) => `t.${ident(column.name)} ${equals} ${reads[at]}`).join(' AND ');
 }
 
+/** So many rows are worth a COPY, which has to be followed by a round trip of its own: whether it took all of them is told behind it. */
+export const COPY_FROM = 65;
+
 /** New rows: together where that can be. COPY takes identity columns as they come. */
-export function insertRows(table: TargetTable, rows: readonly Row[]): Planned[] {
-  if (rows.length > 1 && writable(table).length > 0) return [copyIn(table, rows)];
-  return rows.map((row) => insertOne(table, unpacked(row)));
+export function insertRows(table: TargetTable, rows: readonly Row[], copyFrom = COPY_FROM): Planned[] {
+  if (rows.length < 2 || writable(table).length === 0)
+    return rows.map((row) => insertOne(table, unpacked(row)));
+  return [rows.length < copyFrom ? insertSet(table, rows) : copyIn(table, rows)];
+}
+
+function insertSet(table: TargetTable, rows: Rows): Planned {
+  const slots = writable(table);
+  const { from, reads } = unnest(slots);
+  const columns = slots.map(({ column }) => ident(column.name)).join(', ');
+  return {
+    sql: `INSERT INTO ${qname(table.name)} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${reads.join(', ')} FROM ${from}`,
+    ...parameters(table, slots, rows),
+    expect: rows.length,
+    table,
+    operation: 'insert',
+    key: null,
+  };
 }
 
 function copyIn(table: TargetTable, rows: readonly Row[]): Planned {

@@ -346,11 +346,11 @@ class Target implements AsyncDisposable {
   }
 
   /** Applies the history to empty tables; checks the row counts and the account on the way, and returns what was planned per window. */
-  async apply(steps: readonly Step[], ordered: boolean): Promise<Planned[][]> {
+  async apply(steps: readonly Step[], ordered: boolean, copyFrom?: number): Promise<Planned[][]> {
     const windows: Planned[][] = [];
     const joined = TABLES.map((_, at) => this.join(at as TableNo));
     await this.run([statement('TRUNCATE s.t0, s.t1')]);
-    const window = new Window(ordered);
+    const window = new Window(ordered, undefined, undefined, copyFrom);
     let added = 0;
     const drain = async () => {
       expect(window.size).toBe(added);
@@ -434,8 +434,8 @@ async function checkHistories(major: Major, shape: Shape, numRuns: number): Prom
   await fc.assert(
     fc.asyncProperty(fc.array(wish, { minLength: 1, maxLength: 40 }), async (wishes) => {
       const { steps, rows } = new History(shape, target.relation, wishes);
-      for (const ordered of [false, true]) {
-        const windows = await target.apply(steps, ordered);
+      for (const [ordered, copyFrom] of [[false], [false, 2], [true]] as const) {
+        const windows = await target.apply(steps, ordered, copyFrom);
         for (const at of [0, 1] as const) expect(await target.content(at)).toEqual(wanted(rows[at] ?? []));
         const statements = windows.flat().length;
         const changes = steps.filter(({ kind }) => kind === 'change' || kind === 'truncate').length;

@@ -14,7 +14,7 @@ import { newRowOf, oldRowOf, PackedRow, unpacked, type Row } from '../../change/
 import { displayName, nameKey } from '../../change/relation.ts';
 import { RowArena } from '../../change/row-arena.ts';
 import { changeOne, deletePart, deleteRanges, settable, truncateAll, type Planned } from './apply-sql.ts';
-import { deleteSet, insertRows, updateSet } from './set-sql.ts';
+import { COPY_FROM, deleteSet, insertRows, updateSet } from './set-sql.ts';
 import { movesKey, putIn, rowInTheWay, wholeChange } from './give-way.ts';
 import { hasLarge, hasSameKey, keyText, merge, sizeOfRow, type Net } from './net-change.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
@@ -51,13 +51,21 @@ export class Window {
   private readonly finalLsn: Lsn;
   /** Of the rows that are held; nothing that leaves the window is in it. */
   private readonly arena: RowArena;
+  /** New rows of a table, from which on they are copied. */
+  private readonly copyFrom: number;
   /** Changes of that transaction received so far. */
   received = 0;
 
-  constructor(ordered: boolean, finalLsn: Lsn = LSN_ZERO, arena: RowArena = new RowArena()) {
+  constructor(
+    ordered: boolean,
+    finalLsn: Lsn = LSN_ZERO,
+    arena: RowArena = new RowArena(),
+    copyFrom: number = COPY_FROM,
+  ) {
     this.ordered = ordered;
     this.finalLsn = finalLsn;
     this.arena = arena;
+    this.copyFrom = copyFrom;
   }
 
   /** Changes held. */
@@ -184,9 +192,8 @@ export class Window {
   }
 
   private gather(table: TargetTable, row: Row): void {
-    const rows = this.gathered.get(table);
-    if (rows) rows.push(row);
-    else this.gathered.set(table, [row]);
+    const rows = this.gathered.get(table) ?? [];
+    if (rows.push(row) === 1) this.gathered.set(table, rows);
   }
 
   /**
@@ -215,7 +222,7 @@ export class Window {
     const rows = this.gathered.get(table);
     if (rows) {
       this.gathered.delete(table);
-      this.planned.push(...insertRows(table, rows));
+      this.planned.push(...insertRows(table, rows, this.copyFrom));
       this.tally(table, rows.length, 0);
     }
     const folding = this.foldings.get(table);
@@ -235,9 +242,8 @@ export class Window {
         continue;
       }
       const shape = shapeOf(net.row);
-      const group = updates.get(shape);
-      if (group) group.push(net.row);
-      else updates.set(shape, [net.row]);
+      const group = updates.get(shape) ?? [];
+      if (group.push(net.row) === 1) updates.set(shape, group);
     }
     if (deletes.length > 0) this.plan(deleteSet(table, key, deletes));
     for (const rows of updates.values()) {
@@ -246,7 +252,7 @@ export class Window {
       applied += rows.length;
       this.plan(updateSet(table, key, sets, rows));
     }
-    this.planned.push(...insertRows(table, inserts));
+    this.planned.push(...insertRows(table, inserts, this.copyFrom));
     this.tally(table, applied, folding.changes - applied);
   }
 

@@ -134,29 +134,29 @@ async function openSource(ends: Ends, target: Session, request: CleanupRequest):
   });
 }
 
-/** By the name of the source's database: the source itself cannot be asked. */
+/** The one that is meant, or by the name of the source's database: the source itself cannot be asked. */
 async function tasksOf(
   target: Session,
   { source: { database }, taskId: only }: CleanupRequest,
 ): Promise<TaskRow[]> {
-  return (await readTasks(target)).filter(
-    ({ sourceDatabase, taskId }) => sourceDatabase === database && (only === undefined || taskId === only),
+  return (await readTasks(target)).filter(({ sourceDatabase, taskId }) =>
+    only === undefined ? sourceDatabase === database : taskId === only,
   );
 }
 
 /** The source cannot be reached, or refuses us: what a person runs there instead. The target goes on remembering it. */
 async function byHand(thrown: unknown, target: Session, request: CleanupRequest): Promise<unknown> {
-  const { source, taskId: only } = request;
-  const { database } = source;
+  const { taskId: only } = request;
   const tasks = await tasksOf(target, request);
-  if (!(thrown instanceof AppError) || tasks.length === 0) return thrown;
+  const [first] = tasks;
+  if (!(thrown instanceof AppError) || first === undefined) return thrown;
   const commands: string[] = [];
   for (const { taskId } of tasks)
     commands.push(...releaseSql(sourceNames(taskId), await readSourceIdentities(target, taskId)));
   if (only === undefined) commands.push('-- then, on the target:', 'DROP SCHEMA _opendts CASCADE;');
   return new AppError(
     'SOURCE_NOT_RELEASED',
-    { problem: thrown.message, database, commands: commands.join('\n') },
+    { problem: thrown.message, database: first.sourceDatabase, commands: commands.join('\n') },
     thrown,
   );
 }
