@@ -530,9 +530,7 @@ describe.concurrent('a task in trouble', () => {
     await fleet.ask(id, 'release', { sourceGone: true });
     await fleet.until(id, 'released');
     const released = (await fleet.events(id)).find(({ kind }) => kind === 'released');
-    expect(JSON.stringify(released?.facts)).toContain(
-      `in database \\"${pair.source.name}\\": SELECT`,
-    );
+    expect(JSON.stringify(released?.facts)).toContain(`in database \\"${pair.source.name}\\": SELECT`);
     const { books } = await pair.target.session.one("SELECT to_regnamespace('_opendts') AS books");
     expect(books).toBeNull();
   }, 120_000);
