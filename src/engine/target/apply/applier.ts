@@ -21,7 +21,7 @@ import type { Planned } from './apply-sql.ts';
 import { atOnce } from './at-once.ts';
 import { Durability } from './durability.ts';
 import { DeadLetters } from '../letters/dead-letters.ts';
-import { Lane, type Progress } from './lane.ts';
+import { Lane, type GoesWith, type Progress } from './lane.ts';
 import { aheadText, NOT_AHEAD, takeLaneRows, type LaneRows } from '../books/lane-rows.ts';
 import { Positions } from './positions.ts';
 import { sourcesOf, spread, takeOut } from './spread.ts';
@@ -225,32 +225,34 @@ export class Applier implements AsyncDisposable {
     statements: readonly Statement[],
     end: WindowEnd,
   ): Promise<void> {
-    const { goesWith, progress } = this.ending(end);
+    const { progress, ...goesWith } = this.ending(end);
     await this.first.applyAtOnce(planned, statements, goesWith, progress);
     this.options.failpoints.pass('apply.between-commit-and-ack');
   }
 
   private async commitFirst(end: WindowEnd): Promise<void> {
     if (!this.first.isOpen) await this.applyPart([], false);
-    const { goesWith, progress } = this.ending(end);
-    await this.first.commit(goesWith, progress);
+    const { account, others, progress } = this.ending(end);
+    await this.first.commit(account === null ? others : [account, ...others], progress);
     this.options.failpoints.pass('apply.between-commit-and-ack');
   }
 
   /** What the first lane's transaction ends with. */
-  private ending({ endLsn, commits, accounts, isDurable = true }: WindowEnd): {
-    readonly goesWith: readonly Statement[];
-    readonly progress: Progress;
-  } {
+  private ending({
+    endLsn,
+    commits,
+    accounts,
+    isDurable = true,
+  }: WindowEnd): GoesWith & { readonly progress: Progress } {
     const { positions, options } = this;
     this.letters.settle(accounts);
     options.failpoints.pass('apply.between-apply-and-progress');
     const behind = positions.behind.map(({ table }) => table);
     const isTogether = endLsn >= positions.recorded;
-    const catchUp =
+    const others =
       behind.length === 0 ? [] : [catchUpStatement(options.taskId, behind, { endLsn, isTogether })];
     const progress = { endLsn: positions.after(endLsn), commits, ahead: NOT_AHEAD, isDurable };
-    return { goesWith: [...this.accounts(accounts), ...catchUp], progress };
+    return { account: accountStatement(options.taskId, accounts), others, progress };
   }
 
   private accounts(accounts: Accounts): Statement[] {

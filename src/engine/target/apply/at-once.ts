@@ -30,11 +30,6 @@ function countedBy({ sql, values, binary, expect }: Planned): Statement {
   };
 }
 
-/** Fails where a `SELECT` of one row finds none. */
-export function mustFind({ sql, values }: Statement): Statement {
-  return { sql: `SELECT 1 / count(*) FROM (${sql}) found`, values };
-}
-
 /** The number was not what it must be, or the data themselves divide by zero, which shows in order. */
 export function isMiscounted(thrown: unknown): boolean {
   return thrown instanceof PgError && thrown.sqlstate === SQLSTATE.divisionByZero;

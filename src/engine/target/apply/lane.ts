@@ -3,7 +3,8 @@
  *
  *   BEGIN · fence check · changes … · what goes with them · progress (Commit.end_lsn) · COMMIT
  *
- * Changes may come in several batches, so a source transaction of any size passes through bounded memory.
+ * Changes may come in several batches, so a source transaction of any size passes through bounded memory. One that is small as a whole goes
+ * in one round trip, and in as few statements as can be (decision 35): fence check, progress and account are one, which comes first.
  */
 import { AppError } from '../../../base/errors/app-error.ts';
 import { byteText, type ByteText } from '../../change/change.ts';
@@ -13,7 +14,8 @@ import type { Session } from '../../pg/session.ts';
 import { Pipeline, type Statement } from '../../pg/wire/pipeline.ts';
 import { ApplyRefused, explainApply, refusalOf, RowCountDiffers, withoutValues } from './apply-failure.ts';
 import type { Planned } from './apply-sql.ts';
-import { isMiscounted, mustFind } from './at-once.ts';
+import { accountSql } from '../books/account.ts';
+import { isMiscounted } from './at-once.ts';
 import type { DeadLetters } from '../letters/dead-letters.ts';
 import { planForKeys } from './plan-settings.ts';
 import { rowInItsWay } from './row-in-the-way.ts';
@@ -35,8 +37,20 @@ const ROLLBACK = constant('ROLLBACK');
 const DEFER = constant('SET CONSTRAINTS ALL DEFERRED');
 const IMMEDIATE = constant('SET CONSTRAINTS ALL IMMEDIATE');
 const WAIT_FOR_DISK = constant('SET LOCAL synchronous_commit = on');
+const PROGRESS = `UPDATE _opendts.lane SET end_lsn = $4::pg_lsn, commits = commits + $5::bigint, ahead = $6, writes = writes + 1, updated_at = pg_catalog.now()
+   WHERE task_id = $1 AND fence = $2::bigint AND lane = $3::int`;
+const OURS = `${PROGRESS} AND writes = $7::bigint RETURNING 1`;
+const PROGRESS_IF_OURS = `WITH ours AS (${OURS}) SELECT 1 / count(*) FROM ours`;
+const BOOKED = `WITH ours AS (${OURS}), accounted AS (${accountSql(8)}) SELECT 1 / count(*) FROM ours`;
 /** Longer than any pause of a healthy source inside one transaction; frees a frozen owner's locks (I7). */
 const IDLE_LIMIT = '5min';
+
+/** What goes with the changes of a transaction, beside its progress. */
+export interface GoesWith {
+  /** As accountStatement. */
+  readonly account: Statement | null;
+  readonly others: readonly Statement[];
+}
 
 /** What a transaction leaves in the lane's row. */
 export interface Progress {
@@ -127,30 +141,30 @@ export class Lane implements AsyncDisposable {
   }
 
   /**
-   * A whole target transaction in one round trip: `statements` are what `planned` becomes for it (at-once.ts), then what goes with them.
-   * Throws as `apply` and `commit` do; nothing of it is left then.
+   * A whole target transaction in one round trip: `statements` are what `planned` becomes for it (at-once.ts). What is sent up to a Sync is
+   * one transaction, which that commits. Throws as `apply` and `commit` do; nothing of it is left then.
    */
   async applyAtOnce(
     planned: readonly Planned[],
     statements: readonly Statement[],
-    goesWith: readonly Statement[],
+    { account, others }: GoesWith,
     progress: Progress,
   ): Promise<void> {
-    const opening = [BEGIN, mustFind(this.fenceCheck())];
-    const ending = this.ending(goesWith, progress);
-    this.hasBegun = true;
-    let rows: number[];
+    const waits = progress.isDurable;
+    const opening = [...(waits ? [BEGIN, WAIT_FOR_DISK] : []), this.booked(account, progress)];
+    this.hasBegun = waits;
     try {
-      rows = await this.pipeline.run([...opening, ...statements, ...ending]);
+      await this.pipeline.run([...opening, ...statements, ...others, ...(waits ? [COMMIT] : [])]);
     } catch (thrown) {
       await this.rollback();
       const at = thrown instanceof PgError ? (thrown.statementIndex ?? -1) : -1;
-      if (at === 1 && isMiscounted(thrown)) throw await this.explainFence();
+      if (at === opening.length - 1 && isMiscounted(thrown)) throw await this.explainFence();
       const culprit = planned[at - opening.length];
       if (culprit && isMiscounted(thrown)) throw new RowCountDiffers(culprit, -1);
       throw culprit ? refusalOf(thrown, culprit) : refusalAtEnd(thrown, planned.at(-1));
     }
-    this.ended(rows);
+    this.hasBegun = false;
+    this.writes++;
   }
 
   /** In order; what is refused and may become a letter is put aside, and the rest goes on. Throws as `apply` does. */
@@ -211,11 +225,15 @@ export class Lane implements AsyncDisposable {
 
   private progress({ endLsn, commits, ahead }: Progress): Statement {
     const values = [formatLsn(endLsn), String(commits), ahead].map(byteText);
-    return {
-      sql: `UPDATE _opendts.lane SET end_lsn = $4::pg_lsn, commits = commits + $5::bigint, ahead = $6, writes = writes + 1, updated_at = pg_catalog.now()
-             WHERE task_id = $1 AND fence = $2::bigint AND lane = $3::int`,
-      values: [...this.identity(), ...values],
-    };
+    return { sql: PROGRESS, values: [...this.identity(), ...values] };
+  }
+
+  /** The progress and the account, of a lane that is ours still: fails where it is not. */
+  private booked(account: Statement | null, progress: Progress): Statement {
+    const values = [...this.progress(progress).values, byteText(String(this.writes))];
+    return account === null
+      ? { sql: PROGRESS_IF_OURS, values }
+      : { sql: BOOKED, values: [...values, ...account.values] };
   }
 
   private identity(): ByteText[] {

@@ -60,15 +60,24 @@ export function assertBalanced(table: string, account: Account): void {
     throw new AppError('LEDGER_BROKEN', { table, received: account.received, accounted });
 }
 
-/** Adds the accounts to the stored ones; null when there is nothing to add. */
+const SUMS = FIELDS.map((field) => `${field} = a.${field} + EXCLUDED.${field}`).join(', ');
+
+/** Adds the accounts to the stored ones. `first`: number of its first parameter, where it is part of another statement. */
+export function accountSql(first = 1): string {
+  const amounts = FIELDS.map((_, at) => `$${first + 2 + at}::bigint[]`).join(', ');
+  return `INSERT INTO _opendts.account AS a (task_id, source_table, ${FIELDS.join(', ')})
+          SELECT $${first}::text, u.* FROM unnest($${first + 1}::text[], ${amounts}) u
+          ON CONFLICT (task_id, source_table) DO UPDATE SET ${SUMS}`;
+}
+
+const ALONE = accountSql();
+
+/** Of `accountSql`; null when there is nothing to add. */
 export function accountStatement(taskId: string, accounts: ReadonlyMap<string, Account>): Statement | null {
   if (accounts.size === 0) return null;
   for (const [table, account] of accounts) assertBalanced(table, account);
-  const sums = FIELDS.map((field) => `${field} = a.${field} + EXCLUDED.${field}`).join(', ');
   return {
-    sql: `INSERT INTO _opendts.account AS a (task_id, source_table, ${FIELDS.join(', ')})
-          SELECT $1::text, u.* FROM unnest($2::text[], ${FIELDS.map((_, at) => `$${at + 3}::bigint[]`).join(', ')}) u
-          ON CONFLICT (task_id, source_table) DO UPDATE SET ${sums}`,
+    sql: ALONE,
     values: [
       byteText(taskId),
       arrayLiteral([...accounts.keys()].map(byteText)),
