@@ -255,6 +255,21 @@ describe('a small window, which goes in one round trip', () => {
     expect(await left(db)).toEqual({ rows: '1', lsn: '0/64' });
   });
 
+  it.each([true, false])(
+    'of lanes that were opened anew since leaves nothing (P9), waiting for the disk: %s',
+    async (isDurable) => {
+      await using db = await freshDatabase(17);
+      const fence = await taskOn(db);
+      await using lost = await Applier.open(applierOptions(db, fence));
+      await using next = await Applier.open(applierOptions(db, fence));
+      const window = { ...at(200n), isDurable };
+      await expect(lost.applyWindow([INSERT], false, window)).rejects.toMatchObject({ code: 'LANE_MOVED' });
+      expect(await left(db)).toEqual({ rows: null, lsn: '0/64' });
+      await next.applyWindow([INSERT], false, window);
+      expect(await left(db)).toEqual({ rows: '1', lsn: '0/C8' });
+    },
+  );
+
   it('of a former owner leaves nothing (I7)', async () => {
     await using db = await freshDatabase(17);
     await using applier = await oneRow(db);
