@@ -6,9 +6,9 @@ import { releaseChoice } from '../store/task/event/release-choice.ts';
 import { inThread } from './in-thread.ts';
 import type { CleanupRequest } from '../task/release/cleanup.ts';
 import { saysGone } from '../task/release/release-target.ts';
-import { isFenced, type Owned, type OwnerParts } from './owner.ts';
+import { isFenced, type Owned } from './owner.ts';
 import { patiently } from './patiently.ts';
-import { failureOf, reachEnds, reachTarget, savedEnds, type SavedEnds } from './task-ends.ts';
+import { failureOf, reachEnd, reachEnds, savedEnds, type Reach, type SavedEnds } from './task-ends.ts';
 
 export async function releaseTask(owned: Owned): Promise<void> {
   const { parts, task } = owned;
@@ -45,18 +45,18 @@ async function release(
   return outcome?.kind === 'release' ? { removed: outcome.removed, kept: outcome.kept } : null;
 }
 
-/** A server that is gone for good may have no address any more either. */
+/** A source that is gone for good may have no address any more either. */
 async function reach(
-  parts: Pick<OwnerParts, 'store' | 'connections'>,
+  parts: Reach,
   saved: SavedEnds,
   sourceGone: boolean,
 ): Promise<Pick<CleanupRequest, 'source' | 'target' | 'sourceGone'>> {
+  if (!sourceGone) return reachEnds(parts, saved);
+  const target = await reachEnd(parts, saved, 'target');
   try {
-    const ends = await reachEnds(parts, saved);
-    return sourceGone ? { ...ends, sourceGone: 'if-unreachable' } : ends;
+    return { source: await reachEnd(parts, saved, 'source'), target, sourceGone: 'if-unreachable' };
   } catch (thrown) {
-    if (!sourceGone || !saysGone(thrown)) throw thrown;
-    const source = parseConninfo(saved.source.conninfo, 'source');
-    return { source, target: await reachTarget(parts, saved), sourceGone: 'unreachable' };
+    if (!saysGone(thrown)) throw thrown;
+    return { source: parseConninfo(saved.source.conninfo, 'source'), target, sourceGone: 'unreachable' };
   }
 }

@@ -18,6 +18,8 @@ export interface ReachedEnds {
   readonly target: ConnInfo;
 }
 
+export type Reach = Pick<OwnerParts, 'store' | 'connections'>;
+
 /** Throws NOT_FOUND. */
 export async function savedEnds({ store }: Pick<OwnerParts, 'store'>, task: StoredTask): Promise<SavedEnds> {
   const find = async (side: Side, id: string | null) => {
@@ -33,29 +35,17 @@ export async function savedEnds({ store }: Pick<OwnerParts, 'store'>, task: Stor
 }
 
 /** Throws what reaching a connection throws. */
-export async function reachEnds(
-  { store, connections }: Pick<OwnerParts, 'store' | 'connections'>,
-  { source, target }: SavedEnds,
-): Promise<ReachedEnds> {
-  return {
-    source: await reachable(store, source, connections, 'source'),
-    target: await reachable(store, target, connections, 'target'),
-  };
+export async function reachEnds(parts: Reach, saved: SavedEnds): Promise<ReachedEnds> {
+  return { source: await reachEnd(parts, saved, 'source'), target: await reachEnd(parts, saved, 'target') };
 }
 
-/** The target alone. Throws as `reachEnds`. */
-export function reachTarget(
-  { store, connections }: Pick<OwnerParts, 'store' | 'connections'>,
-  { target }: SavedEnds,
-): Promise<ConnInfo> {
-  return reachable(store, target, connections, 'target');
+/** As `reachEnds`. */
+export function reachEnd({ store, connections }: Reach, saved: SavedEnds, side: Side): Promise<ConnInfo> {
+  return reachable(store, saved[side], connections, side);
 }
 
 /** Those of a task that another worker runs. Throws what these throw. */
-export async function endsOf(
-  parts: Pick<OwnerParts, 'store' | 'connections'>,
-  taskId: string,
-): Promise<ReachedEnds> {
+export async function endsOf(parts: Reach, taskId: string): Promise<ReachedEnds> {
   const task = await findTask(parts.store, taskId);
   if (task === null) throw new AppError('NOT_FOUND', { kind: 'task', name: taskId });
   return reachEnds(parts, await savedEnds(parts, task));
