@@ -1,7 +1,6 @@
 /** The values of a column as one array parameter in its binary form, from the text form of the values. Pure. */
-import type { ByteText } from '../../change/change.ts';
 import { ByteSink } from '../wire/byte-sink.ts';
-import { Scratch, type Encoder } from './text-bytes.ts';
+import type { Encoder } from './text-bytes.ts';
 
 const NULL = -1;
 
@@ -12,7 +11,6 @@ const NULL = -1;
 export class BinaryColumn {
   private readonly sink: ByteSink;
   private readonly encode: Encoder;
-  private readonly scratch = new Scratch();
   private readonly nulls: number;
   private readonly length: number;
   private hasNull = false;
@@ -39,11 +37,6 @@ export class BinaryColumn {
   put(bytes: Buffer, from: number, to: number): boolean {
     this.count++;
     return this.encode(bytes, from, to, this.sink);
-  }
-
-  /** As `put`. */
-  putText(text: ByteText): boolean {
-    return this.put(this.scratch.write(text), 0, text.length);
   }
 
   bytes(): Buffer {

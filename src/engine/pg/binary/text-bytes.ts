@@ -10,11 +10,11 @@ export type Encoder = (bytes: Buffer, from: number, to: number, sink: ByteSink) 
 
 /** Texts as the bytes that encoders read, each until the next. */
 export class Scratch {
-  private bytes = Buffer.alloc(256);
+  private bytes = Buffer.alloc(0);
 
   /** From 0 to the text's length. */
   write(text: ByteText): Buffer {
-    if (this.bytes.length < text.length) this.bytes = Buffer.alloc(2 * text.length);
+    if (this.bytes.length < text.length) this.bytes = Buffer.alloc(Math.max(256, 2 * text.length));
     this.bytes.write(text, 0, 'latin1');
     return this.bytes;
   }

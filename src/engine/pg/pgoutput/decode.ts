@@ -105,8 +105,13 @@ class Cursor {
     return this.text.substring(from - this.begin, from - this.begin + length) as ByteText;
   }
 
+  /** As it lies there, where that may be. */
+  row(): Row {
+    return this.packed() ?? this.tuple();
+  }
+
   /** The row ahead as it lies there; null, and nothing is taken, where it is large or not known as a whole. */
-  packed(): PackedRow | null {
+  private packed(): PackedRow | null {
     const { at: from, bytes } = this;
     if (this.end - this.begin > SMALL) return null;
     for (let left = this.int16(); left > 0; left--) {
@@ -121,7 +126,7 @@ class Cursor {
     return new PackedRow(bytes, from + 2, this.at);
   }
 
-  tuple(): Tuple {
+  private tuple(): Tuple {
     const cells: Cell[] = [];
     for (let left = this.int16(); left > 0; left--) cells.push(this.cell());
     return cells;
@@ -177,23 +182,26 @@ function decodeMessage(cursor: Cursor, relations: RelationCache): StreamMessage 
     case 'I': {
       const relation = known(relations, cursor.int32());
       cursor.byte(); // N
-      const packed = cursor.packed();
-      return packed ? new PackedInsert(relation, packed) : { kind: 'insert', relation, new: cursor.tuple() };
+      const row = cursor.row();
+      return row instanceof PackedRow
+        ? new PackedInsert(relation, row)
+        : { kind: 'insert', relation, new: row };
     }
     case 'U': {
       const relation = known(relations, cursor.int32());
       const tag = cursor.byte();
-      const old = tag === NEW ? null : (cursor.packed() ?? cursor.tuple()); // N follows at once, or K/O and then N
+      const old = tag === NEW ? null : cursor.row(); // N follows at once, or K/O and then N
       if (old !== null) cursor.byte();
-      const packed = isPacked(old) ? cursor.packed() : null;
-      if (packed && isPacked(old)) return new PackedUpdate(relation, packed, old);
-      return { kind: 'update', relation, new: cursor.tuple(), old: old && unpacked(old) };
+      const row = cursor.row();
+      if (row instanceof PackedRow && (old === null || old instanceof PackedRow))
+        return new PackedUpdate(relation, row, old);
+      return { kind: 'update', relation, new: unpacked(row), old: old && unpacked(old) };
     }
     case 'D': {
       const relation = known(relations, cursor.int32());
       cursor.byte(); // K or O
-      const packed = cursor.packed();
-      return packed ? new PackedDelete(relation, packed) : { kind: 'delete', relation, old: cursor.tuple() };
+      const old = cursor.row();
+      return old instanceof PackedRow ? new PackedDelete(relation, old) : { kind: 'delete', relation, old };
     }
     case 'T': {
       const count = cursor.int32();
@@ -212,11 +220,6 @@ function decodeMessage(cursor: Cursor, relations: RelationCache): StreamMessage 
     default:
       throw new AppError('STREAM_BROKEN', { problem: `unknown message ${JSON.stringify(type)}` });
   }
-}
-
-/** Or not there. */
-function isPacked(row: Row | null): row is PackedRow | null {
-  return row === null || row instanceof PackedRow;
 }
 
 function known(relations: RelationCache, oid: number): Relation {

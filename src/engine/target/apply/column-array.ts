@@ -1,9 +1,10 @@
 /** The cells of columns as one array parameter each, in the form that costs least to write and to read. Pure. */
-import { isLarge, UNCHANGED, type ByteText, type Cell } from '../../change/change.ts';
+import { isLarge, type ByteText, type Cell } from '../../change/change.ts';
 import { cellOf, HEAD, NULL_TAG, PackedRow, type Row } from '../../change/packed-row.ts';
+import { value } from './apply-sql.ts';
 import { BinaryColumn } from '../../pg/binary/column.ts';
 import { encoderFor } from '../../pg/binary/encoder.ts';
-import type { Encoder } from '../../pg/binary/text-bytes.ts';
+import { Scratch, type Encoder } from '../../pg/binary/text-bytes.ts';
 
 /** `{"a",NULL,"b\"c"}`: the text form of a one-dimensional array. */
 export function arrayLiteral(cells: readonly (ByteText | null)[]): ByteText {
@@ -47,9 +48,9 @@ export function arraysOf(rows: readonly Row[], columns: readonly ArrayColumn[]):
 
 /** Large values go alone. */
 export function small(cell: Cell | undefined): ByteText | null {
-  if (cell === UNCHANGED || cell === undefined) throw new Error('an unchanged TOAST value cannot be written');
-  if (isLarge(cell)) throw new Error('a large value in a set');
-  return cell;
+  const known = value(cell);
+  if (isLarge(known)) throw new Error('a large value in a set');
+  return known;
 }
 
 function encoderOf({ sourceType, typeOid, typeKind, isText }: ArrayColumn): Encoder | null {
@@ -62,6 +63,7 @@ const LENGTH_BYTES = 4;
 class BinaryColumns {
   /** By their place in the rows; null where the values, or one of them, have no binary form that we write. */
   private readonly byPlace: (BinaryColumn | null)[] = [];
+  private readonly scratch = new Scratch();
 
   constructor(rows: readonly Row[], columns: readonly ArrayColumn[]) {
     const [first = []] = rows;
@@ -82,7 +84,7 @@ class BinaryColumns {
         if (column === null) continue;
         const cell = small(row[at]);
         if (cell === null) column.putNull();
-        else if (!column.putText(cell)) this.byPlace[at] = null;
+        else if (!column.put(this.scratch.write(cell), 0, cell.length)) this.byPlace[at] = null;
       }
   }
 
