@@ -12,7 +12,7 @@ import { findTask } from '../src/service/store/task/find-task.ts';
 import { listEvents, type StoredEvent } from '../src/service/store/task/event/list-events.ts';
 import type { StoredTask } from '../src/service/store/task/task-row.ts';
 import { transition } from '../src/service/task-life/transition.ts';
-import type { TestDatabase } from './database.ts';
+import type { DatabasePair, TestDatabase } from './database.ts';
 import { storedTask } from './stored-task.ts';
 
 export const KEY = Buffer.alloc(32, 7).toString('base64');
@@ -29,6 +29,10 @@ export interface TestFleet extends AsyncDisposable {
     database: TestDatabase,
     more?: { password?: string; maxConnections?: number },
   ): Promise<StoredConnection>;
+  /** Both of a pair as connections. */
+  ends(
+    pair: Pick<DatabasePair, 'source' | 'target'>,
+  ): Promise<{ source: StoredConnection; target: StoredConnection }>;
   task(
     ends: { source: StoredConnection; target: StoredConnection },
     more?: { spec?: Partial<TaskSettings>; cluster?: string; retry?: readonly [number, number] },
@@ -64,6 +68,26 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
     if (task === null) throw new Error('no such task');
     return task;
   };
+  const connection: TestFleet['connection'] = ({ uri }, { password, maxConnections = null } = {}) => {
+    const url = new URL(uri);
+    const secret = password ?? decodeURIComponent(url.password);
+    url.password = '';
+    return createConnection(
+      services.store,
+      groupId,
+      {
+        name: randomUUID(),
+        kind: 'postgresql',
+        conninfo: url.href,
+        instanceId: null,
+        region: null,
+        accessMethod: null,
+        maxConnections,
+        password: secret,
+      },
+      { ...services.connections, mayName: true },
+    );
+  };
   return {
     node,
     groupId,
@@ -91,26 +115,11 @@ export async function startFleet(store: TestDatabase): Promise<TestFleet> {
       workers.push(worker);
       return worker;
     },
-    connection: ({ uri }, { password, maxConnections = null } = {}) => {
-      const url = new URL(uri);
-      const secret = password ?? decodeURIComponent(url.password);
-      url.password = '';
-      return createConnection(
-        services.store,
-        groupId,
-        {
-          name: randomUUID(),
-          kind: 'postgresql',
-          conninfo: url.href,
-          instanceId: null,
-          region: null,
-          accessMethod: null,
-          maxConnections,
-          password: secret,
-        },
-        { ...services.connections, mayName: true },
-      );
-    },
+    connection,
+    ends: async ({ source, target }) => ({
+      source: await connection(source),
+      target: await connection(target),
+    }),
     task: async ({ source, target }, { spec = {}, cluster = null, retry = [720, 10] } = {}) => {
       const { id } = await storedTask(services.store, {
         groupId,

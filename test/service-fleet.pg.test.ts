@@ -218,7 +218,7 @@ describe.concurrent('workers', () => {
     await using pair = await freshPair(17, 18, TABLES);
     await using fleet = await startFleet(db);
     const { store } = fleet.node.services;
-    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const ends = await fleet.ends(pair);
     const id = await fleet.task(ends);
     const owner = async () => (await fleet.show(id)).workerId;
     const start = async (name: string, ...more: string[]) => {
@@ -261,7 +261,7 @@ describe.concurrent('workers', () => {
     await using db = await freshDatabase(17);
     await using pair = await freshPair(17, 18, TABLES);
     await using fleet = await startFleet(db);
-    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const ends = await fleet.ends(pair);
     const id = await fleet.task(ends);
     const worker = await fleet.worker();
     await fleet.ask(id, 'start');
@@ -408,7 +408,7 @@ describe.concurrent('a task in trouble', () => {
     await using pair = await freshPair(17, 18, LARGE);
     await using fleet = await startFleet(store);
     const { store: db } = fleet.node.services;
-    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const ends = await fleet.ends(pair);
     const id = await fleet.task(ends, { spec: { types: ['schema', 'full'], chunkMegabytes: 1 } });
     // Ten minutes for the whole of it.
     const slowly = { from: '00:00', to: '00:00', timeZone: 'UTC', throttle: { megabytes: 0.01 } };
@@ -443,7 +443,7 @@ describe.concurrent('a task in trouble', () => {
     await using pair = await freshPair(17, 18, TABLES);
     await using elsewhere = await freshPair(17, 18, TABLES);
     await using fleet = await startFleet(store);
-    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const ends = await fleet.ends(pair);
     const id = await fleet.task(ends);
     await fleet.worker();
     await fleet.ask(id, 'start');
@@ -482,7 +482,7 @@ describe.concurrent('a task in trouble', () => {
     await using store = await freshDatabase(17);
     await using pair = await freshPair(17, 18, TABLES);
     await using fleet = await startFleet(store);
-    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const ends = await fleet.ends(pair);
     const id = await fleet.task(ends);
     // As a store that is away at this moment: what is asked for is seen, what is told is not taken.
     await store.session.query(`
@@ -510,7 +510,7 @@ describe.concurrent('a task in trouble', () => {
     await using store = await freshDatabase(17);
     await using pair = await freshPair(17, 18, TABLES);
     await using fleet = await startFleet(store);
-    const ends = { source: await fleet.connection(pair.source), target: await fleet.connection(pair.target) };
+    const ends = await fleet.ends(pair);
     const id = await fleet.task(ends);
     await fleet.worker();
     await fleet.ask(id, 'start');

@@ -59,7 +59,7 @@ export class Reporter implements AsyncDisposable {
   note(kind: string, facts: Readonly<Record<string, unknown>>): void {
     if (this.waiting >= KEPT_NOTES) return;
     const { store, taskId, fence } = this.parts;
-    this.later(() => noteEvent(store, { taskId, fence, kind, facts }));
+    this.later(async () => void (await noteEvent(store, { taskId, fence, kind, facts })));
   }
 
   private later(work: () => Promise<void>): void {

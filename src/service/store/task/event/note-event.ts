@@ -1,4 +1,4 @@
-/** The owner of a task notes on its timeline what happened; nothing where somebody else has the task by now. */
+/** The owner of a task notes on its timeline what happened; nothing, and false, where somebody else has the task by now. */
 import { z } from 'zod';
 import type { Db } from '../../store.ts';
 import { TASK_CHANNEL } from '../task-row.ts';
@@ -11,8 +11,8 @@ export interface Note {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-export async function noteEvent(db: Db, { taskId, fence, kind, facts }: Note): Promise<void> {
-  await db.query(
+export async function noteEvent(db: Db, { taskId, fence, kind, facts }: Note): Promise<boolean> {
+  const noted = await db.query(
     z.unknown(),
     `WITH noted AS (
        INSERT INTO opendts.task_event (task_id, kind, worker_id, facts)
@@ -22,4 +22,5 @@ export async function noteEvent(db: Db, { taskId, fence, kind, facts }: Note): P
      SELECT pg_catalog.pg_notify('${TASK_CHANNEL}', n.task_id::text) FROM noted n`,
     [taskId, fence, kind, JSON.stringify(facts)],
   );
+  return noted.length > 0;
 }
