@@ -7,8 +7,8 @@ import { PgError, SQLSTATE } from '../../pg/pg-error.ts';
 import type { Statement } from '../../pg/wire/pipeline.ts';
 import type { Planned } from './apply-sql.ts';
 
-/** Counting costs more than a round trip where there are many. */
-const MAX_COUNTED = 1_000;
+/** Rows. Counting costs more than a round trip where there are many. */
+export const MAX_COUNTED = 1_000;
 
 /** Null where the statements have to be judged from here. */
 export function atOnce(planned: readonly Planned[]): readonly Statement[] | null {

@@ -65,13 +65,16 @@ function keyMatch(key: readonly KeyColumn[], reads: readonly string[]): string {
 }
 
 /** So many rows are worth a COPY, which has to be followed by a round trip of its own: whether it took all of them is told behind it. */
-export const COPY_FROM = 65;
+const COPY_FROM = 65;
 
-/** New rows: together where that can be. COPY takes identity columns as they come. */
-export function insertRows(table: TargetTable, rows: readonly Row[], copyFrom = COPY_FROM): Planned[] {
+/**
+ * New rows: together where that can be. COPY takes identity columns as they come. `isSmall`: all of their window may go in one round trip;
+ * in a large one a set for each of thousands of tables is memory and nothing else.
+ */
+export function insertRows(table: TargetTable, rows: readonly Row[], isSmall: boolean): Planned[] {
   if (rows.length < 2 || writable(table).length === 0)
     return rows.map((row) => insertOne(table, unpacked(row)));
-  return [rows.length < copyFrom ? insertSet(table, rows) : copyIn(table, rows)];
+  return [isSmall && rows.length < COPY_FROM ? insertSet(table, rows) : copyIn(table, rows)];
 }
 
 function insertSet(table: TargetTable, rows: Rows): Planned {

@@ -346,11 +346,11 @@ class Target implements AsyncDisposable {
   }
 
   /** Applies the history to empty tables; checks the row counts and the account on the way, and returns what was planned per window. */
-  async apply(steps: readonly Step[], ordered: boolean, copyFrom?: number): Promise<Planned[][]> {
+  async apply(steps: readonly Step[], ordered: boolean, smallUpTo?: number): Promise<Planned[][]> {
     const windows: Planned[][] = [];
     const joined = TABLES.map((_, at) => this.join(at as TableNo));
     await this.run([statement('TRUNCATE s.t0, s.t1')]);
-    const window = new Window(ordered, undefined, undefined, copyFrom);
+    const window = new Window(ordered, undefined, undefined, smallUpTo);
     let added = 0;
     const drain = async () => {
       expect(window.size).toBe(added);
@@ -434,8 +434,8 @@ async function checkHistories(major: Major, shape: Shape, numRuns: number): Prom
   await fc.assert(
     fc.asyncProperty(fc.array(wish, { minLength: 1, maxLength: 40 }), async (wishes) => {
       const { steps, rows } = new History(shape, target.relation, wishes);
-      for (const [ordered, copyFrom] of [[false], [false, 2], [true]] as const) {
-        const windows = await target.apply(steps, ordered, copyFrom);
+      for (const [ordered, smallUpTo] of [[false], [false, 0], [true]] as const) {
+        const windows = await target.apply(steps, ordered, smallUpTo);
         for (const at of [0, 1] as const) expect(await target.content(at)).toEqual(wanted(rows[at] ?? []));
         const statements = windows.flat().length;
         const changes = steps.filter(({ kind }) => kind === 'change' || kind === 'truncate').length;
@@ -619,6 +619,23 @@ describe('a window', () => {
     expect(window.bytes).toBe(2 * (1 + 1 + 3) + 1);
     expect(window.drain()).toEqual({ planned: [], counts: new Map([[table, { applied: 0, folded: 3 }]]) });
     expect([window.size, window.bytes]).toEqual([0, 0]);
+  });
+
+  it('puts few new rows as a set where it may go in one round trip, and copies them where it may not', async () => {
+    await using target = await Target.create(18, INTEGER!);
+    const { relation } = target;
+    const [few, many] = [target.join(0), target.join(1)];
+    const forms = (updates: number) => {
+      const window = new Window(false);
+      for (const id of ['1', '2']) window.add(few, { kind: 'insert', relation, new: row(id) });
+      for (let id = 0; id < updates; id++)
+        window.add(many, { kind: 'update', relation, new: row(String(id)), old: null });
+      return window
+        .drain()
+        .planned.map(({ sql, copyData }) => `${sql.slice(0, 6)} ${copyData !== undefined}`);
+    };
+    expect(forms(998)).toEqual(['INSERT false', 'UPDATE false']);
+    expect(forms(999)).toEqual(['COPY " true', 'UPDATE false']);
   });
 
   it('folds nothing where triggers fire', async () => {

@@ -14,7 +14,8 @@ import { newRowOf, oldRowOf, PackedRow, unpacked, type Row } from '../../change/
 import { displayName, nameKey } from '../../change/relation.ts';
 import { RowArena } from '../../change/row-arena.ts';
 import { changeOne, deletePart, deleteRanges, settable, truncateAll, type Planned } from './apply-sql.ts';
-import { COPY_FROM, deleteSet, insertRows, updateSet } from './set-sql.ts';
+import { MAX_COUNTED } from './at-once.ts';
+import { deleteSet, insertRows, updateSet } from './set-sql.ts';
 import { movesKey, putIn, rowInTheWay, wholeChange } from './give-way.ts';
 import { hasLarge, hasSameKey, keyText, merge, sizeOfRow, type Net } from './net-change.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
@@ -51,8 +52,8 @@ export class Window {
   private readonly finalLsn: Lsn;
   /** Of the rows that are held; nothing that leaves the window is in it. */
   private readonly arena: RowArena;
-  /** New rows of a table, from which on they are copied. */
-  private readonly copyFrom: number;
+  /** Changes, up to which the window may go in one round trip. */
+  private readonly smallUpTo: number;
   /** Changes of that transaction received so far. */
   received = 0;
 
@@ -60,12 +61,12 @@ export class Window {
     ordered: boolean,
     finalLsn: Lsn = LSN_ZERO,
     arena: RowArena = new RowArena(),
-    copyFrom: number = COPY_FROM,
+    smallUpTo: number = MAX_COUNTED,
   ) {
     this.ordered = ordered;
     this.finalLsn = finalLsn;
     this.arena = arena;
-    this.copyFrom = copyFrom;
+    this.smallUpTo = smallUpTo;
   }
 
   /** Changes held. */
@@ -222,7 +223,7 @@ export class Window {
     const rows = this.gathered.get(table);
     if (rows) {
       this.gathered.delete(table);
-      this.planned.push(...insertRows(table, rows, this.copyFrom));
+      this.planned.push(...insertRows(table, rows, this.count <= this.smallUpTo));
       this.tally(table, rows.length, 0);
     }
     const folding = this.foldings.get(table);
@@ -252,7 +253,7 @@ export class Window {
       applied += rows.length;
       this.plan(updateSet(table, key, sets, rows));
     }
-    this.planned.push(...insertRows(table, inserts, this.copyFrom));
+    this.planned.push(...insertRows(table, inserts, this.count <= this.smallUpTo));
     this.tally(table, applied, folding.changes - applied);
   }
 
@@ -286,9 +287,8 @@ export class Window {
 
 /** Equal for rows that have the same values unchanged. */
 function shapeOf(row: Row): string {
-  return !(row instanceof PackedRow) && row.includes(UNCHANGED)
-    ? row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('')
-    : '';
+  if (row instanceof PackedRow || !row.includes(UNCHANGED)) return '';
+  return row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('');
 }
 
 /** Which rows of a shared target came from which source table, nobody knows any more. */
