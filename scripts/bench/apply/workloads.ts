@@ -37,7 +37,10 @@ export function workloads(size: ApplySize): Record<'a' | 'b' | 'c' | 'd', Worklo
         tables: [...tpcbTables(size.scale), endTable],
       },
       prepare: TPCB_LOAD,
-      load: perSession(size.transactions, (session, share) => tpcbCall(session, share, size.scale)),
+      load: perSession(
+        size.transactions,
+        (session, share) => `CALL public.bench_load(${session}, ${share}, ${size.scale})`,
+      ),
     },
     b: {
       data: {
@@ -89,17 +92,12 @@ export function tpcbTables(scale: number): DataTable[] {
   ];
 }
 
-/** What pgbench's own transaction writes; with `rate` above 0 at most so many a second. */
-export const TPCB_LOAD = `CREATE PROCEDURE public.bench_load(session int, transactions bigint, scale int, rate float8 DEFAULT 0) LANGUAGE plpgsql AS $$
-  DECLARE a int; t int; b int; d int; due timestamptz := pg_catalog.clock_timestamp(); ahead float8;
+/** What pgbench's own transaction writes. */
+const TPCB_LOAD = `CREATE PROCEDURE public.bench_load(session int, transactions bigint, scale int) LANGUAGE plpgsql AS $$
+  DECLARE a int; t int; b int; d int;
   BEGIN
     PERFORM pg_catalog.setseed(session / 100.0);
     FOR i IN 1..transactions LOOP
-      IF rate > 0 THEN
-        due := due + pg_catalog.make_interval(secs => 1 / rate);
-        ahead := extract(epoch FROM due - pg_catalog.clock_timestamp());
-        IF ahead > 0 THEN PERFORM pg_catalog.pg_sleep(ahead); END IF;
-      END IF;
       a := 1 + pg_catalog.floor(pg_catalog.random() * 100000 * scale);
       t := 1 + pg_catalog.floor(pg_catalog.random() * 10 * scale);
       b := 1 + pg_catalog.floor(pg_catalog.random() * scale);
@@ -111,10 +109,6 @@ export const TPCB_LOAD = `CREATE PROCEDURE public.bench_load(session int, transa
       COMMIT;
     END LOOP;
   END $$`;
-
-export function tpcbCall(session: number, transactions: number, scale: number, rate = 0): string {
-  return `CALL public.bench_load(${session}, ${transactions}, ${scale}, ${rate})`;
-}
 
 const WIDE_BEFORE = 10_000;
 

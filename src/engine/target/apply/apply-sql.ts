@@ -19,6 +19,7 @@ import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import { keyCondition } from '../../pg/chunk-condition.ts';
 import { ident, qname } from '../../pg/ident.ts';
 import type { Statement } from '../../pg/wire/pipeline.ts';
+import { textOf } from './statement-text.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 export interface Planned extends Statement {
@@ -69,11 +70,12 @@ export function value(cell: Cell | undefined): ByteText | LargeValue | null {
 
 export function insertOne(table: TargetTable, row: Tuple): Planned {
   const slots = writable(table);
-  const names = slots.map(({ column }) => ident(column.name)).join(', ');
-  const sql =
-    slots.length === 0
+  const sql = textOf(table, 'insert one', () => {
+    const names = slots.map(({ column }) => ident(column.name)).join(', ');
+    return slots.length === 0
       ? `INSERT INTO ${qname(table.name)} DEFAULT VALUES`
       : `INSERT INTO ${qname(table.name)} (${names}) OVERRIDING SYSTEM VALUE VALUES (${slots.map((_, at) => `$${at + 1}`).join(', ')})`;
+  });
   return {
     sql,
     values: slots.map(({ at }) => value(row[at])),

@@ -6,6 +6,7 @@ import { byteText } from '../../change/change.ts';
 import { PgError, SQLSTATE } from '../../pg/pg-error.ts';
 import type { Statement } from '../../pg/wire/pipeline.ts';
 import type { Planned } from './apply-sql.ts';
+import { textOf } from './statement-text.ts';
 
 /** Rows. Counting costs more than a round trip where there are many. */
 export const MAX_COUNTED = 1_000;
@@ -21,11 +22,15 @@ export function atOnce(planned: readonly Planned[]): readonly Statement[] | null
   return planned.map((one) => (one.expect === null ? one : countedBy(one)));
 }
 
-function countedBy({ sql, values, binary, expect }: Planned): Statement {
-  const count = byteText(String(expect));
+function countedBy({ sql, values, binary, table, expect }: Planned): Statement {
   return {
-    sql: `WITH touched AS (${sql} RETURNING 1) SELECT 1 / (count(*) = $${values.length + 1}::bigint)::int FROM touched`,
-    values: [...values, count],
+    sql: textOf(
+      table,
+      sql,
+      () =>
+        `WITH touched AS (${sql} RETURNING 1) SELECT 1 / (count(*) = $${values.length + 1}::bigint)::int FROM touched`,
+    ),
+    values: [...values, byteText(String(expect))],
     ...(binary ? { binary: [...binary, false] } : {}),
   };
 }

@@ -1,9 +1,9 @@
 /**
- * The statements of the applier that change many rows at once; pure. Many new rows go through COPY, few of them, updates and deletes as one
- * array per column (`unnest`). Values are ByteText and reach the server as they left the source.
+ * The statements of the applier that change the rows of a window; pure. Many new rows go through COPY, few of them, updates and deletes as
+ * one array per column (`unnest`), and a row that is alone without arrays. Values are ByteText and reach the server as they left the source.
  */
 import type { ByteText, Tuple } from '../../change/change.ts';
-import { PackedRow, unpacked, type Row } from '../../change/packed-row.ts';
+import { cellOf, PackedRow, unpacked, type Row } from '../../change/packed-row.ts';
 import type { RelationColumn } from '../../change/relation.ts';
 import { encoderFor } from '../../pg/binary/encoder.ts';
 import { BinaryRows } from '../../pg/binary/rows.ts';
@@ -15,6 +15,7 @@ import { putPackedRow, putRow } from '../../pg/wire/copy-rows.ts';
 import { insertOne, rowsOf, writable, type Planned, type Slot } from './apply-sql.ts';
 import { arraysOf, small, type ArrayColumn } from './column-array.ts';
 import { sizeOfRow } from './net-change.ts';
+import { textOf } from './statement-text.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 
 type Rows = readonly Row[];
@@ -79,10 +80,13 @@ export function insertRows(table: TargetTable, rows: readonly Row[], isSmall: bo
 
 function insertSet(table: TargetTable, rows: Rows): Planned {
   const slots = writable(table);
-  const { from, reads } = unnest(slots);
-  const columns = slots.map(({ column }) => ident(column.name)).join(', ');
+  const sql = textOf(table, 'insert', () => {
+    const { from, reads } = unnest(slots);
+    const columns = slots.map(({ column }) => ident(column.name)).join(', ');
+    return `INSERT INTO ${qname(table.name)} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${reads.join(', ')} FROM ${from}`;
+  });
   return {
-    sql: `INSERT INTO ${qname(table.name)} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${reads.join(', ')} FROM ${from}`,
+    sql,
     ...parameters(table, slots, rows),
     expect: rows.length,
     table,
@@ -165,10 +169,38 @@ function encodersOf(table: TargetTable): readonly Encoder[] | null {
   return all;
 }
 
+/** `from`: the arrays behind that word, nothing where a row is alone. `reads`: each slot. */
+function given(
+  slots: readonly Slot[],
+  isOne: boolean,
+  word: 'FROM' | 'USING',
+): { readonly from: string; readonly reads: readonly string[] } {
+  if (isOne) return { from: '', reads: slots.map(({ column }, at) => `$${at + 1}::${column.bareType}`) };
+  const { from, reads } = unnest(slots);
+  return { from: ` ${word} ${from}`, reads };
+}
+
+/** Of as many rows as there are. */
+function valuesOf(
+  table: TargetTable,
+  slots: readonly Slot[],
+  rows: Rows,
+): Pick<Planned, 'values' | 'binary' | 'expect' | 'table' | 'key'> {
+  const [row] = rows;
+  const values =
+    row && rows.length === 1
+      ? { values: slots.map(({ at }) => small(cellOf(row, at))) }
+      : parameters(table, slots, rows);
+  return { ...values, expect: rows.length, table, key: null };
+}
+
 export function deleteSet(table: TargetTable, key: readonly KeyColumn[], rows: Rows): Planned {
-  const { from, reads } = unnest(key);
-  const sql = `DELETE FROM ${rowsOf(table)} t USING ${from} WHERE ${keyMatch(key, reads)}`;
-  return { sql, ...parameters(table, key, rows), expect: rows.length, table, operation: 'delete', key: null };
+  const isOne = rows.length === 1;
+  const sql = textOf(table, isOne ? 'delete one' : 'delete', () => {
+    const { from, reads } = given(key, isOne, 'USING');
+    return `DELETE FROM ${rowsOf(table)} t${from} WHERE ${keyMatch(key, reads)}`;
+  });
+  return { sql, ...valuesOf(table, key, rows), operation: 'delete' };
 }
 
 /** All rows set the same columns. */
@@ -179,15 +211,12 @@ export function updateSet(
   rows: Rows,
 ): Planned {
   const slots = [...key, ...sets];
-  const { from, reads } = unnest(slots);
-  const assignments = sets.map(({ column }, at) => `${ident(column.name)} = ${reads[key.length + at]}`);
-  const sql = `UPDATE ${rowsOf(table)} t SET ${assignments.join(', ')} FROM ${from} WHERE ${keyMatch(key, reads)}`;
-  return {
-    sql,
-    ...parameters(table, slots, rows),
-    expect: rows.length,
-    table,
-    operation: 'update',
-    key: null,
-  };
+  const isOne = rows.length === 1;
+  const places = sets.map(({ at }) => at).join();
+  const sql = textOf(table, `update ${isOne ? 'one' : ''} ${places}`, () => {
+    const { from, reads } = given(slots, isOne, 'FROM');
+    const assignments = sets.map(({ column }, at) => `${ident(column.name)} = ${reads[key.length + at]}`);
+    return `UPDATE ${rowsOf(table)} t SET ${assignments.join(', ')}${from} WHERE ${keyMatch(key, reads)}`;
+  });
+  return { sql, ...valuesOf(table, slots, rows), operation: 'update' };
 }

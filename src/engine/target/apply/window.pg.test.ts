@@ -638,6 +638,23 @@ describe('a window', () => {
     expect(forms(999)).toEqual(['COPY " true', 'UPDATE false']);
   });
 
+  it('changes a row that is alone without arrays', async () => {
+    await using target = await Target.create(18, INTEGER!);
+    const { relation } = target;
+    const tables = [target.join(0), target.join(1)];
+    const window = new Window(false);
+    window.add(tables[0]!, { kind: 'update', relation, new: row('1'), old: null });
+    window.add(tables[1]!, { kind: 'delete', relation, old: row('1') });
+    const alone = window.drain().planned;
+    expect(alone.map(({ sql }) => sql.includes('unnest'))).toEqual([false, false]);
+    expect(alone.map(({ values }) => values.length)).toEqual([4, 1]);
+    for (const id of ['1', '2']) {
+      window.add(tables[0]!, { kind: 'update', relation, new: row(id), old: null });
+      window.add(tables[1]!, { kind: 'delete', relation, old: row(id) });
+    }
+    expect(window.drain().planned.map(({ sql }) => sql.includes('unnest'))).toEqual([true, true]);
+  });
+
   it('folds nothing where triggers fire', async () => {
     await using target = await Target.create(18, INTEGER!);
     const { relation } = target;

@@ -76,14 +76,13 @@ const ALONE = accountSql();
 export function accountStatement(taskId: string, accounts: ReadonlyMap<string, Account>): Statement | null {
   if (accounts.size === 0) return null;
   for (const [table, account] of accounts) assertBalanced(table, account);
+  const all = [...accounts.values()];
   return {
     sql: ALONE,
     values: [
       byteText(taskId),
       arrayLiteral([...accounts.keys()].map(byteText)),
-      ...FIELDS.map((field) =>
-        arrayLiteral([...accounts.values()].map((account) => byteText(String(account[field])))),
-      ),
+      ...FIELDS.map((field) => byteText(`{${all.map((account) => account[field]).join()}}`)),
     ],
   };
 }
