@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const IN_MEMORY = '/dev/shm';
-const ENOUGH_BYTES = 12 * 1024 ** 3;
+const ENOUGH_BYTES = 6 * 1024 ** 3;
 
 /** Whether a file system that is in memory has room for the test servers. */
 function hasRoomInMemory(): boolean {
