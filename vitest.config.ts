@@ -1,24 +1,9 @@
 // Two projects: `unit` needs nothing, `pg` needs servers, which test/global-setup.ts starts and stops.
-import { statfsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { keepFilesInMemory } from './test/files-in-memory.ts';
 
-const IN_MEMORY = '/dev/shm';
-const ENOUGH_BYTES = 6 * 1024 ** 3;
-
-/** Whether a file system that is in memory has room for the test servers. */
-function hasRoomInMemory(): boolean {
-  try {
-    const { bavail, bsize } = statfsSync(IN_MEMORY);
-    return bavail * bsize >= ENOUGH_BYTES;
-  } catch {
-    return false;
-  }
-}
-
-// Thousands of databases come and go, of 300 files each: on ext4 a new one takes 200 ms of the processor where others have just been
-// deleted, in memory 13.
-if (!process.env.TMPDIR && hasRoomInMemory()) process.env.TMPDIR = IN_MEMORY;
+keepFilesInMemory();
 
 /** Long tests in short files begin first: where nothing is known of former runs files are sorted by size, and the last would run alone. */
 class LongFirst extends BaseSequencer {
