@@ -6,7 +6,7 @@ import { AppError } from '../../base/errors/app-error.ts';
 import { displayName, type Relation } from '../change/relation.ts';
 import type { DdlEvent, DdlTable } from '../source/helpers/ddl-event.ts';
 import type { ChangedColumn, TableChange } from '../target/ddl/table-change.ts';
-import { clash, type TargetShape } from '../target/apply/target-table.ts';
+import { clash, type TargetShape } from '../target/apply/sql/target-table.ts';
 
 /**
  * How the target table differs from what the command has made of the source's; null where it does not, or need not. `nulls`: a column

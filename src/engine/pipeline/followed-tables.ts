@@ -6,8 +6,8 @@ import type { StreamItem } from '../source/change-reader.ts';
 import type { DdlEvent } from '../source/helpers/ddl-event.ts';
 import { emptyAccount, type Account } from '../target/books/account.ts';
 import type { TableChange } from '../target/ddl/table-change.ts';
-import { joinTable, type Shapes, type TargetTable } from '../target/apply/target-table.ts';
-import type { Folded } from '../target/apply/window.ts';
+import { joinTable, type Shapes, type TargetTable } from '../target/apply/sql/target-table.ts';
+import type { Folded } from '../target/apply/window/window.ts';
 import { ddlSeen, differenceOf, misfit, shapeChange, type Misfit } from './ddl-seen.ts';
 import type { StreamRun } from './stream-run.ts';
 

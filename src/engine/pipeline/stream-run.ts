@@ -12,7 +12,7 @@ import type { Account } from '../target/books/account.ts';
 import { ApplyRefused, RowCountDiffers } from '../target/apply/apply-failure.ts';
 import type { Applier } from '../target/apply/applier.ts';
 import { changeText } from '../target/ddl/table-change.ts';
-import type { Shapes, TargetTable } from '../target/apply/target-table.ts';
+import type { Shapes, TargetTable } from '../target/apply/sql/target-table.ts';
 import type { Intake } from './intake.ts';
 import type { StreamThrottle } from './stream-throttle.ts';
 import { TableFails } from './followed-tables.ts';

@@ -1,8 +1,8 @@
 /** What a TRUNCATE of the source empties on the target: whole tables, or of one that several go into only the rows of some of them. */
 import type { Truncate } from '../change/change.ts';
 import { nameKey } from '../change/relation.ts';
-import type { TargetTable } from '../target/apply/target-table.ts';
-import type { Window } from '../target/apply/window.ts';
+import type { TargetTable } from '../target/apply/sql/target-table.ts';
+import type { Window } from '../target/apply/window/window.ts';
 import type { FollowedTables } from './followed-tables.ts';
 import type { StreamRun } from './stream-run.ts';
 

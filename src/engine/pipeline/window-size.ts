@@ -3,7 +3,7 @@
  * a target that waits for one does nothing meanwhile.
  */
 
-import type { Window } from '../target/apply/window.ts';
+import type { Window } from '../target/apply/window/window.ts';
 import type { StreamThrottle } from './stream-throttle.ts';
 
 /** What is collected, and the rates that it has to keep to. */

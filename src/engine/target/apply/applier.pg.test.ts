@@ -13,7 +13,7 @@ import { recordSlot } from '../books/recorded-slot.ts';
 import { registerTask, takeOver } from '../books/task-row.ts';
 import { openChunkWriter } from '../copy/chunk-writer.ts';
 import type { LoadPlan } from '../copy/load-plan.ts';
-import type { Planned } from './apply-sql.ts';
+import type { Planned } from './sql/apply-sql.ts';
 
 const TASK = { taskId: 't', sourceSystem: 's', sourceDatabase: 'd', options: '{}', phase: 'slot' } as const;
 

@@ -2,7 +2,7 @@
 import { AppError } from '../../../base/errors/app-error.ts';
 import { UNCHANGED, type Tuple } from '../../change/change.ts';
 import { isDataError, PgError, SQLSTATE, sqlstateOf } from '../../pg/pg-error.ts';
-import { describeKey, describeTable, type Planned } from './apply-sql.ts';
+import { describeKey, describeTable, type Planned } from './sql/apply-sql.ts';
 
 /** Errors travel into logs: the key may be named there, values may not. Nor is what may be large kept for it. */
 export function withoutValues(planned: Planned): Planned {

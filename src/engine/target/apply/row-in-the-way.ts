@@ -4,7 +4,7 @@ import { ident, qname } from '../../pg/ident.ts';
 import { PgError } from '../../pg/pg-error.ts';
 import type { Session } from '../../pg/session.ts';
 import type { ApplyRefused } from './apply-failure.ts';
-import { writable } from './apply-sql.ts';
+import { writable } from './sql/apply-sql.ts';
 
 const SHOWN = 80;
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ByteText } from '../../change/change.ts';
-import type { Planned } from './apply-sql.ts';
+import type { Planned } from './sql/apply-sql.ts';
 import { spread } from './spread.ts';
-import type { TargetTable } from './target-table.ts';
+import type { TargetTable } from './sql/target-table.ts';
 
 /** All that is asked of a table here. */
 function table(name: string, fires = false): TargetTable {

@@ -1,8 +1,8 @@
 /** Which statements of a window may run beside one another, each share in a lane of its own (data-plane P12). Pure. */
 import { displayName, nameKey, type QualifiedName } from '../../change/relation.ts';
 import type { Account } from '../books/account.ts';
-import type { Planned } from './apply-sql.ts';
-import type { TargetTable } from './target-table.ts';
+import type { Planned } from './sql/apply-sql.ts';
+import type { TargetTable } from './sql/target-table.ts';
 import type { Accounts } from './window-end.ts';
 
 /** Less than this is done sooner than a second transaction is committed. */

@@ -6,7 +6,7 @@ import { AppError } from '../../../base/errors/app-error.ts';
 import { byteText } from '../../change/change.ts';
 import type { Statement } from '../../pg/wire/pipeline.ts';
 import type { Session } from '../../pg/session.ts';
-import { arrayLiteral } from '../apply/column-array.ts';
+import { arrayLiteral } from '../apply/sql/column-array.ts';
 
 export interface Account {
   received: number;

@@ -7,7 +7,7 @@ import { byteText } from '../../change/change.ts';
 import { nameKey, type QualifiedName } from '../../change/relation.ts';
 import type { Session } from '../../pg/session.ts';
 import type { Statement } from '../../pg/wire/pipeline.ts';
-import { arrayLiteral } from '../apply/column-array.ts';
+import { arrayLiteral } from '../apply/sql/column-array.ts';
 
 /**
  * `retry`: try the changes again; `apply`: make the source's change of columns on the target, then try again; `recopy`: copy the table

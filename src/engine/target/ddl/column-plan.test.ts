@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
-import { SAME_NAMES } from '../apply/target-table.ts';
+import { SAME_NAMES } from '../apply/sql/target-table.ts';
 import type { KnownColumns } from '../books/task-tables.ts';
 import { planColumns, type Planning } from './column-plan.ts';
 import { stepWords } from './column-sql.ts';

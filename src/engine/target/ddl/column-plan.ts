@@ -4,7 +4,7 @@
  */
 import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import { isSameType } from '../../selection/target-names.ts';
-import type { ShapeNames } from '../apply/target-table.ts';
+import type { ShapeNames } from '../apply/sql/target-table.ts';
 import type { KnownColumns } from '../books/task-tables.ts';
 import type { SourceColumn } from './source-column.ts';
 import type { TableChange } from './table-change.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
 import type { KnownColumns } from '../books/task-tables.ts';
-import { SAME_NAMES } from '../apply/target-table.ts';
+import { SAME_NAMES } from '../apply/sql/target-table.ts';
 import { planColumns } from './column-plan.ts';
 import { stepWords } from './column-sql.ts';
 import { columnsThere } from './columns-there.ts';

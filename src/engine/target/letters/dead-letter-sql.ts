@@ -9,10 +9,10 @@ import {
 } from '../../change/change.ts';
 import { formatLsn } from '../../change/lsn.ts';
 import type { Statement } from '../../pg/wire/pipeline.ts';
-import type { Planned } from '../apply/apply-sql.ts';
-import { arrayLiteral } from '../apply/column-array.ts';
+import type { Planned } from '../apply/sql/apply-sql.ts';
+import { arrayLiteral } from '../apply/sql/column-array.ts';
 import { digestOfKey } from './letter-key.ts';
-import type { TargetTable } from '../apply/target-table.ts';
+import type { TargetTable } from '../apply/sql/target-table.ts';
 
 export interface Refusal {
   readonly code: string;

@@ -12,7 +12,7 @@ import { PgError } from '../../pg/pg-error.ts';
 import type { Pipeline, Statement } from '../../pg/wire/pipeline.ts';
 import type { Account } from '../books/account.ts';
 import { ApplyRefused, explainApply, refusalOf, RowCountDiffers } from '../apply/apply-failure.ts';
-import type { Planned } from '../apply/apply-sql.ts';
+import type { Planned } from '../apply/sql/apply-sql.ts';
 import { letterStatements, type Refusal } from './dead-letter-sql.ts';
 
 const constant = (sql: string): Statement => ({ sql, values: [] });

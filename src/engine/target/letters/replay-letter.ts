@@ -17,7 +17,7 @@ import { ident, qname } from '../../pg/ident.ts';
 import { PgError, SQLSTATE, sqlstateOf } from '../../pg/pg-error.ts';
 import type { Session } from '../../pg/session.ts';
 import { ApplyRefused, explainApply, refusalOf, RowCountDiffers } from '../apply/apply-failure.ts';
-import { changeOne, rowsOf, value, type Planned } from '../apply/apply-sql.ts';
+import { changeOne, rowsOf, value, type Planned } from '../apply/sql/apply-sql.ts';
 import { digestOfKey, keyAfter } from './letter-key.ts';
 import { sourceAgrees } from './letter-on-source.ts';
 import {
@@ -27,7 +27,7 @@ import {
   type Letter,
   type LetterRows,
 } from './stored-letters.ts';
-import { joinTable, SAME_NAMES, type TargetTable } from '../apply/target-table.ts';
+import { joinTable, SAME_NAMES, type TargetTable } from '../apply/sql/target-table.ts';
 
 /** Its values are read whole, and more than once. */
 const MAX_BYTES = 128n * 1024n * 1024n;

@@ -10,7 +10,7 @@ import type { TableInfo } from '../../../engine/pg/catalog/tables/tables.ts';
 import type { Session } from '../../../engine/pg/session.ts';
 import { listedTables } from '../../../engine/precheck/finding.ts';
 import type { CatalogEvent } from '../../../engine/source/helpers/catalog-diff.ts';
-import type { TargetTable } from '../../../engine/target/apply/target-table.ts';
+import type { TargetTable } from '../../../engine/target/apply/sql/target-table.ts';
 import { holdFence } from '../../../engine/target/books/task-row.ts';
 import { placeTaskTable, type TaskTable } from '../../../engine/target/books/task-tables.ts';
 import { nameTargets, type MigrationRequest, type TaskRun } from '../task-run.ts';

@@ -6,7 +6,7 @@ import { readTables, type ColumnInfo, type TableInfo } from '../../../engine/pg/
 import { readUniqueKeys, type UniqueKey } from '../../../engine/pg/catalog/constraints/unique-keys.ts';
 import { byTarget } from '../../../engine/selection/target-names.ts';
 import { followsAll } from '../../../engine/source/filtered-reader.ts';
-import type { ShapeNames, Shapes } from '../../../engine/target/apply/target-table.ts';
+import type { ShapeNames, Shapes } from '../../../engine/target/apply/sql/target-table.ts';
 import { readTaskTables, type KnownColumns } from '../../../engine/target/books/task-tables.ts';
 import { learnColumns, NONE_LEFT_OUT, type TablePair } from '../known-columns.ts';
 import { warn, type TaskRun } from '../task-run.ts';

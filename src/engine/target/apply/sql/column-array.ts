@@ -1,10 +1,10 @@
 /** The cells of columns as one array parameter each, in the form that costs least to write and to read. Pure. */
-import { isLarge, type ByteText, type Cell } from '../../change/change.ts';
-import { cellOf, HEAD, NULL_TAG, PackedRow, type Row } from '../../change/packed-row.ts';
+import { isLarge, type ByteText, type Cell } from '../../../change/change.ts';
+import { cellOf, HEAD, NULL_TAG, PackedRow, type Row } from '../../../change/packed-row.ts';
 import { value } from './apply-sql.ts';
-import { BinaryColumn } from '../../pg/binary/column.ts';
-import { encoderFor } from '../../pg/binary/encoder.ts';
-import { Scratch, type Encoder } from '../../pg/binary/text-bytes.ts';
+import { BinaryColumn } from '../../../pg/binary/column.ts';
+import { encoderFor } from '../../../pg/binary/encoder.ts';
+import { Scratch, type Encoder } from '../../../pg/binary/text-bytes.ts';
 
 /** `{"a",NULL,"b\"c"}`: the text form of a one-dimensional array. */
 export function arrayLiteral(cells: readonly (ByteText | null)[]): ByteText {

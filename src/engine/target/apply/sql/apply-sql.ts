@@ -12,13 +12,13 @@ import {
   type PlacedChange,
   type RowChange,
   type Tuple,
-} from '../../change/change.ts';
-import type { KeyCut } from '../../change/cut.ts';
-import { displayName } from '../../change/relation.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
-import { keyCondition } from '../../pg/chunk-condition.ts';
-import { ident, qname } from '../../pg/ident.ts';
-import type { Statement } from '../../pg/wire/pipeline.ts';
+} from '../../../change/change.ts';
+import type { KeyCut } from '../../../change/cut.ts';
+import { displayName } from '../../../change/relation.ts';
+import type { ColumnInfo } from '../../../pg/catalog/tables/tables.ts';
+import { keyCondition } from '../../../pg/chunk-condition.ts';
+import { ident, qname } from '../../../pg/ident.ts';
+import type { Statement } from '../../../pg/wire/pipeline.ts';
 import { textOf } from './statement-text.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 

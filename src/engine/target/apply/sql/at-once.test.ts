@@ -1,6 +1,6 @@
 /** Which windows go to the target in one round trip, and how it judges them. */
 import { describe, expect, it } from 'vitest';
-import { byteText } from '../../change/change.ts';
+import { byteText } from '../../../change/change.ts';
 import type { Planned } from './apply-sql.ts';
 import { atOnce } from './at-once.ts';
 

@@ -1,16 +1,16 @@
 /** The applier's statements on real servers: values as they are, and exactly one of equal rows. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
-import { packedRow } from '../../../../test/packed.ts';
-import { byteText, readable, type ByteText, type Cell } from '../../change/change.ts';
-import { nameKey, type Relation } from '../../change/relation.ts';
-import { readTables } from '../../pg/catalog/tables/tables.ts';
-import { readUniqueKeys } from '../../pg/catalog/constraints/unique-keys.ts';
-import { Pipeline } from '../../pg/wire/pipeline.ts';
+import { freshDatabase, type TestDatabase } from '../../../../../test/database.ts';
+import { packedRow } from '../../../../../test/packed.ts';
+import { byteText, readable, type ByteText, type Cell } from '../../../change/change.ts';
+import { nameKey, type Relation } from '../../../change/relation.ts';
+import { readTables } from '../../../pg/catalog/tables/tables.ts';
+import { readUniqueKeys } from '../../../pg/catalog/constraints/unique-keys.ts';
+import { Pipeline } from '../../../pg/wire/pipeline.ts';
 import { deleteOne, describeKey, settable, truncateAll, updateOne } from './apply-sql.ts';
 import { arrayLiteral, arraysOf } from './column-array.ts';
-import { planForKeys } from './plan-settings.ts';
+import { planForKeys } from '../plan-settings.ts';
 import { updateSet } from './set-sql.ts';
 import { joinTable, SAME_NAMES, type TargetTable } from './target-table.ts';
 

@@ -2,9 +2,9 @@
  * The statements of a small window in a form that the target itself judges (data-plane P11), so that a whole transaction goes there in one
  * round trip: each counts the rows it touches, and fails where the number is not what it must be. Pure.
  */
-import { byteText } from '../../change/change.ts';
-import { PgError, SQLSTATE } from '../../pg/pg-error.ts';
-import type { Statement } from '../../pg/wire/pipeline.ts';
+import { byteText } from '../../../change/change.ts';
+import { PgError, SQLSTATE } from '../../../pg/pg-error.ts';
+import type { Statement } from '../../../pg/wire/pipeline.ts';
 import type { Planned } from './apply-sql.ts';
 import { textOf } from './statement-text.ts';
 

@@ -1,14 +1,15 @@
 /** A target table as the applier sees it: its columns, and the key by which a row is found. */
-import { AppError } from '../../../base/errors/app-error.ts';
+import { AppError } from '../../../../base/errors/app-error.ts';
 import {
   displayName,
+  nameKey,
   type QualifiedName,
   type Relation,
   type RelationColumn,
-} from '../../change/relation.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
-import type { UniqueKey } from '../../pg/catalog/constraints/unique-keys.ts';
-import type { KnownColumns } from '../books/task-tables.ts';
+} from '../../../change/relation.ts';
+import type { ColumnInfo } from '../../../pg/catalog/tables/tables.ts';
+import type { UniqueKey } from '../../../pg/catalog/constraints/unique-keys.ts';
+import type { KnownColumns } from '../../books/task-tables.ts';
 
 export interface KeyColumn {
   /** Index into the relation's (the source's) columns. */
@@ -233,6 +234,14 @@ function assertTypeIsKnown(sent: RelationColumn, column: ColumnInfo, shape: Targ
   if (forms.some(({ typeOid, typmod }) => typeOid === sent.typeOid && typmod === sent.typmod)) return;
   const onTarget = isRetyped ? '' : ', as it still is on the target,';
   throw changed(shape, `column "${sent.name}" was ${newest.type}${onTarget} and has been given another type`);
+}
+
+/** Throws TRUNCATE_SHARED where others stay: which rows of a shared target came from which source table, nobody knows any more. */
+export function assertAllAreEmptied(tables: readonly TargetTable[]): void {
+  const emptied = new Set(tables.map(({ source }) => nameKey(source)));
+  for (const { source, name, sources } of tables)
+    if (sources.length > 1 && !sources.every((one) => emptied.has(nameKey(one))))
+      throw new AppError('TRUNCATE_SHARED', { table: displayName(source), target: displayName(name) });
 }
 
 /** The old row of an UPDATE or DELETE has this column. */

@@ -1,7 +1,7 @@
 /** A source relation joined to a target table whose columns have types of their own. */
 import { describe, expect, it } from 'vitest';
-import type { Relation } from '../../change/relation.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
+import type { Relation } from '../../../change/relation.ts';
+import type { ColumnInfo } from '../../../pg/catalog/tables/tables.ts';
 import { joinTable, SAME_NAMES, type TargetShape } from './target-table.ts';
 
 const [INT, BIGINT, TEXT, VARCHAR, NUMERIC] = [23, 20, 25, 1043, 1700];

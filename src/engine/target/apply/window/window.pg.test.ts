@@ -4,17 +4,17 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { freshDatabase, type TestDatabase } from '../../../../test/database.ts';
-import { packedChange, spoil } from '../../../../test/packed.ts';
-import type { Major } from '../../../../test/global-setup.ts';
-import { byteText, UNCHANGED, type Cell, type RowChange, type Tuple } from '../../change/change.ts';
-import { nameKey, type Relation } from '../../change/relation.ts';
-import { readTables } from '../../pg/catalog/tables/tables.ts';
-import { readUniqueKeys } from '../../pg/catalog/constraints/unique-keys.ts';
-import { Pipeline, type Statement } from '../../pg/wire/pipeline.ts';
-import type { Planned } from './apply-sql.ts';
-import { silenceTriggers } from '../silence-triggers.ts';
-import { joinTable, SAME_NAMES, type TargetTable } from './target-table.ts';
+import { freshDatabase, type TestDatabase } from '../../../../../test/database.ts';
+import { packedChange, spoil } from '../../../../../test/packed.ts';
+import type { Major } from '../../../../../test/global-setup.ts';
+import { byteText, UNCHANGED, type Cell, type RowChange, type Tuple } from '../../../change/change.ts';
+import { nameKey, type Relation } from '../../../change/relation.ts';
+import { readTables } from '../../../pg/catalog/tables/tables.ts';
+import { readUniqueKeys } from '../../../pg/catalog/constraints/unique-keys.ts';
+import { Pipeline, type Statement } from '../../../pg/wire/pipeline.ts';
+import type { Planned } from '../sql/apply-sql.ts';
+import { silenceTriggers } from '../../silence-triggers.ts';
+import { joinTable, SAME_NAMES, type TargetTable } from '../sql/target-table.ts';
 import { Window } from './window.ts';
 
 type Value = string | null;

@@ -2,19 +2,19 @@
  * The statements of the applier that change the rows of a window; pure. Many new rows go through COPY, few of them, updates and deletes as
  * one array per column (`unnest`), and a row that is alone without arrays. Values are ByteText and reach the server as they left the source.
  */
-import type { ByteText, Tuple } from '../../change/change.ts';
-import { cellOf, PackedRow, unpacked, type Row } from '../../change/packed-row.ts';
-import type { RelationColumn } from '../../change/relation.ts';
-import { encoderFor } from '../../pg/binary/encoder.ts';
-import { BinaryRows } from '../../pg/binary/rows.ts';
-import type { Encoder } from '../../pg/binary/text-bytes.ts';
-import type { ColumnInfo } from '../../pg/catalog/tables/tables.ts';
-import { ident, qname } from '../../pg/ident.ts';
-import { ByteSink } from '../../pg/wire/byte-sink.ts';
-import { putPackedRow, putRow } from '../../pg/wire/copy-rows.ts';
+import type { ByteText, Tuple } from '../../../change/change.ts';
+import { cellOf, PackedRow, unpacked, type Row } from '../../../change/packed-row.ts';
+import type { RelationColumn } from '../../../change/relation.ts';
+import { encoderFor } from '../../../pg/binary/encoder.ts';
+import { BinaryRows } from '../../../pg/binary/rows.ts';
+import type { Encoder } from '../../../pg/binary/text-bytes.ts';
+import type { ColumnInfo } from '../../../pg/catalog/tables/tables.ts';
+import { ident, qname } from '../../../pg/ident.ts';
+import { ByteSink } from '../../../pg/wire/byte-sink.ts';
+import { putPackedRow, putRow } from '../../../pg/wire/copy-rows.ts';
 import { insertOne, rowsOf, writable, type Planned, type Slot } from './apply-sql.ts';
 import { arraysOf, small, type ArrayColumn } from './column-array.ts';
-import { sizeOfRow } from './net-change.ts';
+import { sizeOfRow } from '../window/net-change.ts';
 import { textOf } from './statement-text.ts';
 import type { KeyColumn, TargetTable } from './target-table.ts';
 

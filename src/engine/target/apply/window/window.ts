@@ -6,19 +6,25 @@
  * gathered until another change of their table comes. Tables do not wait for one another, because foreign keys and triggers do not fire
  * for us (a table where they would neither folds nor gathers, and TRUNCATE closes all).
  */
-import { AppError } from '../../../base/errors/app-error.ts';
-import { UNCHANGED, type PlacedChange, type RowChange, type Truncate } from '../../change/change.ts';
-import type { KeyCut } from '../../change/cut.ts';
-import { LSN_ZERO, type Lsn } from '../../change/lsn.ts';
-import { newRowOf, oldRowOf, PackedRow, unpacked, type Row } from '../../change/packed-row.ts';
-import { displayName, nameKey } from '../../change/relation.ts';
-import { RowArena } from '../../change/row-arena.ts';
-import { changeOne, deletePart, deleteRanges, settable, truncateAll, type Planned } from './apply-sql.ts';
-import { MAX_COUNTED } from './at-once.ts';
-import { deleteSet, insertRows, updateSet } from './set-sql.ts';
+import type { PlacedChange, RowChange, Truncate } from '../../../change/change.ts';
+import type { KeyCut } from '../../../change/cut.ts';
+import { LSN_ZERO, type Lsn } from '../../../change/lsn.ts';
+import { newRowOf, oldRowOf, PackedRow, unpacked, type Row } from '../../../change/packed-row.ts';
+import { nameKey } from '../../../change/relation.ts';
+import { RowArena } from '../../../change/row-arena.ts';
+import {
+  changeOne,
+  deletePart,
+  deleteRanges,
+  settable,
+  truncateAll,
+  type Planned,
+} from '../sql/apply-sql.ts';
+import { MAX_COUNTED } from '../sql/at-once.ts';
+import { deleteSet, insertRows, updateSet } from '../sql/set-sql.ts';
 import { movesKey, putIn, rowInTheWay, wholeChange } from './give-way.ts';
-import { hasLarge, hasSameKey, keyText, merge, sizeOfRow, type Net } from './net-change.ts';
-import type { KeyColumn, TargetTable } from './target-table.ts';
+import { hasLarge, hasSameKey, keyText, merge, shapeOf, sizeOfRow, type Net } from './net-change.ts';
+import { assertAllAreEmptied, type KeyColumn, type TargetTable } from '../sql/target-table.ts';
 
 const MAX_CHANGES = 20_000;
 /** More do not stay in the processor's caches, and each lets the target wait longer for its last one. */
@@ -283,18 +289,4 @@ export class Window {
     const mayMiss = table.lenient && !mustFind;
     this.planned.push(mayMiss ? { ...statement, expect: null } : statement);
   }
-}
-
-/** Equal for rows that have the same values unchanged. */
-function shapeOf(row: Row): string {
-  if (row instanceof PackedRow || !row.includes(UNCHANGED)) return '';
-  return row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('');
-}
-
-/** Which rows of a shared target came from which source table, nobody knows any more. */
-function assertAllAreEmptied(tables: readonly TargetTable[]): void {
-  const emptied = new Set(tables.map(({ source }) => nameKey(source)));
-  for (const { source, name, sources } of tables)
-    if (sources.length > 1 && !sources.every((one) => emptied.has(nameKey(one))))
-      throw new AppError('TRUNCATE_SHARED', { table: displayName(source), target: displayName(name) });
 }

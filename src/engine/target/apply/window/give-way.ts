@@ -2,10 +2,10 @@
  * Target tables that do not hold exactly what the source's table held: not all its operations are followed (lenient), or rows of their own
  * give way to the source's (overwriting, C7). Pure.
  */
-import { isSame, UNCHANGED, type Cell, type RowChange, type Tuple } from '../../change/change.ts';
-import { cellOf, PackedUpdate, type Row } from '../../change/packed-row.ts';
-import { deleteOne, insertMissing, type Planned } from './apply-sql.ts';
-import type { KeyColumn, TargetTable } from './target-table.ts';
+import { isSame, UNCHANGED, type Cell, type RowChange, type Tuple } from '../../../change/change.ts';
+import { cellOf, PackedUpdate, type Row } from '../../../change/packed-row.ts';
+import { deleteOne, insertMissing, type Planned } from '../sql/apply-sql.ts';
+import type { KeyColumn, TargetTable } from '../sql/target-table.ts';
 
 export function movesKey(key: readonly KeyColumn[], old: Row | null, row: Row): boolean {
   if (old === null) return false;

@@ -1,7 +1,7 @@
 /** The net change of one row inside a window (data-plane P8): what several changes of it come to, column by column. Pure. */
-import { isLarge, sizeOf, UNCHANGED, type Cell, type RowChange } from '../../change/change.ts';
-import { cellOf, PackedRow, unpacked, type Row } from '../../change/packed-row.ts';
-import type { KeyColumn } from './target-table.ts';
+import { isLarge, sizeOf, UNCHANGED, type Cell, type RowChange } from '../../../change/change.ts';
+import { cellOf, PackedRow, unpacked, type Row } from '../../../change/packed-row.ts';
+import type { KeyColumn } from '../sql/target-table.ts';
 
 /** What has become of one row inside the window. `row` of an update holds UNCHANGED where the value is not known to have changed. */
 export interface Net {
@@ -68,4 +68,10 @@ export function hasLarge(row: Row): boolean {
 /** About the bytes of its values. */
 export function sizeOfRow(row: Row): number {
   return row instanceof PackedRow ? row.size : sizeOf(row);
+}
+
+/** Equal for rows that have the same values unchanged. */
+export function shapeOf(row: Row): string {
+  if (row instanceof PackedRow || !row.includes(UNCHANGED)) return '';
+  return row.map((cell) => (cell === UNCHANGED ? 'u' : '.')).join('');
 }
