@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../../../test/database.ts';
+import { relationOf, shapeOf } from '../../../../../test/target-table.ts';
 import { packedRow } from '../../../../../test/packed.ts';
 import { byteText, readable, type ByteText, type Cell } from '../../../change/change.ts';
-import { nameKey, type Relation } from '../../../change/relation.ts';
 import { readTables } from '../../../pg/catalog/tables/tables.ts';
 import { readUniqueKeys } from '../../../pg/catalog/constraints/unique-keys.ts';
 import { Pipeline } from '../../../pg/wire/pipeline.ts';
@@ -12,7 +12,7 @@ import { deleteOne, describeKey, settable, truncateAll, updateOne } from './appl
 import { arrayLiteral, arraysOf } from './column-array.ts';
 import { planForKeys } from '../plan-settings.ts';
 import { updateSet } from './set-sql.ts';
-import { joinTable, SAME_NAMES, type TargetTable } from './target-table.ts';
+import { joinTable, type TargetTable } from './target-table.ts';
 
 const NASTY = [
   '',
@@ -65,33 +65,7 @@ async function joined(
   replicaIdentity: 'full' | 'default' = 'full',
 ): Promise<TargetTable> {
   const info = (await readTables(db.session)).find((table) => table.name === name)!;
-  const relation: Relation = {
-    oid: info.oid,
-    schema: 'public',
-    name,
-    replicaIdentity,
-    columns: info.columns.map((column) => ({
-      name: column.name,
-      typeOid: column.typeOid,
-      typmod: -1,
-      isKey: replicaIdentity === 'full' || info.identityColumns.includes(column.name),
-    })),
-  };
-  const keys = (await readUniqueKeys(db.session)).get(nameKey(info)) ?? [];
-  return joinTable(relation, {
-    name: { schema: 'public', name },
-    columns: info.columns,
-    keys,
-    fires: false,
-    isOurs: false,
-    names: SAME_NAMES,
-    leftOut: new Set<string>(),
-    sourceColumns: new Set<string>(),
-    known: new Map(),
-    source: { schema: 'public', name: 't' },
-    sources: [{ schema: 'public', name: 't' }],
-    isPartitioned: info.kind === 'p',
-  });
+  return joinTable(relationOf(info, replicaIdentity), shapeOf(info, await readUniqueKeys(db.session)));
 }
 
 describe.each([12, 18] as const)('an array on PostgreSQL %i', (major) => {

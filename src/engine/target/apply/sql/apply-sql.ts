@@ -14,6 +14,7 @@ import {
   type Tuple,
 } from '../../../change/change.ts';
 import type { KeyCut } from '../../../change/cut.ts';
+import { PackedRow, type Row } from '../../../change/packed-row.ts';
 import { displayName } from '../../../change/relation.ts';
 import type { ColumnInfo } from '../../../pg/catalog/tables/tables.ts';
 import { keyCondition } from '../../../pg/chunk-condition.ts';
@@ -57,10 +58,10 @@ export function writable(table: TargetTable): readonly Slot[] {
 }
 
 /** Columns a folded UPDATE sets when these cells are known. */
-export function settable(table: TargetTable, tuple: Tuple, key: readonly KeyColumn[]): readonly Slot[] {
-  return writable(table).filter(
-    (slot) => tuple[slot.at] !== UNCHANGED && !key.some((part) => part.at === slot.at),
-  );
+export function settable(table: TargetTable, row: Row, key: readonly KeyColumn[]): readonly Slot[] {
+  // A packed row is known as a whole.
+  const isKnown = ({ at }: Slot) => row instanceof PackedRow || row[at] !== UNCHANGED;
+  return writable(table).filter((slot) => isKnown(slot) && !key.some((part) => part.at === slot.at));
 }
 
 export function value(cell: Cell | undefined): ByteText | LargeValue | null {

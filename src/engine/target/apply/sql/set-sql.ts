@@ -213,7 +213,7 @@ export function updateSet(
   const slots = [...key, ...sets];
   const isOne = rows.length === 1;
   const places = sets.map(({ at }) => at).join();
-  const sql = textOf(table, `update ${isOne ? 'one' : ''} ${places}`, () => {
+  const sql = textOf(table, `${isOne ? 'update one' : 'update'} ${places}`, () => {
     const { from, reads } = given(slots, isOne, 'FROM');
     const assignments = sets.map(({ column }, at) => `${ident(column.name)} = ${reads[key.length + at]}`);
     return `UPDATE ${rowsOf(table)} t SET ${assignments.join(', ')}${from} WHERE ${keyMatch(key, reads)}`;

@@ -6,15 +6,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { freshDatabase, type TestDatabase } from '../../../../../test/database.ts';
 import { packedChange, spoil } from '../../../../../test/packed.ts';
+import { relationOf, shapeOf } from '../../../../../test/target-table.ts';
 import type { Major } from '../../../../../test/global-setup.ts';
 import { byteText, UNCHANGED, type Cell, type RowChange, type Tuple } from '../../../change/change.ts';
-import { nameKey, type Relation } from '../../../change/relation.ts';
+import type { Relation } from '../../../change/relation.ts';
 import { readTables } from '../../../pg/catalog/tables/tables.ts';
 import { readUniqueKeys } from '../../../pg/catalog/constraints/unique-keys.ts';
 import { Pipeline, type Statement } from '../../../pg/wire/pipeline.ts';
 import type { Planned } from '../sql/apply-sql.ts';
 import { silenceTriggers } from '../../silence-triggers.ts';
-import { joinTable, SAME_NAMES, type TargetTable } from '../sql/target-table.ts';
+import { joinTable, type TargetTable } from '../sql/target-table.ts';
 import { Window } from './window.ts';
 
 type Value = string | null;
@@ -314,34 +315,8 @@ class Target implements AsyncDisposable {
     }
     const infos = (await readTables(db.session)).filter(({ schema }) => schema === 's');
     const keys = await readUniqueKeys(db.session);
-    const shapes = infos.map((info) => ({
-      name: { schema: info.schema, name: info.name },
-      columns: info.columns,
-      keys: keys.get(nameKey(info)) ?? [],
-      fires: false,
-      isOurs: false,
-      names: SAME_NAMES,
-      leftOut: new Set<string>(),
-      sourceColumns: new Set<string>(),
-      known: new Map(),
-      source: { schema: 'public', name: 't' },
-      sources: [{ schema: 'public', name: 't' }],
-      isPartitioned: false,
-    }));
-    const relations = infos.map((info): Relation => ({
-      oid: info.oid,
-      schema: info.schema,
-      name: info.name,
-      replicaIdentity: info.replicaIdentity,
-      columns: info.columns
-        .filter(({ generated }) => generated === '')
-        .map(({ name, typeOid }) => ({
-          name,
-          typeOid,
-          typmod: -1,
-          isKey: info.replicaIdentity === 'full' || info.identityColumns.includes(name),
-        })),
-    }));
+    const shapes = infos.map((info) => shapeOf(info, keys));
+    const relations = infos.map((info) => relationOf(info));
     const session = await db.open({ role: 'apply' });
     await silenceTriggers(session);
     const join = (table: TableNo) => joinTable(relations[table]!, shapes[table]!);

@@ -9,7 +9,7 @@
 import type { PlacedChange, RowChange, Truncate } from '../../../change/change.ts';
 import type { KeyCut } from '../../../change/cut.ts';
 import { LSN_ZERO, type Lsn } from '../../../change/lsn.ts';
-import { newRowOf, oldRowOf, PackedRow, unpacked, type Row } from '../../../change/packed-row.ts';
+import { newRowOf, oldRowOf, PackedRow, type Row } from '../../../change/packed-row.ts';
 import { nameKey } from '../../../change/relation.ts';
 import { RowArena } from '../../../change/row-arena.ts';
 import {
@@ -254,7 +254,7 @@ export class Window {
     }
     if (deletes.length > 0) this.plan(deleteSet(table, key, deletes));
     for (const rows of updates.values()) {
-      const sets = settable(table, unpacked(rows[0] ?? []), key);
+      const sets = settable(table, rows[0] ?? [], key);
       if (sets.length === 0) continue;
       applied += rows.length;
       this.plan(updateSet(table, key, sets, rows));
