@@ -626,14 +626,12 @@ describe('a window', () => {
     const alone = window.drain().planned;
     expect(alone.map(({ sql }) => sql.includes('unnest'))).toEqual([false, false]);
     expect(alone.map(({ values }) => values.length)).toEqual([4, 1]);
+    expect(alone.map(({ expect: rows }) => rows)).toEqual([1, 1]);
     for (const id of ['1', '2']) {
       window.add(tables[0]!, { kind: 'update', relation, new: row(id), old: null });
       window.add(tables[1]!, { kind: 'delete', relation, old: row(id) });
     }
-    expect(window.drain().planned.map(({ sql }) => sql.includes('unnest'))).toEqual([true, true]);
-  });
-
-  it('folds nothing where triggers fire', async () => {
+XX, async () => {
     await using target = await Target.create(18, INTEGER!);
     const { relation } = target;
     const table: TargetTable = { ...target.join(0), folds: false, gathers: false };
