@@ -44,3 +44,22 @@ it.each([
   expect(stopped?.reason).toContain(`the row in its way is (id, k) = (9, x)`);
   expect(stopped?.reason).toMatch(/\(key \(id, k\) = \((9, x|2, b|1, a)\)\)/);
 });
+
+it.each([
+  ['an update', `UPDATE t SET email = 'two' WHERE id = 1`],
+  ['a delete', 'DELETE FROM t WHERE id = 1'],
+  ['one of two updates', `UPDATE t SET email = 'two'`],
+  ['one of two deletes', 'DELETE FROM t'],
+])('stops the table where the row of %s is missing', async (_, ours) => {
+  await using pair = await freshPair(18, 12, `${TABLE}; INSERT INTO t VALUES (2, 'b', 'there', NULL)`);
+  const { source, target } = pair;
+  await migrate(source, target);
+  await target.session.query('DELETE FROM t WHERE id = 1');
+  await source.session.query(ours);
+  await expect(migrate(source, target)).rejects.toMatchObject({ code: 'TABLES_STOPPED' });
+  const { email } = await target.session.one('SELECT string_agg(email, $$ $$) AS email FROM t');
+  expect(email).toBe('there');
+  const task = (await target.session.one('SELECT task_id FROM _opendts.task')).task_id ?? '';
+  const [stopped] = await readStoppedTables(target.session, task);
+  expect(stopped?.reason).toContain('(id, k) = (1, a)');
+});
